@@ -1,0 +1,1 @@
+"""stackwright: one environment file becomes a running production stack."""
