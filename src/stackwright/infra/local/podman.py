@@ -1,0 +1,307 @@
+"""Local hosts: systemd containers under podman, reached by SSH like any server.
+
+The one place that knows how such a host is made; the Pulumi provider `local` and Molecule's scenarios both use it.
+Everything made here carries the label `stackwright.environment`, by which it is found and removed again.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import resource
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from stackwright.infra.local import images
+
+LABEL = "stackwright.environment"
+LABEL_HOST = "stackwright.host"
+
+#: What systemd in a container needs beyond podman's default: SYS_ADMIN, or unit sandboxing is silently ignored;
+#: NET_ADMIN and NET_RAW for nftables and ping inside the host's own network namespace.
+_CAPABILITIES = "NET_ADMIN,NET_RAW,SYS_ADMIN"
+
+
+class PodmanError(RuntimeError):
+    """podman refused; the message says what and the remedy where one is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A bridge of an environment's own."""
+
+    name: str
+    cidr: str
+    environment: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """A host to be: everything that has to hold before its first boot."""
+
+    name: str
+    environment: str
+    network: str
+    address: str
+    #: OpenSSH public keys that may log in as root at first contact.
+    authorized_keys: tuple[str, ...]
+    #: OpenSSH private key (PEM) that the host identifies itself with.
+    host_key: str = field(repr=False)
+    image: str = "debian-13"
+    cpus: float = 1.0
+    memory_mb: int = 1024
+
+    @property
+    def container(self) -> str:
+        return container_name(self.environment, self.name)
+
+
+def container_name(environment: str, host: str) -> str:
+    """The container of a host; the environment in front keeps environments apart."""
+    return f"{environment}-{host}"
+
+
+def mac_address(address: str) -> str:
+    """A locally administered MAC derived from the IPv4 address.
+
+    A host that is made anew under its old address keeps its MAC: neighbours with a cached entry reach it at once.
+    """
+    octets = ipaddress.IPv4Address(address).packed
+    return "02:53:" + ":".join(f"{octet:02x}" for octet in octets)
+
+
+def generate_key() -> tuple[str, str]:
+    """A fresh ed25519 pair: (private key in OpenSSH's PEM, public key line)."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    return private.decode(), public_key(private.decode())
+
+
+def public_key(private: str) -> str:
+    """The public key line (`ssh-ed25519 AAAA…`) of an OpenSSH private key."""
+    loaded = serialization.load_ssh_private_key(private.encode(), password=None)
+    line = loaded.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return line.decode()
+
+
+class Podman:
+    """podman on this machine, with the options that its kernel needs."""
+
+    def __init__(self, command: Sequence[str] | None = None) -> None:
+        self.command = tuple(command) if command is not None else _command()
+
+    # --- networks -----------------------------------------------------------------------------------------------
+
+    def networks(self) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = json.loads(self._run("network", "ls", "--format", "json") or "[]")
+        return listed
+
+    def create_network(self, network: Network) -> None:
+        """Create the network; one of the same name, subnet and environment is taken as it is."""
+        wanted = ipaddress.ip_network(network.cidr)
+        for other in self.networks():
+            subnets = _subnets(other)
+            if _value(other, "name") == network.name:
+                if subnets == [wanted]:
+                    return
+                raise PodmanError(f"network {network.name} exists with subnet {subnets}, wanted {network.cidr}")
+            for taken in subnets:
+                if wanted.overlaps(taken):
+                    raise PodmanError(
+                        f"subnet {network.cidr} overlaps {taken} of podman network {_value(other, 'name')}:"
+                        " choose another `network.cidr`"
+                    )
+        self._refuse_routed(wanted)
+        label = f"{LABEL}={network.environment}"
+        self._run("network", "create", "--subnet", network.cidr, "--label", label, network.name)
+
+    def remove_network(self, name: str) -> None:
+        """Remove the network if it is there."""
+        if any(_value(other, "name") == name for other in self.networks()):
+            self._run("network", "rm", name)
+
+    def _refuse_routed(self, wanted: ipaddress.IPv4Network | ipaddress.IPv6Network) -> None:
+        """A subnet that this machine already routes would cut it off from those hosts."""
+        shown = subprocess.run(["ip", "-json", "route"], capture_output=True, text=True, check=False)
+        for route in json.loads(shown.stdout or "[]"):
+            if route["dst"] != "default" and wanted.overlaps(ipaddress.ip_network(route["dst"])):
+                raise PodmanError(
+                    f"subnet {wanted} overlaps {route['dst']}, which this machine reaches by {route.get('dev')}:"
+                    " choose another `network.cidr`"
+                )
+
+    # --- hosts --------------------------------------------------------------------------------------------------
+
+    def create_host(self, host: Host) -> str:
+        """Create and boot a host; return the container's id. Nothing is left where this raises."""
+        found = self.inspect(host.container)
+        if found is not None:
+            if found["Config"]["Labels"].get(LABEL) != host.environment:
+                raise PodmanError(f"a container {host.container} exists that is not of environment {host.environment}")
+            # Left by a run that was cut short before it was recorded: its state is unknown, so it is made anew.
+            self.remove_host(host.container)
+        image = images.ensure(host.image, self.command)
+        try:
+            container = self._run("create", *self._options(host), image, "/lib/systemd/systemd").strip()
+            self._install_keys(host)
+            self._run("start", host.container)
+            self.wait_until_booted(host.container)
+        except BaseException:
+            self.remove_host(host.container)
+            raise
+        return container
+
+    def _options(self, host: Host) -> list[str]:
+        return [
+            *runtime_options(),
+            "--name",
+            host.container,
+            "--hostname",
+            host.name,
+            "--label",
+            f"{LABEL}={host.environment}",
+            "--label",
+            f"{LABEL_HOST}={host.name}",
+            "--systemd=always",
+            "--cap-add",
+            _CAPABILITIES,
+            "--network",
+            host.network,
+            "--ip",
+            host.address,
+            "--mac-address",
+            mac_address(host.address),
+            f"--cpus={host.cpus}",
+            f"--memory={host.memory_mb}m",
+            "--stop-timeout=5",
+        ]
+
+    def _install_keys(self, host: Host) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for target, text, mode in (
+                ("/root/.ssh/authorized_keys", "\n".join(host.authorized_keys) + "\n", 0o600),
+                ("/etc/ssh/ssh_host_ed25519_key", host.host_key, 0o600),
+                ("/etc/ssh/ssh_host_ed25519_key.pub", public_key(host.host_key) + "\n", 0o644),
+            ):
+                path = Path(folder) / "root" / target.lstrip("/")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch(mode=mode)
+                path.write_text(text)
+            (Path(folder) / "root/root/.ssh").chmod(0o700)
+            (Path(folder) / "root/root").chmod(0o700)
+            self._run("cp", f"{folder}/root/.", f"{host.container}:/")
+
+    def wait_until_booted(self, container: str, seconds: int = 60) -> None:
+        """Wait until systemd has finished booting; a degraded host is an error with the failed units."""
+        script = (
+            f"for i in $(seq {seconds}); do [ -S /run/systemd/private ] && break; sleep 0.2; done;"
+            f" timeout {seconds} systemctl is-system-running --wait"
+        )
+        state = self._try("exec", container, "sh", "-c", script).stdout.strip()
+        if state not in {"running", "degraded"}:
+            raise PodmanError(f"{container} did not boot within {seconds} s: systemd says {state or 'nothing'}")
+        if state == "degraded":
+            failed = self._try("exec", container, "systemctl", "--failed", "--no-legend", "--plain").stdout.strip()
+            raise PodmanError(f"{container} booted with failed units: {failed}")
+
+    def update_host(self, container: str, *, cpus: float, memory_mb: int) -> None:
+        """Change the limits of a running host, without a restart."""
+        self._run("update", f"--cpus={cpus}", f"--memory={memory_mb}m", container)
+
+    def start_host(self, container: str) -> None:
+        """Boot a host that is there but does not run, for example after a reboot of this machine."""
+        self._run("start", container)
+        self.wait_until_booted(container)
+
+    def execute(self, container: str, script: str, stdin: str = "") -> str:
+        """What a shell script prints inside a running host; an error if it fails."""
+        command = [*self.command, "exec", "--interactive", container, "sh", "-euc", script]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise PodmanError(f"in {container}: {done.stderr.strip() or f'exit code {done.returncode}'}")
+        return done.stdout
+
+    def remove_host(self, container: str) -> None:
+        """Stop and remove the container, with what it stored, if it is there."""
+        self._run("rm", "--force", "--ignore", "--time", "5", "--volumes", container)
+
+    def inspect(self, container: str) -> dict[str, Any] | None:
+        """What podman knows of a container; None if there is none of that name."""
+        done = self._try("container", "inspect", container)
+        if done.returncode != 0:
+            if "no such container" in done.stderr.lower() or "no container with name" in done.stderr.lower():
+                return None
+            raise PodmanError(f"podman container inspect {container}: {done.stderr.strip()}")
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+        return found[0]
+
+    def hosts(self, environment: str) -> list[str]:
+        """The containers that carry the environment's label."""
+        out = self._run("ps", "--all", "--filter", f"label={LABEL}={environment}", "--format", "{{.Names}}")
+        return out.split()
+
+    def remove_environment(self, environment: str) -> None:
+        """Remove every container and network that carries the environment's label, whoever made it."""
+        for container in self.hosts(environment):
+            self.remove_host(container)
+        for network in self.networks():
+            if (_value(network, "labels") or {}).get(LABEL) == environment:
+                self.remove_network(_value(network, "name"))
+
+    # --- plumbing -----------------------------------------------------------------------------------------------
+
+    def _try(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*self.command, *arguments], capture_output=True, text=True, check=False)
+
+    def _run(self, *arguments: str) -> str:
+        done = self._try(*arguments)
+        if done.returncode != 0:
+            raise PodmanError(f"podman {' '.join(arguments[:2])}: {done.stderr.strip()}")
+        return done.stdout
+
+
+def _command() -> tuple[str, ...]:
+    if shutil.which("podman") is None:
+        raise PodmanError("podman is not installed: run `make setup`")
+    if os.geteuid() == 0:
+        return ("podman",)
+    # Fixed addresses on a bridge and nftables inside the hosts are not to be had without root.
+    if shutil.which("sudo") is None or subprocess.run(["sudo", "-n", "true"], check=False).returncode != 0:
+        raise PodmanError("local hosts need rootful podman: run as root, or allow sudo without a password")
+    return ("sudo", "-n", "podman")
+
+
+def runtime_options() -> list[str]:
+    """The options that this machine's control groups and limits ask for."""
+    options: list[str] = []
+    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        # crun, podman's default, does not start systemd on the v1 and hybrid hierarchies.
+        if shutil.which("runc") is None:
+            raise PodmanError("this machine has control groups v1, where local hosts need runc: run `make setup`")
+        options += ["--runtime", "runc"]
+    for name, limit, wanted in (("nofile", resource.RLIMIT_NOFILE, 1048576), ("nproc", resource.RLIMIT_NPROC, 16384)):
+        hard = resource.getrlimit(limit)[1]
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        # podman's own default is above the hard limit of many machines, and then no container starts.
+        options += ["--ulimit", f"{name}={value}:{value}"]
+    return options
+
+
+def _value(network: dict[str, Any], key: str) -> Any:
+    """podman 3 and 4 with CNI write `Name` and `Labels` where netavark writes them small."""
+    return network.get(key, network.get(key.capitalize()))
+
+
+def _subnets(network: dict[str, Any]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    return [ipaddress.ip_network(each["subnet"]) for each in network.get("subnets") or []]

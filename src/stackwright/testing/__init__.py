@@ -1,0 +1,1 @@
+"""Helpers for tests of infrastructure, for users' own tests as well."""

@@ -1,0 +1,26 @@
+"""pytest plugin for testinfra suites: a failing test shows the end of its host's journal."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Add the journal to the report of a failed test that has a `host`."""
+    report = yield
+    host = getattr(item, "funcargs", {}).get("host")
+    if report.when == "call" and report.failed and host is not None:
+        # check_output of a dead host would hide the failure that killed it.
+        journal = host.run("journalctl --no-pager --lines=60 --priority=info --output=short-iso")
+        report.sections.append((f"journal of {host.backend.hostname}", journal.stdout))
+    return report
+
+
+def security_score(host: Any, unit: str) -> float:
+    """The exposure that `systemd-analyze security` gives a unit: 0.0 (closed) to 10.0 (open)."""
+    overall = host.check_output(f"systemd-analyze security --no-pager {unit} | tail -n 1")
+    return float(overall.split(":", 1)[1].split()[0])
