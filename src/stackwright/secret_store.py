@@ -1,0 +1,171 @@
+"""The secrets of an environment: generated on first use, encrypted at rest by ansible-vault, named, never printed.
+
+One `ansible-vault` file per environment; its password is in a file of mode 0600 outside git, or comes from a command
+that the user names. `ansible-vault view` with the same password reads the file: nothing is hidden from the user.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import os
+import secrets
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+_VAULT_ID = "stackwright"
+
+#: 32 bytes: as hard to guess as the keys of the ciphers that protect the traffic.
+_PASSWORD_BYTES = 32
+_CA_YEARS = 10
+
+
+class SecretError(RuntimeError):
+    """A secret cannot be had; the message names the file or command and the remedy, never a value."""
+
+
+class SecretStore:
+    """The vault file of one environment.
+
+    `folder` is the environment's state folder. `password_command`, where given, is run instead of reading
+    `folder/vault-password`; its standard output is the password.
+    """
+
+    def __init__(self, environment: str, folder: Path, *, password_command: str | None = None) -> None:
+        self.environment = environment
+        self.folder = folder
+        self.file = folder / "secrets.vault.yml"
+        self.password_file = folder / "vault-password"
+        self._password_command = password_command
+        self._seen: tuple[int, int] | None = None
+        self._values: dict[str, str] = {}
+
+    def get(self, name: str) -> str:
+        """The value of the secret `name`; generated and stored if there is none yet."""
+        if name in self._load():
+            return self._values[name]
+        with self._locked():
+            if name not in self._load():
+                self._save(self._values | self._generate(name))
+            return self._values[name]
+
+    def set(self, name: str, value: str) -> None:
+        """Store a value that somebody else gave out (an API key, say)."""
+        with self._locked():
+            self._save(dict(self._load()) | {name: value})
+
+    def all(self) -> Mapping[str, str]:
+        """Every secret that exists, by name."""
+        return dict(self._load())
+
+    # --- generation ---------------------------------------------------------------------------------------------
+
+    def _generate(self, name: str) -> dict[str, str]:
+        if name in {"tls/ca_key", "tls/ca_crt"}:
+            return self._generate_ca()
+        return {name: secrets.token_urlsafe(_PASSWORD_BYTES)}
+
+    def _generate_ca(self) -> dict[str, str]:
+        key = ec.generate_private_key(ec.SECP384R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{self.environment} internal CA")])
+        now = datetime.datetime.now(datetime.UTC)
+        usage = x509.KeyUsage(
+            digital_signature=False,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=True,
+            crl_sign=True,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            # A host whose clock is a little behind must accept a certificate made this minute.
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(days=365 * _CA_YEARS))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA384())
+        )
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return {
+            "tls/ca_key": private.decode(),
+            "tls/ca_crt": certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        }
+
+    # --- file ---------------------------------------------------------------------------------------------------
+
+    def _load(self) -> dict[str, str]:
+        try:
+            status = self.file.stat()
+        except FileNotFoundError:
+            self._values = {}
+            return self._values
+        seen = (status.st_mtime_ns, status.st_ino)
+        if seen != self._seen:
+            try:
+                text = self._vault().decrypt(self.file.read_bytes())
+            except Exception as error:
+                raise SecretError(f"{self.file} does not open with the password of {self._password_source()}") from error
+            self._values = yaml.safe_load(text) or {}
+            self._seen = seen
+        return self._values
+
+    def _save(self, values: dict[str, str]) -> None:
+        # Always the whole file, under a name of its own first: a run that is cut short leaves the old one.
+        text = self._vault().encrypt(yaml.safe_dump(values), vault_id=None)
+        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".secrets-", delete=False) as partial:
+            partial.write(text)
+            partial.flush()
+            os.fsync(partial.fileno())
+        Path(partial.name).rename(self.file)
+        self._load()
+
+    def _vault(self) -> VaultLib:
+        return VaultLib([(_VAULT_ID, VaultSecret(self._password()))])
+
+    def _password(self) -> bytes:
+        if self._password_command is not None:
+            done = subprocess.run(shlex.split(self._password_command), capture_output=True, check=False)
+            if done.returncode != 0 or not done.stdout.strip():
+                raise SecretError(f"{self._password_source()} gave no password (exit code {done.returncode})")
+            return done.stdout.strip()
+        if not self.password_file.exists():
+            if self.file.exists():
+                raise SecretError(f"{self.password_file} is missing, and {self.file} opens with nothing else")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(_PASSWORD_BYTES) + "\n")
+        if self.password_file.stat().st_mode & 0o077:
+            raise SecretError(f"{self.password_file} is readable by others: chmod 600 {self.password_file}")
+        return self.password_file.read_bytes().strip()
+
+    def _password_source(self) -> str:
+        return f"`{self._password_command}`" if self._password_command is not None else str(self.password_file)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "secrets.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
