@@ -1,0 +1,48 @@
+# `make local` and `make test` do all set-up that is missing; `make help` lists the rest.
+SHELL := /bin/bash
+ENV ?= taaleem-local
+export PATH := $(CURDIR)/.venv/bin:$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stackwright/bin:$(PATH)
+
+.PHONY: help setup setup-tests local destroy status verify artifact check lint types test molecule e2e bench docs
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## install what is missing (idempotent)
+	@scripts/setup.sh
+
+setup-tests:
+	@scripts/setup.sh --tests
+
+artifact: setup ## build the example application into dist/
+	@python -m stackwright.artifact build
+
+local: setup ## bring up the environment taaleem-local on this machine (ENV=... for another, V=1 for raw output)
+	@stackwright up $(ENV) $(if $(V),--verbose)
+
+status: ## what runs, and where
+	@stackwright status $(ENV)
+
+verify: ## check the running environment from outside
+	@stackwright verify $(ENV)
+
+destroy: setup ## remove the environment and everything that it left on this machine
+	@stackwright destroy $(ENV) --yes
+
+check: setup ## quick checks, no container: lint, types, unit, property, render and contract tests
+	@python scripts/test.py check
+
+test: setup-tests ## every test of the project
+	@python scripts/test.py all
+
+molecule: setup-tests ## the Molecule scenarios (ROLE=... for one)
+	@python scripts/test.py molecule $(ROLE)
+
+e2e: setup-tests ## the end-to-end tests
+	@python scripts/test.py e2e
+
+bench: setup-tests ## measure, and write docs/bench.md
+	@python bench/run.py
+
+docs: setup ## regenerate what is generated: schemas, role READMEs, topology pictures
+	@python scripts/docs.py --write

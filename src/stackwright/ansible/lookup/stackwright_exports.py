@@ -1,0 +1,49 @@
+"""`lookup('stackwright_exports', KIND)`: what the roles of this host publish about themselves, for group_vars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.lookup import LookupBase
+
+from stackwright import project
+from stackwright.ansible import playbooks
+
+DOCUMENTATION = """
+name: stackwright_exports
+short_description: the ports, logs, certificates or backups of all roles of this host
+description:
+  - Reads C(<role>_exports) from C(vars/main.yml) of every role that the playbooks give this host, and joins the lists
+    under the key that is asked for.
+author: stackwright
+options:
+  _terms:
+    description: One of C(ports), C(logs), C(certificates), C(backups).
+    required: true
+"""
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]
+    """One joined list per kind; every entry carries the `role` that published it."""
+
+    def run(self, terms: list[str], variables: dict[str, Any] | None = None, **_: Any) -> list[list[dict[str, Any]]]:
+        known = variables or {}
+        root = project.root()
+        joined: list[list[dict[str, Any]]] = [[] for _ in terms]
+        for role in playbooks.roles_of(known["group_names"], root / "playbooks"):
+            folder = root / "roles" / role
+            defaults, constants = self._file(folder / "defaults/main.yml"), self._file(folder / "vars/main.yml")
+            exports = constants.get(f"{role}_exports")
+            if exports is None:
+                continue
+            # As inside the role: its defaults below, its constants above what the inventory says.
+            templar = self._templar.copy_with_new_env(available_variables={**defaults, **known, **constants})
+            for entries, kind in zip(joined, terms, strict=True):
+                if kind in exports:
+                    entries += [{**entry, "role": role} for entry in templar.template(exports[kind])]
+        return joined
+
+    def _file(self, path: Any) -> dict[str, Any]:
+        if not path.is_file():
+            return {}
+        return self._loader.load_from_file(str(path), trusted_as_template=True) or {}
