@@ -75,7 +75,9 @@ def ensure(image: str, podman: tuple[str, ...] = ("podman",)) -> str:
     archive = cache_folder() / "images" / f"{image}-{RECIPES[image].digest}.tar"
     if not archive.is_file():
         _build(RECIPES[image], archive)
-    done = subprocess.run([*podman, "import", "--quiet", str(archive), ref], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*podman, "import", "--quiet", str(archive), ref], capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise ImageError(f"podman could not import {archive}: {done.stderr.strip()}")
     return ref

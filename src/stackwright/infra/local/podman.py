@@ -25,6 +25,8 @@ from stackwright.infra.local import images
 
 LABEL = "stackwright.environment"
 LABEL_HOST = "stackwright.host"
+#: podman forgets the address of a container that is stopped.
+LABEL_ADDRESS = "stackwright.address"
 
 #: What systemd in a container needs beyond podman's default: SYS_ADMIN, or unit sandboxing is silently ignored;
 #: NET_ADMIN and NET_RAW for nftables and ping inside the host's own network namespace.
@@ -107,14 +109,31 @@ class Podman:
         listed: list[dict[str, Any]] = json.loads(self._run("network", "ls", "--format", "json") or "[]")
         return listed
 
+    def find_network(self, name: str) -> Network | None:
+        """The network of that name."""
+        for found in self.networks():
+            if _value(found, "name") == name:
+                environment = (_value(found, "labels") or {}).get(LABEL, "")
+                return Network(name=name, cidr=str(_subnets(found)[0]), environment=environment)
+        return None
+
     def create_network(self, network: Network) -> None:
         """Create the network; one of the same name, subnet and environment is taken as it is."""
+        self.refuse_taken_subnet(network)
+        if self.find_network(network.name) is None:
+            label = f"{LABEL}={network.environment}"
+            self._run("network", "create", "--subnet", network.cidr, "--label", label, network.name)
+
+    def refuse_taken_subnet(self, network: Network) -> None:
+        """An error if the name or the subnet is already something else's."""
         wanted = ipaddress.ip_network(network.cidr)
         for other in self.networks():
             subnets = _subnets(other)
             if _value(other, "name") == network.name:
-                if subnets == [wanted]:
+                if subnets == [wanted] and (_value(other, "labels") or {}).get(LABEL) == network.environment:
                     return
+                if subnets == [wanted]:
+                    raise PodmanError(f"network {network.name} exists, but not for environment {network.environment}")
                 raise PodmanError(f"network {network.name} exists with subnet {subnets}, wanted {network.cidr}")
             for taken in subnets:
                 if wanted.overlaps(taken):
@@ -123,8 +142,6 @@ class Podman:
                         " choose another `network.cidr`"
                     )
         self._refuse_routed(wanted)
-        label = f"{LABEL}={network.environment}"
-        self._run("network", "create", "--subnet", network.cidr, "--label", label, network.name)
 
     def remove_network(self, name: str) -> None:
         """Remove the network if it is there."""
@@ -173,6 +190,8 @@ class Podman:
             f"{LABEL}={host.environment}",
             "--label",
             f"{LABEL_HOST}={host.name}",
+            "--label",
+            f"{LABEL_ADDRESS}={host.address}",
             "--systemd=always",
             "--cap-add",
             _CAPABILITIES,
@@ -245,6 +264,11 @@ class Podman:
             raise PodmanError(f"podman container inspect {container}: {done.stderr.strip()}")
         found: list[dict[str, Any]] = json.loads(done.stdout)
         return found[0]
+
+    def find_address(self, address: str) -> str | None:
+        """The container of a host that has the address, running or not."""
+        out = self._run("ps", "--all", "--filter", f"label={LABEL_ADDRESS}={address}", "--format", "{{.Names}}")
+        return next(iter(out.split()), None)
 
     def hosts(self, environment: str) -> list[str]:
         """The containers that carry the environment's label."""

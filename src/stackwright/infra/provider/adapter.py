@@ -1,0 +1,151 @@
+"""Pulumi's provider protocol over the backends. Experimental in Pulumi's SDK, hence this one file knows it.
+
+Nothing here may print: the first line of standard output is the port, and the engine reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from pulumi.provider.experimental import provider as api
+
+from stackwright.infra.provider import schema, values
+from stackwright.infra.provider.backend import Backend, Properties, ProviderError, normalise, validate
+from stackwright.infra.provider.values import UNKNOWN
+
+
+class StackwrightProvider(api.Provider):
+    """Serves the resources of `backends`."""
+
+    def __init__(self, backends: Sequence[Backend], version: str) -> None:
+        super().__init__()
+        self._backends = {backend.token: backend for backend in backends}
+        self._version = version
+        self._cancelled = False
+
+    async def get_schema(self, request: api.GetSchemaRequest) -> api.GetSchemaResponse:
+        return api.GetSchemaResponse(schema=schema.package(tuple(self._backends.values()), self._version))
+
+    async def check_config(self, request: api.CheckRequest) -> api.CheckResponse:
+        # `version` and the like are the engine's; the provider has no configuration of its own.
+        return api.CheckResponse(inputs=request.new_inputs)
+
+    async def diff_config(self, request: api.DiffRequest) -> api.DiffResponse:
+        return api.DiffResponse(changes=False)
+
+    async def configure(self, request: api.ConfigureRequest) -> api.ConfigureResponse:
+        # Output values carry dependencies that no resource here needs, and the SDK fails to read some of them.
+        return api.ConfigureResponse(
+            accept_secrets=True, supports_preview=True, accept_resources=False, accept_outputs=False
+        )
+
+    async def check(self, request: api.CheckRequest) -> api.CheckResponse:
+        backend = self._backend(request.type)
+        given = values.plain(request.new_inputs)
+        new = normalise(backend.inputs, given)
+        failures = validate(backend.inputs, new, unknown=UNKNOWN)
+        if not failures and UNKNOWN not in new.values():
+            old = normalise(backend.inputs, values.plain(request.old_inputs))
+            failures = await asyncio.to_thread(backend.check, old if request.old_inputs else None, new)
+        return api.CheckResponse(
+            inputs=values.wire(new, values.secrets(request.new_inputs)),
+            failures=[api.CheckFailure(each.property, each.reason) for each in failures],
+        )
+
+    async def diff(self, request: api.DiffRequest) -> api.DiffResponse:
+        backend = self._backend(request.type)
+        old = normalise(backend.inputs, values.plain(request.old_state))
+        new = normalise(backend.inputs, values.plain(request.new_inputs))
+        detailed: dict[str, api.PropertyDiff] = {}
+        replaces = []
+        for each in backend.inputs:
+            before, after = old.get(each.name), new.get(each.name)
+            if each.name in request.ignore_changes or before == after:
+                continue
+            if each.replaces:
+                replaces.append(each.name)
+            detailed[each.name] = api.PropertyDiff(_difference(before, after, replaces=each.replaces), input_diff=True)
+        for name in backend.needs_repair(old):
+            detailed[name] = api.PropertyDiff(api.PropertyDiffKind.UPDATE, input_diff=False)
+        return api.DiffResponse(
+            changes=bool(detailed),
+            replaces=replaces,
+            # Names and addresses are fixed: old and new cannot be there at once.
+            delete_before_replace=bool(replaces),
+            diffs=list(detailed),
+            detailed_diff=detailed,
+        )
+
+    async def create(self, request: api.CreateRequest) -> api.CreateResponse:
+        backend = self._backend(request.type)
+        inputs = normalise(backend.inputs, values.plain(request.properties))
+        secret = values.secrets(request.properties)
+        if request.preview:
+            properties = await self._previewed(backend, inputs)
+            return api.CreateResponse(resource_id="", properties=values.wire(properties, secret))
+        self._refuse_if_cancelled()
+        found = await asyncio.to_thread(backend.create, inputs)
+        return api.CreateResponse(resource_id=found.id, properties=values.wire(found.properties, secret))
+
+    async def read(self, request: api.ReadRequest) -> api.ReadResponse:
+        backend = self._backend(request.type)
+        state = normalise(backend.inputs, values.plain(request.properties))
+        found = await asyncio.to_thread(backend.read, request.resource_id, state)
+        if found is None:
+            # The engine takes the empty id for "is gone" and drops the resource.
+            return api.ReadResponse(resource_id="")
+        secret = values.secrets(request.properties) | values.secrets(request.inputs)
+        return api.ReadResponse(
+            resource_id=found.id,
+            properties=values.wire(found.properties, secret),
+            inputs=values.wire(found.inputs, secret),
+        )
+
+    async def update(self, request: api.UpdateRequest) -> api.UpdateResponse:
+        backend = self._backend(request.type)
+        old = normalise(backend.inputs, values.plain(request.olds))
+        new = normalise(backend.inputs, values.plain(request.news))
+        secret = values.secrets(request.olds) | values.secrets(request.news)
+        if request.preview:
+            repaired = dict.fromkeys(backend.needs_repair(old), UNKNOWN)
+            return api.UpdateResponse(values.wire(old | new | repaired, secret))
+        self._refuse_if_cancelled()
+        properties = await asyncio.to_thread(backend.update, request.resource_id, old, new)
+        return api.UpdateResponse(values.wire(properties, secret))
+
+    async def delete(self, request: api.DeleteRequest) -> None:
+        backend = self._backend(request.type)
+        self._refuse_if_cancelled()
+        await asyncio.to_thread(backend.delete, request.resource_id, values.plain(request.properties))
+
+    async def cancel(self) -> None:
+        # What runs finishes within seconds and is recorded; breaking it off would leave what nobody knows of.
+        self._cancelled = True
+
+    async def _previewed(self, backend: Backend, inputs: Properties) -> Properties:
+        unknown: dict[str, Any] = {each.name: UNKNOWN for each in backend.computed}
+        if UNKNOWN in inputs.values():
+            return unknown | inputs
+        return unknown | inputs | await asyncio.to_thread(backend.preview, inputs)
+
+    def _backend(self, token: str) -> Backend:
+        # Inside components, the type in a URN is the chain of all parents' types.
+        wanted = token.rsplit("$", 1)[-1]
+        if wanted not in self._backends:
+            raise ProviderError(f"{wanted} is not a resource of stackwright; there are {', '.join(self._backends)}")
+        return self._backends[wanted]
+
+    def _refuse_if_cancelled(self) -> None:
+        if self._cancelled:
+            raise ProviderError("cancelled before it began")
+
+
+def _difference(before: object, after: object, *, replaces: bool) -> api.PropertyDiffKind:
+    kinds = api.PropertyDiffKind
+    if before is None:
+        return kinds.ADD_REPLACE if replaces else kinds.ADD
+    if after is None:
+        return kinds.DELETE_REPLACE if replaces else kinds.DELETE
+    return kinds.UPDATE_REPLACE if replaces else kinds.UPDATE

@@ -1,0 +1,51 @@
+"""Between Pulumi's property values and plain Python, without losing what is secret or not yet known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.runtime import rpc
+
+#: How a value that a preview cannot know travels. `PropertyValue.computed()` cannot be marshalled.
+UNKNOWN: str = rpc.UNKNOWN
+
+
+def plain(values: Mapping[str, PropertyValue]) -> dict[str, Any]:
+    """Plain values; a null is the same as nothing, and what is or holds an unknown is `UNKNOWN`."""
+    return {name: _plain(value) for name, value in values.items() if value.value is not None}
+
+
+def secrets(values: Mapping[str, PropertyValue]) -> frozenset[str]:
+    """The names of the properties that are, or hold, a secret."""
+    return frozenset(name for name, value in values.items() if value.contains_secret())
+
+
+def wire(values: Mapping[str, Any], secret: Collection[str] = ()) -> dict[str, PropertyValue]:
+    """Property values; those named in `secret` are marked, so that the engine encrypts them."""
+    return {
+        name: _wire(value).with_secret(True) if name in secret else _wire(value)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _plain(value: PropertyValue) -> Any:
+    inner = value.value
+    if isinstance(inner, Mapping):
+        return {key: _plain(each) for key, each in inner.items()}
+    if isinstance(inner, Sequence) and not isinstance(inner, str):
+        listed = [_plain(each) for each in inner]
+        return UNKNOWN if UNKNOWN in listed else listed
+    return inner
+
+
+def _wire(value: Any) -> PropertyValue:
+    if isinstance(value, bool | str):
+        return PropertyValue(value)
+    if isinstance(value, int | float):
+        return PropertyValue(float(value))
+    if isinstance(value, Mapping):
+        return PropertyValue({key: _wire(each) for key, each in value.items()})
+    return PropertyValue([_wire(each) for each in value])
