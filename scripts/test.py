@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Runs the project's tests: `scripts/test.py check|molecule [ROLE...]|e2e|all`.
+
+`all` runs two lanes side by side (Molecule scenarios; end-to-end), since two cores are what CI has. Every stage's
+output is kept in `.state/test/`; what failed is shown at its end, with counts of tests and of skips with their reasons.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LOGS = ROOT / ".state" / "test"
+#: A scenario that hangs must not take the whole run with it.
+SCENARIO_SECONDS = 1500
+
+
+@dataclass
+class Result:
+    """What one stage came to."""
+
+    name: str
+    passed: int = 0
+    failed: int = 0
+    skipped: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    log: Path = Path()
+
+
+class Suite:
+    """Collects results of stages that may run side by side."""
+
+    def __init__(self) -> None:
+        self.results: list[Result] = []
+        self._lock = threading.Lock()
+        LOGS.mkdir(parents=True, exist_ok=True)
+
+    def run(self, name: str, work: Callable[[Path], Result]) -> None:
+        """Run one stage and print its line."""
+        log = LOGS / f"{name.replace(' ', '-').replace('/', '-')}.log"
+        started = time.monotonic()
+        result = work(log)
+        result.seconds, result.log = time.monotonic() - started, log
+        with self._lock:
+            self.results.append(result)
+            mark = "ok    " if not result.failed else "FAILED"
+            skips = f", {len(result.skipped)} skipped" if result.skipped else ""
+            print(f"{mark} {name:<34} {result.passed:>4} passed{skips} {result.seconds:7.1f} s", flush=True)
+            if result.failed:
+                print(_tail(log), flush=True)
+
+    def command(self, name: str, *argv: str) -> None:
+        """A stage that is one command: passed if it exits with 0."""
+
+        def work(log: Path) -> Result:
+            code = _call(list(argv), log)
+            return Result(name=name, passed=int(code == 0), failed=int(code != 0))
+
+        self.run(name, work)
+
+    def pytest(self, name: str, *argv: str) -> None:
+        """A stage of pytest; no test collected is a failure."""
+
+        def work(log: Path) -> Result:
+            report = log.with_suffix(".xml")
+            report.unlink(missing_ok=True)
+            code = _call(["pytest", "-q", f"--junitxml={report}", *argv], log)
+            result = _read_junit(name, report)
+            if (code != 0 or result.passed == 0) and result.failed == 0:
+                result.failed = 1
+            return result
+
+        self.run(name, work)
+
+    def molecule(self, scenario: str) -> None:
+        """A Molecule scenario: the whole sequence, with no change in the check after the converge."""
+
+        def work(log: Path) -> Result:
+            code = _call(["molecule", "test", "-s", scenario], log, seconds=SCENARIO_SECONDS)
+            text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
+            result = Result(name=f"molecule {scenario}")
+            result.passed = sum(int(n) for n in re.findall(r"\b(\d+) passed", text))
+            result.failed = sum(int(n) for n in re.findall(r"\b(\d+) failed(?:,| in)", text))
+            result.skipped = re.findall(r"SKIPPED \[\d+\] (.*)", text)
+            problems = _changes_in_last_check(text)
+            if result.passed == 0:
+                problems.append("no test was collected by verify")
+            if problems:
+                with log.open("a") as file:
+                    file.write("\n" + "\n".join(problems) + "\n")
+            if (code != 0 or problems) and result.failed == 0:
+                result.failed = 1
+            return result
+
+        self.run(f"molecule {scenario}", work)
+
+    def finish(self) -> int:
+        """Print the sum; 0 only where nothing failed and nothing was skipped."""
+        passed = sum(result.passed for result in self.results)
+        failed = sum(result.failed for result in self.results)
+        skipped = [f"{result.name}: {reason}" for result in self.results for reason in result.skipped]
+        for reason in skipped:
+            print(f"skipped: {reason}")
+        minutes = sum(result.seconds for result in self.results) / 60
+        print(f"{len(self.results)} stages, {minutes:.1f} minutes of stages")
+        print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")
+        return int(bool(failed or skipped or not passed))
+
+
+def _changes_in_last_check(text: str) -> list[str]:
+    """Molecule takes changes in `check` for a success; after a converge each of them is a defect."""
+    checks = re.findall(r"➜ check: Executing(.*?)➜ check: Executed", text, re.DOTALL)
+    if len(checks) < 2:
+        return ["the sequence has no check after the converge"]
+    recap = re.findall(r"^.*?(\S+)\s+: ok=\d+\s+changed=(\d+)", checks[-1], re.MULTILINE)
+    if not recap:
+        return ["the check after the converge printed no recap"]
+    return [f"{host}: the check after the converge reports changed={n}" for host, n in recap if n != "0"]
+
+
+def _read_junit(name: str, report: Path) -> Result:
+    result = Result(name=name)
+    if not report.exists():
+        return result
+    for case in ET.parse(report).iter("testcase"):
+        skip = case.find("skipped")
+        if skip is not None:
+            result.skipped.append(f"{case.get('name')}: {skip.get('message')}")
+        elif case.find("failure") is not None or case.find("error") is not None:
+            result.failed += 1
+        else:
+            result.passed += 1
+    return result
+
+
+def _call(argv: list[str], log: Path, seconds: int | None = None) -> int:
+    with log.open("w") as file:
+        try:
+            return subprocess.run(
+                argv, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, timeout=seconds
+            ).returncode
+        except subprocess.TimeoutExpired:
+            file.write(f"\nended after {seconds} s\n")
+            return 124
+
+
+def _tail(log: Path, lines: int = 80) -> str:
+    shown = log.read_text(errors="replace").splitlines()[-lines:]
+    return "\n".join(["  | " + line for line in shown] + [f"  | (all of it: {log.relative_to(ROOT)})"])
+
+
+def scenarios() -> list[str]:
+    """Every folder with a molecule.yml, so that none can be forgotten."""
+    found = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+    if not found:
+        raise SystemExit("no Molecule scenario found")
+    return found
+
+
+def check(suite: Suite) -> None:
+    """What needs no container; one minute."""
+    suite.command("ruff", "ruff", "check", ".")
+    suite.command("ruff format", "ruff", "format", "--check", ".")
+    suite.command("yamllint", "yamllint", "--strict", ".")
+    suite.command("shellcheck", "shellcheck", *[str(path) for path in sorted((ROOT / "scripts").glob("*.sh"))])
+    suite.command("mypy", "mypy")
+    suite.command("generated files", sys.executable, "scripts/docs.py", "--check")
+    suite.pytest("unit, render, contract", "-n", "2", "tests/unit", "tests/render", "tests/contract", "tests/pulumi", "-m", "not cli")
+
+
+def molecule(suite: Suite, names: list[str]) -> None:
+    """Scenarios one after the other."""
+    for name in names:
+        suite.molecule(name)
+
+
+def e2e(suite: Suite) -> None:
+    """The real engine and whole environments."""
+    suite.pytest("pulumi engine", "tests/pulumi", "-m", "cli")
+    suite.pytest("application", "tests/app")
+    for path in sorted((ROOT / "tests/e2e").glob("test_*.py")):
+        suite.pytest(f"e2e {path.stem.removeprefix('test_')}", "-x", str(path))
+
+
+def main(arguments: list[str]) -> int:
+    """Run what is asked for."""
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    suite = Suite()
+    match arguments or ["all"]:
+        case ["check"]:
+            check(suite)
+        case ["molecule", *names]:
+            molecule(suite, names or scenarios())
+        case ["e2e"]:
+            e2e(suite)
+        case ["all"]:
+            check(suite)
+            suite.command("ansible-lint", "ansible-lint", "--offline")
+            lane = threading.Thread(target=molecule, args=(suite, scenarios()))
+            lane.start()
+            e2e(suite)
+            lane.join()
+        case other:
+            print(f"scripts/test.py: unknown: {' '.join(other)}", file=sys.stderr)
+            return 2
+    return suite.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

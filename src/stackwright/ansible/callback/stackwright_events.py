@@ -1,0 +1,81 @@
+"""Tells the CLI how a converge is getting on: one JSON object per line on the file descriptor that it passed.
+
+Ansible's own output goes on as it is; this is a second channel, so nobody parses text that is meant for people.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: stackwright_events
+type: aggregate
+short_description: progress as JSON lines
+description: Writes plays, tasks and results to the file descriptor in STACKWRIGHT_EVENTS_FD.
+author: stackwright
+"""
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]
+    """Plays, tasks and results, without any value of a task."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "stackwright_events"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        descriptor = os.environ.get("STACKWRIGHT_EVENTS_FD")
+        self.disabled = descriptor is None
+        self._file = None if descriptor is None else os.fdopen(int(descriptor), "w", closefd=False)
+
+    def _tell(self, event: str, **values: Any) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps({"event": event, **values}) + "\n")
+            self._file.flush()
+
+    def _result(self, status: str, result: Any) -> None:
+        values: dict[str, Any] = {"host": result.host.get_name(), "status": status, "task": result.task.get_name()}
+        if status in {"failed", "unreachable"}:
+            shown = self._clean(result)
+            values["message"] = shown
+            values["place"] = result.task.get_path()
+        self._tell("result", **values)
+
+    def _clean(self, result: Any) -> str:
+        """The message of a failure; what a task keeps from logs stays kept."""
+        found = result.result
+        if result.task.no_log or found.get("_ansible_no_log"):
+            return "the task's output is secret; run it by hand on the host to see more"
+        parts = [str(found.get(key, "")).strip() for key in ("msg", "stderr")]
+        failed = [str(each.get("msg", "")) for each in found.get("results", []) if each.get("failed")]
+        return "\n".join(part for part in [*parts, *failed] if part) or "no message"
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        self._tell("play", name=play.get_name())
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: FBT001, ARG002 - Ansible's
+        self._tell("task", name=task.get_name())
+
+    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
+        self._tell("task", name=task.get_name())
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._result("changed" if result.result.get("changed") else "ok", result)
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        self._result("skipped", result)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: FBT001, FBT002 - Ansible's
+        self._result("ignored" if ignore_errors else "failed", result)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        self._result("unreachable", result)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._tell("stats", hosts={host: stats.summarize(host) for host in sorted(stats.processed)})

@@ -1,0 +1,109 @@
+"""What `stackwright verify` looks at: a running environment, from outside, as its users reach it."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_TIMEOUT_SECONDS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What an HTTP request came back with; header names are small."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Edge:
+    """An edge host, asked by its address for any name, as `curl --resolve` does."""
+
+    def __init__(self, address: str, ca_file: Path | None) -> None:
+        self.address = address
+        self.context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+
+    def get(self, name: str, path: str, *, tls: bool = True, headers: dict[str, str] | None = None) -> Answer:
+        """GET `path` of the site `name`. Raises OSError (also for a certificate that does not verify)."""
+        connection = http.client.HTTPConnection(name, 443 if tls else 80, timeout=_TIMEOUT_SECONDS)
+        connection.sock = self.connect(name, tls=tls)
+        try:
+            connection.request("GET", path, headers=headers or {})
+            response = connection.getresponse()
+            return Answer(
+                status=response.status,
+                headers={key.lower(): value for key, value in response.getheaders()},
+                body=response.read(),
+            )
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"no HTTP answer: {error!r}") from error
+        finally:
+            connection.close()
+
+    def connect(self, name: str, *, tls: bool) -> socket.socket:
+        """A connection to the edge, for the site `name`."""
+        plain = socket.create_connection((self.address, 443 if tls else 80), timeout=_TIMEOUT_SECONDS)
+        return self.context.wrap_socket(plain, server_hostname=name) if tls else plain
+
+
+def verify(stack: dict[str, Any], ca_file: Path | None) -> Iterator[Finding]:
+    """Look at every site on every edge host of `stack` (the inventory's variable)."""
+    for host in stack["groups"]["edge"]:
+        edge = Edge(stack["hosts"][host]["address"], ca_file)
+        for site in stack["edge"]["sites"]:
+            yield from _site(host, edge, site["names"][0], stack["apps"][site["app"]]["health"])
+        yield _finding(f"{host}: a name that no site has is refused", lambda: _unknown(edge))
+
+
+def _site(host: str, edge: Edge, name: str, health: dict[str, Any]) -> Iterator[Finding]:
+    yield _finding(f"{host}: http://{name} redirects to https", lambda: _redirect(edge, name))
+    yield _finding(f"{host}: https://{name}{health['path']}", lambda: _status(edge, name, health["path"]))
+    yield _finding(f"{host}: https://{name}{health['ready_path']}", lambda: _status(edge, name, health["ready_path"]))
+    yield _finding(f"{host}: {name} tells browsers to stay with https", lambda: _hsts(edge, name, health["path"]))
+
+
+def _finding(name: str, look: Callable[[], tuple[bool, str]]) -> Finding:
+    try:
+        ok, detail = look()
+    except OSError as error:
+        ok, detail = False, str(error)
+    return Finding(name=name, ok=ok, detail=detail)
+
+
+def _redirect(edge: Edge, name: str) -> tuple[bool, str]:
+    answer = edge.get(name, "/", tls=False)
+    target = answer.headers.get("location", "")
+    return answer.status in {301, 308} and target.startswith(f"https://{name}/"), f"{answer.status} {target}"
+
+
+def _status(edge: Edge, name: str, path: str) -> tuple[bool, str]:
+    answer = edge.get(name, path)
+    return answer.status == 200, f"{answer.status}"
+
+
+def _hsts(edge: Edge, name: str, path: str) -> tuple[bool, str]:
+    value = edge.get(name, path).headers.get("strict-transport-security", "")
+    return value.startswith("max-age="), value or "no Strict-Transport-Security"
+
+
+def _unknown(edge: Edge) -> tuple[bool, str]:
+    try:
+        answer = edge.get("unknown.invalid", "/", tls=False)
+    except OSError:
+        return True, "closed without an answer"
+    return False, f"answered {answer.status}"
