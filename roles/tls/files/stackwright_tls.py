@@ -1,0 +1,622 @@
+#!/usr/bin/python3
+"""Keeper of this host's certificates: what is wanted is in /etc/stackwright/tls.json.
+
+A pair of key and chain is a directory of its own under `.versions`; the name that services read is a symbolic link to
+it, replaced by one rename. Whoever opens the link sees a pair that matches, also after a crash at any point.
+Private keys of the internal issuer are made here and never leave; `request` hands out signing requests alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import grp
+import hashlib
+import ipaddress
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+CONFIG = Path(os.environ.get("STACKWRIGHT_TLS_CONFIG", "/etc/stackwright/tls.json"))
+ROOT = Path(os.environ.get("STACKWRIGHT_TLS_ROOT", "/etc/stackwright/tls"))
+STATE = Path(os.environ.get("STACKWRIGHT_TLS_STATE", "/var/lib/stackwright/tls"))
+ANCHORS = Path(os.environ.get("STACKWRIGHT_TLS_ANCHORS", "/usr/local/share/ca-certificates"))
+BUNDLE = Path(os.environ.get("STACKWRIGHT_TLS_BUNDLE", "/etc/ssl/certs/ca-certificates.crt"))
+PLACEHOLDER = "stackwright placeholder"
+PLACEHOLDER_PATIENCE = timedelta(hours=1)
+RENEW_PERCENT = 33
+PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.S)
+
+
+class TlsError(Exception):
+    """A fault that the operator has to see; its text says the remedy and holds no secret."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """One certificate as tls.json asks for it."""
+
+    name: str
+    issuer: str
+    dns: tuple[str, ...] = ()
+    ip: tuple[str, ...] = ()
+    reload: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> str:
+        return f"tls-{self.name}"
+
+    @property
+    def link(self) -> Path:
+        return ROOT / self.name
+
+    @property
+    def versions(self) -> Path:
+        return ROOT / ".versions" / self.name
+
+    @property
+    def pending_key(self) -> Path:
+        return ROOT / ".pending" / f"{self.name}.key"
+
+    @property
+    def names(self) -> frozenset[str]:
+        addresses = {f"IP:{ipaddress.ip_address(each)}" for each in self.ip}
+        return frozenset({f"DNS:{each.lower()}" for each in self.dns} | addresses)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """tls.json."""
+
+    certificates: tuple[Wanted, ...]
+    ca_certificate: bytes
+    validity_days: int
+    warning_percent: int
+    trust_file: str
+    acme: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path = CONFIG) -> Config:
+        raw: dict[str, Any] = json.loads(path.read_text())
+        return cls(
+            certificates=tuple(
+                Wanted(**{key: tuple(value) if isinstance(value, list) else value for key, value in each.items()})
+                for each in raw["certificates"]
+            ),
+            ca_certificate=(raw["ca_certificate"].strip() + "\n").encode() if raw["ca_certificate"] else b"",
+            validity_days=raw["validity_days"],
+            warning_percent=raw["warning_percent"],
+            trust_file=raw["trust_file"],
+            acme=raw.get("acme", {}),
+        )
+
+    def of_issuer(self, issuer: str) -> list[Wanted]:
+        return [each for each in self.certificates if each.issuer == issuer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A private key with its chain (leaf first) and the CA certificates that go with them, as PEM."""
+
+    key: bytes
+    chain: bytes
+    ca: bytes
+
+    @classmethod
+    def read(cls, folder: Path) -> Pair:
+        return cls(
+            key=(folder / "tls.key").read_bytes(),
+            chain=(folder / "tls.crt").read_bytes(),
+            ca=(folder / "ca.crt").read_bytes(),
+        )
+
+    @property
+    def identity(self) -> str:
+        return hashlib.sha256(b"\0".join((self.key, self.chain, self.ca))).hexdigest()[:20]
+
+    @property
+    def leaf(self) -> x509.Certificate:
+        return certificates(self.chain)[0]
+
+    @property
+    def key_matches(self) -> bool:
+        key = serialization.load_pem_private_key(self.key, None)
+        return public_bytes(key.public_key()) == public_bytes(self.leaf.public_key())
+
+
+def certificates(pem: bytes) -> list[x509.Certificate]:
+    """All certificates of a PEM text; `load_pem_x509_certificates` is newer than Debian 12's library."""
+    found = [x509.load_pem_x509_certificate(each) for each in PEM.findall(pem)]
+    if not found:
+        raise TlsError("no certificate in PEM form found")
+    return found
+
+
+def public_bytes(key: Any) -> bytes:
+    encoded: bytes = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return encoded
+
+
+def lifetime(certificate: x509.Certificate) -> tuple[datetime, datetime]:
+    """Begin and end in UTC; the `_utc` properties are newer than Debian 12's and Ubuntu 24.04's library."""
+    if hasattr(certificate, "not_valid_after_utc"):
+        return certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    zone = timezone.utc
+    return certificate.not_valid_before.replace(tzinfo=zone), certificate.not_valid_after.replace(tzinfo=zone)
+
+
+def percent_left(certificate: x509.Certificate, now: datetime) -> float:
+    begin, end = lifetime(certificate)
+    return 100 * (end - now) / (end - begin)
+
+
+def names_of(certificate: x509.Certificate) -> frozenset[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    dns = {f"DNS:{each.lower()}" for each in names.get_values_for_type(x509.DNSName)}
+    return frozenset(dns | {f"IP:{each}" for each in names.get_values_for_type(x509.IPAddress)})
+
+
+def covers(have: Iterable[str], wanted: str) -> bool:
+    """Does the certificate speak for this name: itself, or by a wildcard for its first label?"""
+    have = set(have)
+    return wanted in have or (wanted.startswith("DNS:") and f"DNS:*.{wanted[4:].partition('.')[2]}" in have)
+
+
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    if certificate.issuer != issuer.subject:
+        return False
+    key = issuer.public_key()
+    digest = certificate.signature_hash_algorithm
+    try:
+        if isinstance(key, rsa.RSAPublicKey) and digest:
+            key.verify(certificate.signature, certificate.tbs_certificate_bytes, padding.PKCS1v15(), digest)
+        elif isinstance(key, ec.EllipticCurvePublicKey) and digest:
+            key.verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(digest))
+        else:  # Ed25519 and Ed448 bring their own digest
+            key.verify(certificate.signature, certificate.tbs_certificate_bytes)  # type: ignore[union-attr,call-arg]
+    except InvalidSignature:
+        return False
+    return True
+
+
+def utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+# --- what is there -----------------------------------------------------------------------------------------------
+
+
+def current(wanted: Wanted) -> Pair | None:
+    try:
+        return Pair.read(wanted.link)
+    except FileNotFoundError:
+        return None
+
+
+def is_placeholder(pair: Pair) -> bool:
+    subject = pair.leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return bool(subject) and subject[0].value == PLACEHOLDER
+
+
+def reasons_to_issue(wanted: Wanted, config: Config, now: datetime) -> list[str]:
+    """Why the internal issuer has to sign anew; nothing means that what is there will do."""
+    pair = current(wanted)
+    if pair is None:
+        return ["there is none"]
+    try:
+        leaf, matches = pair.leaf, pair.key_matches
+    except (ValueError, TlsError):
+        return ["it cannot be read"]
+    ca = certificates(config.ca_certificate)[0]
+    begin, end = lifetime(leaf)
+    tests = {
+        "key and certificate do not match": not matches,
+        "other names are wanted": names_of(leaf) != wanted.names,
+        "it is of another CA": not is_issued_by(leaf, ca),
+        "another lifetime is wanted": round((end - begin) / timedelta(days=1)) != config.validity_days,
+        "less than a third of its life is left": percent_left(leaf, now) < RENEW_PERCENT,
+    }
+    return [reason for reason, applies in tests.items() if applies]
+
+
+# --- making ------------------------------------------------------------------------------------------------------
+
+
+def new_key() -> bytes:
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def subject(wanted: Wanted, organization: str | None = None) -> x509.Name:
+    parts = [x509.NameAttribute(NameOID.COMMON_NAME, (*wanted.dns, *wanted.ip)[0][:64])]
+    if organization:
+        parts.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
+    return x509.Name(parts)
+
+
+def alternative_names(wanted: Wanted) -> x509.SubjectAlternativeName:
+    dns = [x509.DNSName(each) for each in wanted.dns]
+    return x509.SubjectAlternativeName([*dns, *(x509.IPAddress(ipaddress.ip_address(each)) for each in wanted.ip)])
+
+
+def key_usage() -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def signing_request(wanted: Wanted, key: bytes) -> str:
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(subject(wanted))
+        .add_extension(alternative_names(wanted), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(key_usage(), critical=True)
+        .add_extension(usage, critical=False)
+        .sign(private(key), hashes.SHA256())
+    )
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def private(key: bytes) -> Any:
+    return serialization.load_pem_private_key(key, None)
+
+
+def placeholder(wanted: Wanted) -> Pair:
+    """Self-signed, so that the edge can start and answer the ACME server's challenge at all."""
+    key, now = new_key(), utc_now()
+    name = subject(wanted, PLACEHOLDER)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private(key).public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=90))
+        .add_extension(alternative_names(wanted), critical=False)
+        .sign(private(key), hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    return Pair(key=key, chain=certificate, ca=certificate)
+
+
+# --- the store ---------------------------------------------------------------------------------------------------
+
+
+def group_id(name: str) -> int:
+    return grp.getgrnam(name).gr_gid if os.geteuid() == 0 else os.getegid()
+
+
+def write(path: Path, content: bytes, mode: int, group: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        os.fchown(stream.fileno(), os.geteuid(), group)
+        os.fchmod(stream.fileno(), mode)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def swap_in(wanted: Wanted, pair: Pair) -> None:
+    """Write the pair beside the one in use, then turn the link: readers never see halves of two pairs."""
+    if not pair.key_matches:
+        raise TlsError(f"{wanted.name}: the private key does not belong to the certificate")
+    group = group_id(wanted.group)
+    target = wanted.versions / pair.identity
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True, mode=0o700)
+    for name, content, mode in (
+        ("tls.key", pair.key, 0o640),
+        ("tls.crt", pair.chain, 0o644),
+        ("ca.crt", pair.ca, 0o644),
+    ):
+        write(target / name, content, mode, group)
+    os.chown(target, os.geteuid(), group)
+    target.chmod(0o750)
+    fresh = ROOT / f".{wanted.name}.new"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target.relative_to(ROOT))
+    if wanted.link.is_dir() and not wanted.link.is_symlink():
+        shutil.rmtree(wanted.link)
+    fresh.replace(wanted.link)
+    descriptor = os.open(ROOT, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def wrong_modes(wanted: Wanted) -> list[tuple[Path, int]]:
+    """Files of the pair in use whose mode, owner or group was changed by somebody."""
+    folder = wanted.link.resolve()
+    if not folder.is_dir():
+        return []
+    group = group_id(wanted.group)
+    modes = {folder: 0o750, folder / "tls.key": 0o640, folder / "tls.crt": 0o644, folder / "ca.crt": 0o644}
+    states = {path: path.stat() for path in modes if path.exists()}
+    return [
+        (path, modes[path])
+        for path, state in states.items()
+        if (state.st_mode & 0o7777, state.st_uid, state.st_gid) != (modes[path], os.geteuid(), group)
+    ]
+
+
+def leftovers(config: Config) -> list[Path]:
+    """What no wanted certificate uses: removed names, former versions, keys of requests that are over."""
+    wanted = {each.name: each for each in config.certificates}
+    links = [path for path in ROOT.glob("*") if path.name not in wanted]
+    versions = [
+        path
+        for folder in (ROOT / ".versions").glob("*")
+        for path in ([folder] if folder.name not in wanted else folder.glob("*"))
+        if path != (ROOT / folder.name).resolve()
+    ]
+    pending = [path for path in (ROOT / ".pending").glob("*") if path.stem not in wanted]
+    return links + versions + pending
+
+
+def remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+# --- commands ----------------------------------------------------------------------------------------------------
+
+
+def request(config: Config, *, dry_run: bool) -> dict[str, Any]:
+    """Which internal certificates have to be signed, with a request for each (the key stays in `.pending`)."""
+    asked: list[dict[str, Any]] = []
+    for each in config.of_issuer("internal"):
+        reasons = reasons_to_issue(each, config, utc_now())
+        if not reasons:
+            continue
+        entry: dict[str, Any] = {"name": each.name, "reasons": reasons, "names": sorted(each.names)}
+        if not dry_run:
+            each.pending_key.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+            each.pending_key.unlink(missing_ok=True)
+            write(each.pending_key, key := new_key(), 0o600, os.getegid())
+            entry["csr"] = signing_request(each, key)
+        asked.append(entry)
+    return {"requests": asked}
+
+
+def check_pair(wanted: Wanted, pair: Pair, now: datetime) -> None:
+    """Refuse a pair that would not serve: wrong key, broken chain, over, or for other names."""
+    chain = certificates(pair.chain)
+    if not pair.key_matches:
+        raise TlsError(f"{wanted.name}: the private key does not belong to the certificate")
+    for lower, upper in zip(chain, chain[1:]):
+        if not is_issued_by(lower, upper):
+            raise TlsError(f"{wanted.name}: the chain is broken after {lower.subject.rfc4514_string()}")
+    anchors = certificates(pair.ca)
+    if chain[-1] not in anchors and not any(is_issued_by(chain[-1], each) for each in anchors):
+        raise TlsError(f"{wanted.name}: the chain does not lead to its CA")
+    begin, end = lifetime(chain[0])
+    if not begin <= now < end:
+        raise TlsError(f"{wanted.name}: valid from {begin:%F} to {end:%F}, not now")
+    missing = sorted(each for each in wanted.names if not covers(names_of(chain[0]), each))
+    if missing:
+        raise TlsError(f"{wanted.name}: the certificate does not cover {', '.join(missing)}")
+
+
+def delivered(wanted: Wanted, config: Config, given: dict[str, Any]) -> Pair:
+    chain = (given["certificate"].strip() + "\n").encode()
+    if wanted.issuer == "internal":
+        return Pair(key=wanted.pending_key.read_bytes(), chain=chain, ca=config.ca_certificate)
+    rest = b"\n".join(PEM.findall(chain)[1:]) or chain
+    ca = (given.get("ca") or rest.decode()).strip() + "\n"
+    return Pair(key=(given["key"].strip() + "\n").encode(), chain=chain, ca=ca.encode())
+
+
+def install(config: Config, *, dry_run: bool) -> dict[str, Any]:
+    """Bring in what standard input holds, repair modes, remove what nobody wants any more."""
+    given: dict[str, Any] = json.load(sys.stdin)
+    steps: list[tuple[str, Callable[[], object]]] = []
+    for each in config.certificates:
+        if each.name in given:
+            pair = delivered(each, config, given[each.name])
+            check_pair(each, pair, utc_now())
+            if current(each) != pair:
+                steps.append((f"{each.name}: certificate replaced", lambda e=each, p=pair: swap_in(e, p)))  # type: ignore[misc]
+        elif each.issuer == "acme" and current(each) is None:
+            steps.append((f"{each.name}: placeholder made", lambda e=each: swap_in(e, placeholder(e))))  # type: ignore[misc]
+        for path, mode in wrong_modes(each):
+            steps.append((f"{path}: mode repaired", lambda p=path, m=mode, e=each: repair(p, m, e)))  # type: ignore[misc]
+    if not dry_run:
+        for _, step in steps:
+            step()
+    changes = [text for text, _ in steps]
+    for path in leftovers(config):
+        changes.append(f"{path}: removed")
+        if not dry_run:
+            remove(path)
+    if not dry_run:
+        for each in config.of_issuer("internal"):
+            each.pending_key.unlink(missing_ok=True)
+    return {"changed": changes + trust(config, dry_run=dry_run)}
+
+
+def repair(path: Path, mode: int, wanted: Wanted) -> None:
+    os.chown(path, os.geteuid(), group_id(wanted.group))
+    path.chmod(mode)
+
+
+def trust(config: Config, *, dry_run: bool) -> list[str]:
+    """Anchors of this project in the system store: exactly the one that is wanted."""
+    wanted = {config.trust_file: config.ca_certificate} if config.ca_certificate else {}
+    changes = []
+    for path in ANCHORS.glob("stackwright*.crt"):
+        if path.name not in wanted:
+            changes.append(f"{path}: removed")
+            if not dry_run:
+                path.unlink()
+    for name, content in wanted.items():
+        path = ANCHORS / name
+        known = BUNDLE.exists() and all(each in BUNDLE.read_bytes() for each in PEM.findall(content))
+        if known and path.exists() and path.read_bytes() == content:
+            continue
+        changes.append(f"{path}: trusted")
+        if not dry_run:
+            path.write_bytes(content)
+            path.chmod(0o644)
+    if changes and not dry_run:
+        subprocess.run(["update-ca-certificates"], check=True, capture_output=True, text=True)
+    return changes
+
+
+def started(unit: str) -> tuple[bool, int]:
+    """Is the unit active, and since which second (0 if not known)."""
+    command = ["systemctl", "show", "--timestamp=unix", "-p", "ActiveState,InactiveExitTimestamp", unit]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    stamp = values.get("InactiveExitTimestamp", "").lstrip("@")
+    return values.get("ActiveState") in {"active", "reloading"}, int(stamp) if stamp.isdigit() else 0
+
+
+def reload(config: Config, *, dry_run: bool) -> dict[str, Any]:
+    """Reload the units that run with another pair than the one on disk.
+
+    What a unit has loaded is known from a mark set after a reload that succeeded, or from its having been started
+    after the swap. A run that died between swap and reload is therefore made good by the next one.
+    """
+    marks = STATE / "loaded"
+    done: list[str] = []
+    stale: dict[str, list[Path]] = {}
+    identities: dict[Path, str] = {}
+    for each in config.certificates:
+        if not each.link.is_symlink():
+            continue
+        for unit in each.reload:
+            mark = marks / f"{each.name}@{unit}"
+            identities[mark] = each.link.readlink().name
+            active, since = started(unit)
+            if not active or (mark.exists() and mark.read_text() == identities[mark]):
+                continue
+            stale.setdefault(unit, [])
+            if since <= each.link.lstat().st_mtime + 1:
+                stale[unit].append(mark)
+            elif not dry_run:
+                set_mark(mark, identities[mark])
+    for unit, wanting in stale.items():
+        if not wanting:
+            continue
+        done.append(unit)
+        if not dry_run:
+            subprocess.run(["systemctl", "try-reload-or-restart", unit], check=True, capture_output=True, text=True)
+            for mark in wanting:
+                set_mark(mark, identities[mark])
+    for mark in [] if dry_run else marks.glob("*"):
+        if mark not in identities:
+            mark.unlink()
+    return {"changed": done}
+
+
+def set_mark(mark: Path, identity: str) -> None:
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    fresh = mark.with_name(mark.name + ".new")
+    fresh.write_text(identity)
+    fresh.replace(mark)
+
+
+def check(config: Config, *, dry_run: bool) -> dict[str, Any]:
+    """Fail, for the journal and the unit's state, when a certificate nears its end."""
+    del dry_run
+    now, faults = utc_now(), []
+    for each in config.certificates:
+        pair = current(each)
+        if pair is None:
+            faults.append(f"{each.name}: there is no certificate")
+            continue
+        begin, end = lifetime(pair.leaf)
+        if is_placeholder(pair):
+            if now - begin > PLACEHOLDER_PATIENCE:
+                faults.append(f"{each.name}: still the placeholder; see the journal of tls-acme.service")
+        elif percent_left(pair.leaf, now) < config.warning_percent:
+            faults.append(f"{each.name}: ends {end:%F %H:%M} UTC; converge the host to renew it")
+        if not pair.key_matches:
+            faults.append(f"{each.name}: key and certificate do not match")
+    for anchor in certificates(config.ca_certificate) if config.ca_certificate else []:
+        if percent_left(anchor, now) < config.warning_percent:
+            faults.append(f"CA {anchor.subject.rfc4514_string()}: ends {lifetime(anchor)[1]:%F}; give the environment a new one")
+    if faults:
+        raise TlsError("\n".join(faults))
+    return {"checked": len(config.certificates)}
+
+
+def acme(config: Config, *, dry_run: bool) -> dict[str, Any]:
+    """Obtain or renew what the ACME server issues, swap it in and reload its users; a failure spares the others."""
+    home = Path(config.acme["home"])
+    faults, changes = [], []
+    for each in config.of_issuer("acme"):
+        domains = [word for name in each.dns for word in ("-d", name)]
+        command = ["certbot", "certonly", "--config", config.acme["config"], "--cert-name", each.name, *domains]
+        result = subprocess.run(command, capture_output=True, text=True, check=False) if not dry_run else None
+        if result and result.returncode != 0:
+            faults.append(f"{each.name}: {result.stdout}{result.stderr}")
+            continue
+        live = home / "live" / each.name
+        if not (live / "fullchain.pem").exists():
+            continue
+        pair = Pair(
+            key=(live / "privkey.pem").read_bytes(),
+            chain=(live / "fullchain.pem").read_bytes(),
+            ca=(live / "chain.pem").read_bytes(),
+        )
+        check_pair(each, pair, utc_now())
+        if current(each) != pair:
+            changes.append(each.name)
+            if not dry_run:
+                swap_in(each, pair)
+    reloaded = reload(config, dry_run=dry_run)["changed"]
+    if faults:
+        raise TlsError("\n".join(faults))
+    return {"changed": changes + reloaded}
+
+
+COMMANDS = {"request": request, "install": install, "reload": reload, "check": check, "acme": acme}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=sorted(COMMANDS))
+    parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    options = parser.parse_args()
+    os.umask(0o022)
+    try:
+        print(json.dumps(COMMANDS[options.command](Config.read(), dry_run=options.dry_run)))
+    except TlsError as fault:
+        print(fault, file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as fault:
+        print(f"{' '.join(fault.cmd)} failed: {fault.stderr}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
