@@ -370,7 +370,7 @@ def wrong_modes(wanted: Wanted) -> list[tuple[Path, int]]:
 def leftovers(config: Config) -> list[Path]:
     """What no wanted certificate uses: removed names, former versions, keys of requests that are over."""
     wanted = {each.name: each for each in config.certificates}
-    links = [path for path in ROOT.glob("*") if path.name not in wanted]
+    links = [path for path in ROOT.iterdir() if path.name not in {*wanted, ".versions", ".pending"}]
     versions = [
         path
         for folder in (ROOT / ".versions").glob("*")
