@@ -1,0 +1,40 @@
+"""Ansible filters of the role postgresql; the work is done in `stackwright.model`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from stackwright.model.postgresql_access import hba_lines, scram_verifier
+from stackwright.model.postgresql_settings import postgresql_settings
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except ValueError as error:
+            raise AnsibleFilterError(str(error)) from error
+
+    return call
+
+
+def _settings(memory_mb: int, cpus: int, max_connections: int) -> Any:
+    return postgresql_settings(memory_mb=int(memory_mb), cpus=int(cpus), max_connections=int(max_connections))
+
+
+def _hba(roles: Any, **rest: Any) -> Any:
+    return hba_lines(roles=roles, **rest)
+
+
+class FilterModule:
+    """The filters `postgresql_settings`, `postgresql_hba` and `postgresql_scram`."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "postgresql_settings": _plain(_settings),
+            "postgresql_hba": _plain(_hba),
+            "postgresql_scram": _plain(scram_verifier),
+        }
