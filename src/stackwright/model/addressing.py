@@ -1,0 +1,77 @@
+"""Addresses of hosts that are created: inside their network, never the same twice, and stable when a host is added."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+#: The order is part of the addresses: append only.
+BLOCKS = ("server", "edge", "app", "database", "cache", "ops")
+_BLOCK = 10
+
+
+class AddressError(ValueError):
+    """A network is too small for the hosts that it has to hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlap:
+    """Two networks that share addresses."""
+
+    first: str
+    second: str
+
+
+def offset(tier: str, number: int) -> int:
+    """The place of the tier's host `number` (from 1) in the network.
+
+    Each tier has a block of ten: edge1 .21, app1 .31, database1 .41. Hosts from the tenth on take turns beyond the
+    blocks. It depends on nothing but the arguments, so that no host moves when another comes or goes.
+    """
+    block = BLOCKS.index(tier)
+    if number < _BLOCK:
+        return _BLOCK * (block + 1) + number
+    return _BLOCK * (len(BLOCKS) + 1) + (number - _BLOCK) * len(BLOCKS) + block
+
+
+def address(cidr: str, tier: str, number: int) -> str:
+    """The address of the tier's host `number` (from 1) in `cidr`."""
+    network = ipaddress.IPv4Network(cidr)
+    place = offset(tier, number)
+    # The last address is the broadcast address.
+    if place >= network.num_addresses - 1:
+        raise AddressError(f"{cidr} has no place for {tier} host {number}, which needs more than {place} addresses")
+    return str(network[place])
+
+
+def gateway(cidr: str) -> str:
+    """The first address: the container network's bridge, a cloud's router."""
+    return str(ipaddress.IPv4Network(cidr)[1])
+
+
+def usable(cidr: str, wanted: str) -> bool:
+    """Whether a host may have the address `wanted` in `cidr`."""
+    network, host = ipaddress.IPv4Network(cidr), ipaddress.IPv4Address(wanted)
+    return host in network and host not in (network.network_address, network.broadcast_address)
+
+
+def overlaps(networks: Sequence[str]) -> tuple[Overlap, ...]:
+    """Every pair of `networks` that share addresses."""
+    parsed = [ipaddress.IPv4Network(cidr) for cidr in networks]
+    return tuple(
+        Overlap(first=networks[i], second=networks[j])
+        for i in range(len(parsed))
+        for j in range(i + 1, len(parsed))
+        if parsed[i].overlaps(parsed[j])
+    )
+
+
+def split(cidr: str, names: Iterable[str], prefix: int) -> dict[str, str]:
+    """A subnet of length `prefix` for each name, in order: names that are appended later move none of the others."""
+    network = ipaddress.IPv4Network(cidr)
+    wanted = list(names)
+    if prefix < network.prefixlen or len(wanted) > 2 ** (prefix - network.prefixlen):
+        raise AddressError(f"{cidr} has no place for {len(wanted)} subnets of /{prefix}")
+    subnets = network.subnets(new_prefix=prefix)
+    return {name: str(subnet) for name, subnet in zip(wanted, subnets, strict=False)}

@@ -1,0 +1,89 @@
+"""Saying in words what a JSON Schema accepts at a place: the text behind `accepted:` in errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stackwright.model.errors import KeyPath
+
+Schema = Mapping[str, Any]
+
+_TYPES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "nothing",
+}
+
+
+def at(schema: Schema, path: KeyPath) -> Schema:
+    """The part of `schema` that describes `path`; empty where nothing does."""
+    here: Schema = schema
+    for part in path:
+        here = next((found for branch in _branches(schema, here) if (found := _step(branch, part)) is not None), {})
+    return here
+
+
+def _step(branch: Schema, part: str | int) -> Schema | None:
+    if isinstance(part, int):
+        found = branch.get("items")
+    else:
+        found = branch.get("properties", {}).get(part, branch.get("additionalProperties"))
+    return found if isinstance(found, Mapping) else None
+
+
+def _branches(schema: Schema, here: Schema) -> Iterator[Schema]:
+    """`here` without references and unions: everything that it may be."""
+    if "$ref" in here:
+        yield from _branches(schema, schema["$defs"][here["$ref"].rsplit("/", 1)[1]])
+    elif "anyOf" in here:
+        for branch in here["anyOf"]:
+            yield from _branches(schema, branch)
+    else:
+        yield here
+
+
+def keys(schema: Schema, here: Schema) -> list[str]:
+    """The keys that a mapping may have."""
+    found: list[str] = []
+    for branch in _branches(schema, here):
+        found += branch.get("properties", {})
+        for names in _branches(schema, branch.get("propertyNames", {})):
+            found += _words(names)
+    return found
+
+
+def words(schema: Schema, here: Schema) -> list[str]:
+    """The words that a value may be."""
+    return [word for branch in _branches(schema, here) for word in _words(branch)]
+
+
+def _words(branch: Schema) -> list[str]:
+    listed = branch.get("enum", [branch["const"]] if "const" in branch else [])
+    return [str(word) for word in listed]
+
+
+def accepted(schema: Schema, here: Schema) -> str:
+    """What a value may be, in words."""
+    branches = [_one(branch) for branch in _branches(schema, here) if branch.get("type") != "null"]
+    return " or ".join(dict.fromkeys(text for text in branches if text))
+
+
+def _one(branch: Schema) -> str:
+    if "x-accepted" in branch:
+        return str(branch["x-accepted"])
+    if found := _words(branch):
+        return ", ".join(found)
+    text = _TYPES.get(branch.get("type", ""), "")
+    if branch.get("type") == "object" and "properties" in branch:
+        return f"{text} with {', '.join(branch['properties'])}"
+    low, high = branch.get("minimum", branch.get("minItems")), branch.get("maximum", branch.get("maxItems"))
+    if low is not None and high is not None:
+        return f"{text} from {low} to {high}"
+    if low is not None:
+        return f"{text} of at least {low}" + (" item" if "minItems" in branch else "")
+    return f"{text} that matches {branch['pattern']}" if "pattern" in branch else text

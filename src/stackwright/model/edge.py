@@ -1,0 +1,128 @@
+"""What the edge must do, in words of no proxy: sites, their instances, routes, limits. nginx renders it, IIS could.
+
+How each of these behaves is written down once, in `tests/contract/edge.yml`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stackwright.model.system import Compression, Health, RateLimit, StaticPath, Timeouts, Tls
+
+if TYPE_CHECKING:
+    from stackwright.model.environment import Environment
+    from stackwright.model.process import AppPlan
+    from stackwright.model.system import Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """An instance that requests may go to."""
+
+    host: str
+    address: str
+    port: int
+    weight: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upstream:
+    """The instances of an application, and how one is chosen."""
+
+    name: str
+    members: tuple[Member, ...]
+    balance: str
+    keepalive: int
+    health: Health
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """How a path and all below it reaches the application; the longest path that fits is taken."""
+
+    path: str
+    upstream: str
+    #: This path only, nothing below it.
+    exact: bool = False
+    websocket: bool = False
+    #: False for streams, which are passed on as they come.
+    buffered: bool = True
+    logged: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeSite:
+    """A web site."""
+
+    name: str
+    app: str
+    #: The first is the one that links and redirects use.
+    names: tuple[str, ...]
+    tls: Tls
+    upstreams: tuple[Upstream, ...]
+    routes: tuple[Route, ...]
+    static: tuple[StaticPath, ...]
+    limits: tuple[RateLimit, ...]
+    connections_per_client: int
+    headers: dict[str, str]
+    timeouts: Timeouts
+    body_limit_mb: int
+    compression: Compression
+
+
+def sites(environment: Environment) -> tuple[EdgeSite, ...]:
+    """The environment's sites."""
+    return tuple(_site(environment, name, site) for name, site in environment.system.sites.items())
+
+
+def site_names(environment: Environment, site: Site) -> tuple[str, ...]:
+    """The host names that a site answers to."""
+    if site.subdomain is not None:
+        return (f"{site.subdomain}.{environment.domain}",)
+    named = (environment.domain,) if "domain" in site.host_names else ()
+    return named + (environment.aliases if "aliases" in site.host_names else ())
+
+
+def _site(environment: Environment, name: str, site: Site) -> EdgeSite:
+    plan = environment.apps[site.app]
+    override = environment.stack.sites.get(name)
+    return EdgeSite(
+        name=name,
+        app=site.app,
+        names=site_names(environment, site),
+        tls=site.tls,
+        upstreams=(_upstream(environment, name, site, plan),),
+        routes=_routes(name, site, plan.app.health),
+        static=plan.app.static,
+        limits=site.rate_limits if override is None or override.rate_limits is None else override.rate_limits,
+        connections_per_client=site.connections_per_client,
+        headers=dict(site.headers),
+        timeouts=site.timeouts,
+        body_limit_mb=(override and override.body_limit_mb) or site.body_limit_mb,
+        compression=site.compression,
+    )
+
+
+def _upstream(environment: Environment, name: str, site: Site, plan: AppPlan) -> Upstream:
+    override = environment.stack.sites.get(name)
+    weights = site.balance.weights | (override.weights if override else {})
+    return Upstream(
+        name=name,
+        members=tuple(
+            Member(host=host, address=address, port=port, weight=weights.get(host, 1))
+            for host, address, port in plan.endpoints
+        ),
+        balance=(override and override.method) or site.balance.method,
+        keepalive=site.balance.keepalive,
+        health=plan.app.health,
+    )
+
+
+def _routes(upstream: str, site: Site, health: Health) -> tuple[Route, ...]:
+    streams = tuple(Route(path=path, upstream=upstream, buffered=False) for path in site.unbuffered)
+    return (
+        Route(path="/", upstream=upstream, websocket=site.websocket),
+        *streams,
+        Route(path=health.path, upstream=upstream, exact=True, logged=False),
+    )

@@ -1,0 +1,330 @@
+"""The edge for nginx: from the neutral model to the role's `nginx_sites`, and from those to what its templates print.
+
+Templates only loop. All that could be decided wrongly (defaults, quoting, names that refer to one another) is decided
+here, where it is tested without a machine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+Data = dict[str, Any]
+
+# The nested defaults of the role's argument spec, which Ansible checks but does not fill in. A test compares both.
+DEFAULTS: Mapping[str, Data] = {
+    "site": {
+        "tls": None,
+        "redirect_http": True,
+        "redirect_http_status": 301,
+        "hsts": None,
+        "headers": {},
+        "request_headers_removed": [
+            "Forwarded",
+            "Proxy",
+            "X-Original-URL",
+            "X-Rewrite-URL",
+            "X-Middleware-Subrequest",
+        ],
+        "body_limit_mb": 1,
+        "timeouts": {},
+        "compression": {},
+        "upstreams": [],
+        "limits": [],
+        "connections_per_client": 0,
+    },
+    "hsts": {"include_subdomains": False, "preload": False},
+    "timeouts": {
+        "client_header_seconds": 10,
+        "client_body_seconds": 30,
+        "keepalive_seconds": 20,
+        "connect_seconds": 5,
+        "next_upstream_seconds": 75,
+        "send_seconds": 60,
+        "read_seconds": 60,
+    },
+    "compression": {
+        "gzip": True,
+        "brotli": True,
+        "min_bytes": 1024,
+        "types": [
+            "application/atom+xml",
+            "application/javascript",
+            "application/json",
+            "application/manifest+json",
+            "application/rss+xml",
+            "application/wasm",
+            "application/xml",
+            "font/otf",
+            "font/ttf",
+            "image/svg+xml",
+            "text/css",
+            "text/javascript",
+            "text/plain",
+            "text/x-component",
+            "text/xml",
+        ],
+    },
+    "upstreams": {"method": "least_conn", "keepalive": 32, "keepalive_timeout_seconds": 4},
+    "members": {"weight": 1, "max_fails": 0, "fail_timeout_seconds": 10, "backup": False},
+    "limits": {"key": "client", "burst": 0, "methods": []},
+    "locations": {
+        "match": "prefix",
+        "type": "proxy",
+        "upstream": "",
+        "directory": None,
+        "cache": None,
+        "limits": [],
+        "access_log": True,
+        "websocket": False,
+        "buffering": True,
+        "body_limit_mb": 0,
+        "read_seconds": 0,
+    },
+    "cache": {"immutable": False},
+}
+
+# What the edge itself says in its answers; an instance's own is hidden, so that no header comes twice.
+_EDGE_HEADERS = ("Strict-Transport-Security", "X-Request-ID")
+# What is nobody's business.
+_HIDDEN_HEADERS = ("X-Powered-By",)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_SERVER_NAME = re.compile(r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_HEADER = re.compile(r"[A-Za-z0-9-]+")
+_RATE = re.compile(r"([1-9][0-9]*)r/([sm])")
+# Characters that end a word or start a variable in nginx's configuration.
+_UNSAFE = re.compile(r"[\s;{}\"'$\\#]")
+_UNSAFE_VALUE = re.compile(r"[\r\n$]")
+
+
+class EdgeError(ValueError):
+    """All that is wrong with the sites, one line each."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        super().__init__("\n".join(problems))
+
+
+def quote(value: str) -> str:
+    """Return `value` as one quoted word of nginx's configuration. It has no way to write `$`: see `_check_headers`."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def normalise(sites: Iterable[Mapping[str, Any]]) -> list[Data]:
+    """Fill in nested defaults and derive what the templates print; raise EdgeError with every mistake."""
+    result = [_site(site) for site in sites]
+    problems = [*_check_names(result)]
+    upstreams = {upstream["name"] for site in result for upstream in site["upstreams"]}
+    for site in result:
+        problems += [f"site {site['name']}: {problem}" for problem in _check_site(site, upstreams)]
+    if problems:
+        raise EdgeError(problems)
+    return [_derive(site) for site in result]
+
+
+def _fill(kind: str, value: Mapping[str, Any]) -> Data:
+    # Ansible passes options that were not given as None.
+    return {**DEFAULTS[kind], **{key: each for key, each in value.items() if each is not None}}
+
+
+def _site(value: Mapping[str, Any]) -> Data:
+    site = _fill("site", value)
+    for part in ("timeouts", "compression"):
+        site[part] = _fill(part, site[part])
+    if site["hsts"]:
+        site["hsts"] = _fill("hsts", site["hsts"])
+    for part in ("limits", "locations"):
+        site[part] = [_fill(part, each) for each in site[part]]
+    for location in site["locations"]:
+        if location["cache"]:
+            location["cache"] = _fill("cache", location["cache"])
+    site["upstreams"] = [
+        {**_fill("upstreams", each), "members": [_fill("members", member) for member in each["members"]]}
+        for each in site["upstreams"]
+    ]
+    return site
+
+
+def _check_names(sites: list[Data]) -> Iterable[str]:
+    def twice(what: str, names: Iterable[str]) -> Iterable[str]:
+        return (f"{what} {name!r} is used {count} times" for name, count in Counter(names).items() if count > 1)
+
+    yield from twice("site name", (site["name"] for site in sites))
+    yield from twice("server name", (name.lower() for site in sites for name in site["server_names"]))
+    yield from twice("upstream name", (upstream["name"] for site in sites for upstream in site["upstreams"]))
+
+
+def _check_site(site: Data, upstreams: set[str]) -> Iterable[str]:
+    if not _NAME.fullmatch(site["name"]):
+        yield "the name may have letters, digits, '-' and '_'"
+    if not site["server_names"]:
+        yield "server_names is empty; a site answers to at least one name"
+    for name in site["server_names"]:
+        if not _SERVER_NAME.fullmatch(name):
+            yield f"server name {name!r} is no host name"
+    if site["tls"] and not 1 <= len(site["tls"]["certificates"]) <= 2:
+        yield "tls.certificates wants one certificate, or one ECDSA and one RSA"
+    if site["hsts"] and not site["tls"]:
+        yield "hsts without tls: browsers ignore the header over HTTP"
+    yield from _check_headers(site)
+    for kind in site["compression"]["types"]:
+        if not re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+", kind):
+            yield f"compression type {kind!r} is no media type"
+        if kind == "text/event-stream":
+            yield "compression would hold up text/event-stream"
+    for upstream in site["upstreams"]:
+        yield from (f"upstream {upstream['name']}: {problem}" for problem in _check_upstream(upstream))
+    zones = [limit["zone"] for limit in site["limits"]]
+    for limit in site["limits"]:
+        if not _RATE.fullmatch(limit["rate"]):
+            yield f"limit {limit['zone']}: rate {limit['rate']!r} is not like '10r/s' or '5r/m'"
+        if any(not re.fullmatch("[A-Z]+", method) for method in limit["methods"]):
+            yield f"limit {limit['zone']}: methods are words in capitals"
+        if not _NAME.fullmatch(limit["zone"]) or zones.count(limit["zone"]) > 1:
+            yield f"limit {limit['zone']!r}: zones are unique and have letters, digits, '-' and '_'"
+    seen = Counter((location["match"], location["path"]) for location in site["locations"])
+    for location in site["locations"]:
+        problems = _check_location(location, upstreams, set(zones))
+        yield from (f"location {location['path']}: {problem}" for problem in problems)
+        if seen[location["match"], location["path"]] > 1:
+            yield f"location {location['path']} is there twice"
+
+
+def _check_headers(site: Data) -> Iterable[str]:
+    for name, value in site["headers"].items():
+        if not _HEADER.fullmatch(name):
+            yield f"{name!r} is no header name"
+        if _UNSAFE_VALUE.search(str(value)):
+            yield f"header {name}: line ends and '$' cannot be sent"
+        if name.lower() in {each.lower() for each in _EDGE_HEADERS}:
+            yield f"header {name} is the edge's own (hsts, request id)"
+    for name in site["request_headers_removed"]:
+        if not _HEADER.fullmatch(name):
+            yield f"{name!r} is no header name"
+
+
+def _check_upstream(upstream: Data) -> Iterable[str]:
+    if not _NAME.fullmatch(upstream["name"]):
+        yield "the name may have letters, digits, '-' and '_'"
+    if not upstream["members"]:
+        yield "has no members"
+    addresses = Counter((str(member["address"]), member["port"]) for member in upstream["members"])
+    for member in upstream["members"]:
+        where = f"{member['address']}:{member['port']}"
+        try:
+            ipaddress.ip_address(member["address"])
+        except ValueError:
+            yield f"member {where}: the address is no IP address"
+        if not 1 <= member["port"] <= 65535:
+            yield f"member {where}: ports are 1 to 65535"
+        if addresses[str(member["address"]), member["port"]] > 1:
+            yield f"member {where} is there twice"
+        if member["backup"] and upstream["method"] == "ip_hash":
+            yield f"member {where}: ip_hash has no backup members"
+        if member["weight"] != 1 and upstream["method"] == "round_robin":
+            yield f"member {where}: weights want the method 'weighted' (or least_conn, ip_hash)"
+    if upstream["members"] and all(member["backup"] for member in upstream["members"]):
+        yield "all members are backups"
+
+
+def _check_location(location: Data, upstreams: set[str], zones: set[str]) -> Iterable[str]:
+    if not location["path"].startswith("/") or _UNSAFE.search(location["path"]):
+        yield "a path starts with '/' and has no blanks, quotes, '$', '#', ';' or braces"
+    if location["type"] == "proxy" and not location["upstream"]:
+        yield "type proxy wants an upstream"
+    if location["upstream"] and location["upstream"] not in upstreams:
+        yield f"upstream {location['upstream']!r} is not declared; there are: {', '.join(sorted(upstreams)) or 'none'}"
+    if location["type"] == "static":
+        # `location /static` with `alias /srv/static` serves /srv/static-private for /static-private, and
+        # `/static../x` leaves the folder: both ends need the slash.
+        if not location["path"].endswith("/") or location["match"] != "prefix":
+            yield "a static path is a prefix and ends in '/'"
+        directory = location["directory"] or ""
+        if not directory.startswith("/") or _UNSAFE.search(directory):
+            yield "type static wants a directory: an absolute path without blanks, quotes, '$', '#', ';' or braces"
+    elif location["cache"] or location["directory"]:
+        yield "cache and directory are for type static"
+    for zone in location["limits"]:
+        if zone not in zones:
+            yield f"limit {zone!r} is not declared; there are: {', '.join(sorted(zones)) or 'none'}"
+
+
+def _derive(site: Data) -> Data:
+    name = site["name"]
+    limits = {limit["zone"]: _derive_limit(name, limit) for limit in site["limits"]}
+    headers = {key: str(value) for key, value in site["headers"].items()}
+    if site["hsts"]:
+        headers["Strict-Transport-Security"] = _hsts(site["hsts"])
+    hidden = sorted({*headers, *_EDGE_HEADERS, *_HIDDEN_HEADERS}, key=str.lower)
+    return {
+        **site,
+        "limits": list(limits.values()),
+        "redirects": bool(site["tls"]) and site["redirect_http"],
+        "headers": headers,
+        "response_headers_hidden": hidden,
+        "upstreams": [_derive_upstream(upstream) for upstream in site["upstreams"]],
+        "locations": [_derive_location(location, limits, number) for number, location in enumerate(site["locations"])],
+    }
+
+
+def _derive_limit(site: str, limit: Data) -> Data:
+    zone = f"{site}_{limit['zone']}"
+    return {
+        **limit,
+        "zone": zone,
+        "counted": "$binary_remote_addr" if limit["key"] == "client" else "$server_name",
+        "variable": f"edge_limit_{zone}".replace("-", "_"),
+        "retry_after": _retry_after(limit["rate"]),
+    }
+
+
+def _derive_upstream(upstream: Data) -> Data:
+    members = []
+    for member in upstream["members"]:
+        address = ipaddress.ip_address(member["address"])
+        host = f"[{address}]" if address.version == 6 else str(address)
+        words = [f"{host}:{member['port']}"]
+        words += [f"weight={member['weight']}"] if member["weight"] != 1 else []
+        words += [f"max_fails={member['max_fails']}", f"fail_timeout={member['fail_timeout_seconds']}s"]
+        words += ["backup"] if member["backup"] else []
+        members.append({**member, "server": " ".join(words)})
+    return {**upstream, "members": members}
+
+
+def _derive_location(location: Data, limits: Mapping[str, Data], number: int) -> Data:
+    applied = [limits[zone] for zone in location["limits"]]
+    cache = location["cache"]
+    directory = location["directory"]
+    return {
+        **location,
+        "limits": applied,
+        "retry_after": max((limit["retry_after"] for limit in applied), default=0),
+        "directory": directory.rstrip("/") + "/" if directory else None,
+        "cache_control": _cache_control(cache) if cache else "",
+        "fallback": f"@missing_{number}" if location["type"] == "static" and location["upstream"] else "",
+    }
+
+
+def _hsts(hsts: Mapping[str, Any]) -> str:
+    words = [f"max-age={hsts['max_age_seconds']}"]
+    words += ["includeSubDomains"] if hsts["include_subdomains"] else []
+    words += ["preload"] if hsts["preload"] else []
+    return "; ".join(words)
+
+
+def _cache_control(cache: Mapping[str, Any]) -> str:
+    return f"public, max-age={cache['max_age_seconds']}" + (", immutable" if cache["immutable"] else "")
+
+
+def _retry_after(rate: str) -> int:
+    """Return the seconds until the next request is let through, at least one (the header has whole seconds)."""
+    match = _RATE.fullmatch(rate)
+    assert match, rate
+    return math.ceil({"s": 1, "m": 60}[match[2]] / int(match[1]))
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {"nginx_normalise": normalise, "nginx_quote": quote}

@@ -1,0 +1,118 @@
+"""An environment, loaded and checked: the one thing that provisioning, inventory, CLI and pictures are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stackwright.model import checks, files, naming, topology
+from stackwright.model.capacity import ConnectionBudget, HostPlan
+from stackwright.model.errors import ModelError, Problem
+from stackwright.model.plan import Plan, make_plan
+from stackwright.model.process import AppPlan
+from stackwright.model.stackfile import Access, Certificates, Network, StackFile
+from stackwright.model.system import BackupSchedule, LogLimits, System
+from stackwright.model.topology import Host
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """A system in a place: every default filled in, every sum checked."""
+
+    name: str
+    #: The project's root: holds `systems/`, `inventories/`, `.state/`.
+    root: Path
+    system: System
+    #: What the person wrote.
+    stack: StackFile
+    plan: Plan
+
+    @property
+    def provider(self) -> str:
+        return self.stack.provider
+
+    @property
+    def environment_class(self) -> str:
+        return self.stack.class_
+
+    @property
+    def domain(self) -> str:
+        return self.stack.domain
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        return self.stack.aliases
+
+    @property
+    def internal_domain(self) -> str:
+        return naming.internal_domain(self.name)
+
+    @property
+    def network(self) -> Network:
+        return self.stack.network
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        return self.plan.hosts
+
+    @property
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        return topology.groups(self.hosts)
+
+    @property
+    def apps(self) -> Mapping[str, AppPlan]:
+        return self.plan.apps
+
+    @property
+    def host_plans(self) -> Mapping[str, HostPlan]:
+        return self.plan.host_plans
+
+    @property
+    def connections(self) -> ConnectionBudget | None:
+        return self.plan.connections
+
+    @property
+    def certificates(self) -> Certificates:
+        return self.stack.certificates
+
+    @property
+    def access(self) -> Access:
+        return self.stack.access
+
+    @property
+    def logs(self) -> LogLimits:
+        return self.stack.logs or self.system.logs
+
+    @property
+    def backups(self) -> BackupSchedule:
+        return self.stack.backups or self.system.backups
+
+    @property
+    def state_folder(self) -> Path:
+        return self.root / ".state" / self.name
+
+    def host(self, name: str) -> Host:
+        """The host of that name."""
+        return next(host for host in self.hosts if host.name == name)
+
+
+def load(path: Path | str) -> Environment:
+    """Load the environment of a `stack.yml` (or of the folder that holds it).
+
+    Raises ModelError with every problem of the file and of its system's file.
+    """
+    place = files.locate(Path(path))
+    stack, system = files.read_both(place)
+    problems = checks.check(place, stack, system)
+    plan: Plan | None = None
+    if stack.complete and system is not None and system.complete and not problems:
+        made = make_plan(place, stack, system)
+        plan, found = made
+        problems = [*problems, *found]
+    problems = [*stack.problems, *(system.problems if system else ()), *problems]
+    if problems or plan is None or system is None:
+        raise ModelError(problems)
+    return Environment(
+        name=place.name, root=place.root, system=system.need(), stack=stack.need(), plan=plan
+    )

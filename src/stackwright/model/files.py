@@ -1,0 +1,233 @@
+"""Finding and reading an environment's two files; every problem of a file is found in one go."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from stackwright.model import describe, source
+from stackwright.model.errors import ABSENT, KeyPath, ModelError, Problem, nearest
+from stackwright.model.source import Source
+from stackwright.model.stackfile import StackFile
+from stackwright.model.system import System
+
+T = TypeVar("T")
+
+_UNKNOWN_KEY = "unexpected_keyword_argument"
+#: Each round removes at least one value; a file with more faults than that is read again after the first are mended.
+_ROUNDS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an environment is."""
+
+    root: Path
+    name: str
+    file: Path
+
+    def shown(self, file: Path) -> Path:
+        """The file as errors name it: from the project's root."""
+        return file.relative_to(self.root) if file.is_relative_to(self.root) else file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed(Generic[T]):
+    """A file as far as it could be understood."""
+
+    source: Source
+    #: None if too much is wrong; otherwise without the values that are.
+    value: T | None
+    problems: tuple[Problem, ...]
+    #: What was left out of `value`.
+    left_out: tuple[KeyPath, ...]
+
+    @property
+    def complete(self) -> bool:
+        return self.value is not None and not self.problems
+
+    def need(self) -> T:
+        """The value of a file that is known to be good."""
+        if self.value is None:
+            raise ModelError(self.problems)
+        return self.value
+
+    def problem(
+        self,
+        path: KeyPath,
+        message: str,
+        *,
+        value: object = ABSENT,
+        accepted: str = "",
+        suggestion: str | None = None,
+    ) -> Problem:
+        """A problem with the line of `path`."""
+        return Problem(
+            file=self.source.file,
+            line=self.source.line(path),
+            path=path,
+            message=message,
+            value=value,
+            accepted=accepted,
+            suggestion=suggestion,
+        )
+
+    def doubtful(self, path: KeyPath) -> bool:
+        """Whether a problem at `path` may only follow from what was left out."""
+        return any(path[: len(out)] == out[: len(path)] for out in (gone[:-1] for gone in self.left_out) if out)
+
+
+def locate(path: Path) -> Place:
+    """The environment of a `stack.yml`, or of its folder."""
+    file = (path / "stack.yml" if path.is_dir() else path).absolute()
+    root = next((parent for parent in file.parents if (parent / "systems").is_dir()), None)
+    if root is None or not file.is_file():
+        missing = "does not exist" if not file.is_file() else "belongs to no project: no folder above has `systems/`"
+        accepted = "the path of an environment, such as inventories/taaleem-local/stack.yml"
+        raise ModelError([Problem(file=path, line=1, message=missing, accepted=accepted)])
+    return Place(root=root, name=file.parent.name, file=file)
+
+
+def read_both(place: Place) -> tuple[Parsed[StackFile], Parsed[System] | None]:
+    """The environment's file and its system's, the latter None if it cannot be told which it is."""
+    stack = parse(source.read(place.file, place.shown(place.file)), StackFile)
+    name = stack.source.data.get("system")
+    if not isinstance(name, str) or any(gone == ("system",) for gone in stack.left_out):
+        return stack, None
+    file = place.root / "systems" / f"{name}.yml"
+    if not file.is_file() or not file.resolve().is_relative_to(place.root.resolve()):
+        known = sorted(found.stem for found in (place.root / "systems").glob("*.yml"))
+        problem = stack.problem(
+            ("system",),
+            "is no known system",
+            value=name,
+            accepted=", ".join(known) or "a file in systems/",
+            suggestion=nearest(name, known),
+        )
+        raise ModelError([*stack.problems, problem])
+    try:
+        return stack, parse(source.read(file, place.shown(file)), System)
+    except ModelError as error:
+        raise ModelError([*stack.problems, *error.problems]) from error
+
+
+def parse(read: Source, model: type[T]) -> Parsed[T]:
+    """Check `read` against `model`.
+
+    What is wrong is reported and left out, and the rest is checked again: so that a later check, between keys, still
+    sees the rest.
+    """
+    problems: dict[KeyPath, Problem] = {}
+    left_out: list[KeyPath] = []
+    data: Any = copy.deepcopy(read.data)
+    value: T | None = None
+    for _ in range(_ROUNDS):
+        try:
+            value = _adapter(model).validate_json(json.dumps(data))
+            break
+        except ValidationError as error:
+            by_path = _by_path(error, data)
+            for path, details in by_path.items():
+                problems.setdefault(path, _problem(read, model, path, details))
+            gone = {_leave_out(data, path) for path in by_path}
+            if () in gone:
+                break
+            left_out += sorted(gone, key=str)
+    return Parsed(source=read, value=value, problems=tuple(problems.values()), left_out=tuple(left_out))
+
+
+@cache
+def _adapter(model: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(model)
+
+
+@cache
+def _schema(model: type[Any]) -> Mapping[str, Any]:
+    return _adapter(model).json_schema()
+
+
+def _by_path(error: ValidationError, data: object) -> dict[KeyPath, list[ErrorDetails]]:
+    """The errors by key path: a value that could be one of several types has an error for each."""
+    found: dict[KeyPath, list[ErrorDetails]] = {}
+    for details in error.errors(include_url=False):
+        found.setdefault(_path(details, data), []).append(details)
+    return found
+
+
+def _path(details: ErrorDetails, data: object) -> KeyPath:
+    """The location in the file: pydantic's, without the parts that name the branches of a union."""
+    path: list[str | int] = []
+    for part in details["loc"]:
+        if isinstance(data, dict) and part in data:
+            data = data[part]
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        elif details["type"] == "missing" and part == details["loc"][-1]:
+            data = None
+        else:
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _problem(read: Source, model: type[Any], path: KeyPath, details: list[ErrorDetails]) -> Problem:
+    first = details[0]
+    schema = _schema(model)
+    here = describe.at(schema, path)
+    message, accepted, suggestion = _message(first), describe.accepted(schema, here), None
+    value: object = first["input"]
+    if first["type"] == _UNKNOWN_KEY or first["loc"][-1:] == ("[key]",):
+        keys = describe.keys(schema, describe.at(schema, path[:-1]))
+        key = str(path[-1])
+        message, value, accepted = "is not a known key", ABSENT, ", ".join(keys)
+        suggestion = nearest(key, keys)
+    elif first["type"] == "missing":
+        message, value = "is missing", ABSENT
+    elif "accepted" in first.get("ctx", {}):
+        accepted = str(first["ctx"]["accepted"])
+    elif isinstance(value, str):
+        suggestion = nearest(value, describe.words(schema, here))
+    return Problem(
+        file=read.file,
+        line=read.line(path),
+        path=path,
+        message=message,
+        value=value,
+        accepted=accepted,
+        suggestion=suggestion,
+    )
+
+
+def _message(details: ErrorDetails) -> str:
+    kind = details["type"]
+    if kind == "refused":
+        return str(details["ctx"]["message"])
+    if kind.endswith(("_type", "_parsing")) or kind == "int_from_float":
+        return "has the wrong type"
+    if kind.startswith(("greater_than", "less_than")):
+        return "is out of range"
+    if kind in ("too_short", "too_long"):
+        return "has the wrong length"
+    return "is not accepted"
+
+
+def _leave_out(data: Any, path: KeyPath) -> KeyPath:
+    """Remove what is at `path`, or the nearest thing around it that can be; return what was removed."""
+    while path:
+        holder = data
+        for part in path[:-1]:
+            holder = holder[part]
+        if isinstance(holder, dict) and path[-1] in holder:
+            del holder[path[-1]]
+            return path
+        # An item of a list: removing it would move the others away from their lines. Its list goes.
+        path = path[:-1]
+    return ()

@@ -1,0 +1,367 @@
+"""From environment and provider output to what Ansible sees: groups, host variables and one read-only `stack`.
+
+`stack` has the same shape for every provider, and is plain JSON:
+
+    version: 1
+    environment, system, title, provider, class, domain: str
+    aliases: [str]
+    internal_domain: "<environment>.internal"
+    network: {cidr}
+    hosts: {name: {address, fqdn, groups: [str], cpus, memory_mb, os}}
+    groups: {edge|app|database|cache|ops|consensus: [host]}
+    apps: {app: {name, process_name, runtime: {name, version}, command: [str], mode, first_port, memory_mb,
+        restarts: {limit, min_uptime_seconds}, start_timeout_seconds, drain_seconds, kill_seconds, log_date_format,
+        watch, health: {path, ready_path, interval_seconds, timeout_seconds, failures, retry_after_seconds},
+        migrate: [str], environment: {VAR: str|int|bool}, secrets: {VAR: secret name},
+        database: null | {name, role, pool, pool_timeout_seconds, read_from_replica},
+        cache: [purpose], uploads: [folder], static: [{url, folder, max_age_days, immutable}],
+        keep_releases, artifact: null | path in the project,
+        instances_by_host: {host: [{name, address, port}]}}}
+    edge: {worker_connections, sites: [{name, app, names: [str], tls: {min_version, http2, redirect_http,
+        hsts: null | {max_age_days, include_subdomains, preload}},
+        upstreams: [{name, members: [{host, address, port, weight}], balance, keepalive, health: {...}}],
+        routes: [{path, upstream, exact, websocket, buffered, logged}],
+        static: [{url, folder, max_age_days, immutable}],
+        limits: [{name, path, requests, per: second|minute, burst, methods: [str]}], connections_per_client,
+        headers: {name: value}, timeouts: {connect_seconds, read_seconds, send_seconds, client_header_seconds,
+        client_body_seconds, keepalive_seconds}, body_limit_mb,
+        compression: {gzip, brotli, min_bytes, types: [str]}}]}
+    database: null | {engine, version, run_by: "hosts", port, hosts: [host], initial_primary: host, voters: [host],
+        primary_name, replica_name, max_connections, synchronous, databases: [str], extensions: [str],
+        roles: [{name, privileges: owner|write|read|monitor, databases: [str], connection_limit}],
+        settings: {shared_buffers_mb, ...}, parameters: {name: value},
+        pools: {host: [{app, database, role, alias, replica_alias: null | str, primary, replica, clients}]},
+        client_limits: {host: int}}
+    cache: {run_by: "hosts", hosts: [host], instances: [{name, host, address, port, purpose, maxmemory_mb, eviction,
+        persistence: append_only|snapshot|none, users: [{name, access: application|operator, secret}]}]}
+    logs: {rotate_mb, keep}
+    backups: {host, full_day, time, keep_full, keep_differential, files_every_hours, files_keep_days,
+        archive_timeout_seconds}
+    certificates: {issuer, names: [str], email, directory, directory_ca, files: null | {certificate, key},
+        renew_before_days}
+    access: {admin_user, admins: [{name, keys: [str]}], ssh_from: [cidr]}
+    capacity: {memory: {host: {memory_mb, shares: {part: mb}}}, connections: null | {max_connections,
+        reserved: {who: n}, pooled}, kernel: {host: {sysctl: {name: value}, open_files: {service: n}}}}
+
+Each host also has `stack_host: {name, groups, bootstrap_user, cpus, memory_mb, disk_gb, os, host_key}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from stackwright.model import capacity, edge, naming, secrets
+from stackwright.model.environment import Environment
+from stackwright.model.output import InventoryError, from_environment, hosts_of
+from stackwright.model.process import AppPlan
+from stackwright.model.topology import Host
+
+STACK_VERSION = 1
+ADMIN_USER = "stackwright"
+DATABASE_PORT = 5432
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostVariables:
+    """What Ansible needs to know about one host."""
+
+    name: str
+    groups: tuple[str, ...]
+    variables: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """What Ansible needs to know about an environment."""
+
+    groups: Mapping[str, tuple[str, ...]]
+    hosts: Mapping[str, HostVariables]
+    #: For every host alike; holds `stack`.
+    variables: Mapping[str, Any]
+    known_hosts_file: Path
+    #: Content for `known_hosts_file`: exactly the keys that are recorded.
+    known_hosts: str
+
+
+def build(environment: Environment, output: Mapping[str, Any] | None) -> Inventory:
+    """The inventory of a provisioned environment.
+
+    `output` is what the Pulumi program exported; None is enough for servers that existed before. Raises InventoryError
+    if it is missing, or is of another environment.
+    """
+    if output is None:
+        output = from_environment(environment)
+    known = hosts_of(environment, output)
+    hosts = tuple(
+        replace(host, address=known[host.name]["address"], host_key=known[host.name]["connection"]["host_key"])
+        for host in environment.hosts
+    )
+    known_hosts_file = environment.state_folder / "ssh" / "known_hosts"
+    return Inventory(
+        groups=environment.groups,
+        hosts={
+            host.name: HostVariables(
+                name=host.name,
+                groups=host.groups,
+                variables=_variables(environment, host, known[host.name]["connection"], known_hosts_file),
+            )
+            for host in hosts
+        },
+        variables={"stack": stack(environment, hosts)},
+        known_hosts_file=known_hosts_file,
+        known_hosts="".join(f"{_known_as(host)} {_bare_key(host)}\n" for host in hosts),
+    )
+
+
+def _known_as(host: Host) -> str:
+    return host.address if host.port == 22 else f"[{host.address}]:{host.port}"
+
+
+def _bare_key(host: Host) -> str:
+    return " ".join((host.host_key or "").split()[:2])
+
+
+def _variables(
+    environment: Environment, host: Host, connection: Mapping[str, Any], known_hosts_file: Path
+) -> dict[str, Any]:
+    options = f"-o UserKnownHostsFile='{known_hosts_file}' -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
+    return {
+        "ansible_host": host.address,
+        "ansible_port": connection["port"],
+        "ansible_user": connection["user"],
+        "ansible_ssh_private_key_file": str(environment.root / connection["private_key_file"]),
+        "ansible_ssh_common_args": options,
+        "stack_host": {
+            "name": host.name,
+            "groups": list(host.groups),
+            "bootstrap_user": connection["bootstrap_user"],
+            "cpus": host.cpus,
+            "memory_mb": host.memory_mb,
+            "disk_gb": host.disk_gb,
+            "os": host.os,
+            "host_key": host.host_key,
+        },
+    }
+
+
+def stack(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
+    """The read-only facts that group_vars wire into role inputs."""
+    groups = environment.groups
+    return {
+        "version": STACK_VERSION,
+        "environment": environment.name,
+        "system": environment.system.name,
+        "title": environment.system.title,
+        "provider": environment.provider,
+        "class": environment.environment_class,
+        "domain": environment.domain,
+        "aliases": list(environment.aliases),
+        "internal_domain": environment.internal_domain,
+        "network": {"cidr": environment.network.cidr},
+        "hosts": {host.name: _host(environment, host) for host in hosts},
+        "groups": {group: list(names) for group, names in groups.items()},
+        "apps": {name: _app(plan) for name, plan in environment.apps.items()},
+        "edge": _edge(environment, hosts),
+        "database": _database(environment),
+        "cache": _cache(environment, hosts),
+        "logs": _plain(environment.logs),
+        "backups": {"host": _first(groups["ops"]), **_plain(environment.backups)},
+        "certificates": _certificates(environment),
+        "access": _access(environment),
+        "capacity": _capacity(environment),
+    }
+
+
+def _first(names: tuple[str, ...]) -> str | None:
+    return names[0] if names else None
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """A dataclass as JSON would have it: lists for tuples, all the way down."""
+    plain: dict[str, Any] = _listed(asdict(value))
+    return plain
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _listed(one) for key, one in value.items()}
+    return [_listed(one) for one in value] if isinstance(value, (tuple, list)) else value
+
+
+def _host(environment: Environment, host: Host) -> dict[str, Any]:
+    return {
+        "address": host.address,
+        "fqdn": naming.fqdn(host.name, environment.name),
+        "groups": list(host.groups),
+        "cpus": host.cpus,
+        "memory_mb": host.memory_mb,
+        "os": host.os,
+    }
+
+
+def _app(plan: AppPlan) -> dict[str, Any]:
+    app = plan.app
+    database = {**_plain(app.database), "pool": plan.database_pool} if app.database else None
+    process = _plain(app.process)
+    return {
+        "name": plan.name,
+        "process_name": app.process.name,
+        "runtime": _plain(app.runtime),
+        **{key: value for key, value in process.items() if key not in ("name", "instances", "max_instances")},
+        "memory_mb": plan.memory_mb,
+        "health": _plain(app.health),
+        "migrate": list(app.migrate),
+        "environment": dict(plan.environment),
+        "secrets": dict(app.secrets),
+        "database": database,
+        "cache": list(app.cache),
+        "uploads": list(app.uploads),
+        "static": [_plain(one) for one in app.static],
+        "keep_releases": app.keep_releases,
+        "artifact": plan.artifact,
+        "instances_by_host": {host: [_plain(one) for one in ones] for host, ones in plan.instances.items()},
+    }
+
+
+def _edge(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
+    smallest = min((host.memory_mb for host in hosts if "edge" in host.groups), default=0)
+    return {
+        "worker_connections": capacity.edge_connections(smallest),
+        "sites": [_plain(site) for site in edge.sites(environment)],
+    }
+
+
+def _database(environment: Environment) -> dict[str, Any] | None:
+    tier, budget = environment.system.database, environment.connections
+    if tier is None or budget is None:
+        return None
+    groups = environment.groups
+    domain = environment.internal_domain
+    smallest = min(environment.host_plans[name].shares["database"] for name in groups["database"])
+    cpus = min(environment.host(name).cpus for name in groups["database"])
+    synchronous = environment.stack.database.synchronous
+    return {
+        "engine": tier.engine,
+        "version": tier.version,
+        "run_by": "hosts",
+        "port": DATABASE_PORT,
+        "hosts": list(groups["database"]),
+        "initial_primary": groups["database"][0],
+        "voters": list(groups["consensus"]),
+        "primary_name": f"database-primary.{domain}",
+        "replica_name": f"database-replica.{domain}",
+        "max_connections": budget.max_connections,
+        "synchronous": environment.environment_class == "production" if synchronous is None else synchronous,
+        "databases": list(tier.databases),
+        "extensions": list(tier.extensions),
+        "roles": [_plain(role) for role in tier.roles],
+        "settings": capacity.database_settings(
+            memory_mb=smallest, cpus=cpus, max_connections=budget.max_connections
+        ),
+        "parameters": dict(environment.stack.database.parameters),
+        "pools": {host: _pools(environment, host) for host in groups["app"]},
+        "client_limits": {host: _clients(environment, host) for host in groups["app"]},
+    }
+
+
+def _pools(environment: Environment, host: str) -> list[dict[str, Any]]:
+    budget = environment.connections
+    pools = []
+    for pool in budget.pools if budget else ():
+        database = environment.apps[pool.app].app.database
+        if pool.host != host or database is None:
+            continue
+        pools.append(
+            {
+                "app": pool.app,
+                "database": database.name,
+                "role": database.role,
+                "alias": database.name,
+                "replica_alias": f"{database.name}_replica" if database.read_from_replica else None,
+                "primary": pool.primary,
+                "replica": pool.replica,
+                "clients": pool.clients,
+            }
+        )
+    return pools
+
+
+def _clients(environment: Environment, host: str) -> int:
+    """Connections to PgBouncer of a host: all instances, once more during a release, and some for operators."""
+    budget = environment.connections
+    clients = sum(pool.clients for pool in budget.pools if pool.host == host) if budget else 0
+    return 2 * clients + 20
+
+
+def _cache(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
+    names = environment.groups["cache"]
+    # One host holds every instance; more hosts take turns.
+    addresses = {host.name: host.address for host in hosts}
+    instances = []
+    for number, (purpose, instance) in enumerate(environment.system.cache.items()):
+        host = names[number % len(names)]
+        users = [
+            {"name": app, "access": "application", "secret": f"redis/{purpose}/{app}"}
+            for app, plan in environment.apps.items()
+            if purpose in plan.app.cache
+        ]
+        operator = {"name": secrets.CACHE_OPERATOR, "access": "operator"}
+        instances.append(
+            {
+                "name": purpose,
+                "host": host,
+                "address": addresses[host],
+                "port": instance.port,
+                "purpose": purpose,
+                "maxmemory_mb": environment.plan.cache_mb[purpose],
+                "eviction": instance.eviction,
+                "persistence": instance.persistence,
+                "users": [*users, operator | {"secret": f"redis/{purpose}/{secrets.CACHE_OPERATOR}"}],
+            }
+        )
+    return {"run_by": "hosts", "hosts": list(names), "instances": instances}
+
+
+def _certificates(environment: Environment) -> dict[str, Any]:
+    names = [name for site in environment.system.sites.values() for name in edge.site_names(environment, site)]
+    return {**_plain(environment.certificates), "names": list(dict.fromkeys(names))}
+
+
+def _access(environment: Environment) -> dict[str, Any]:
+    access = environment.access
+    return {
+        "admin_user": ADMIN_USER,
+        "admins": [_plain(admin) for admin in access.admins],
+        "ssh_from": list(access.ssh_from),
+    }
+
+
+def _capacity(environment: Environment) -> dict[str, Any]:
+    budget = environment.connections
+    return {
+        "memory": {
+            name: {"memory_mb": plan.memory_mb, "shares": dict(plan.shares)}
+            for name, plan in environment.host_plans.items()
+        },
+        "connections": budget
+        and {
+            "max_connections": budget.max_connections,
+            "reserved": dict(budget.reserved),
+            "pooled": budget.pooled,
+        },
+        "kernel": {
+            host.name: capacity.kernel_limits(
+                groups=host.groups,
+                memory_mb=host.memory_mb,
+                clients=_clients(environment, host.name) if "app" in host.groups else 0,
+                max_connections=budget.max_connections if budget else 0,
+            )
+            for host in environment.hosts
+        },
+    }
+
+
+__all__ = ["HostVariables", "Inventory", "InventoryError", "build", "stack"]

@@ -1,0 +1,182 @@
+"""The one output of a provisioned environment: hosts, how to reach them, endpoints, and the names of secrets.
+
+Its JSON Schema is `schemas/stackwright_inventory.schema.json`; the Pulumi program exports it as OUTPUT_NAME.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from stackwright.model.environment import Environment
+from stackwright.model.schema_types import Address, Cidr, Cpus, MegaBytes, Name, Port, PublicKey, User, schema
+from stackwright.model.secrets import secret_names
+
+OUTPUT_NAME = "stackwright_inventory"
+OUTPUT_VERSION = 1
+ADMIN_USER = "stackwright"
+
+
+class InventoryError(ValueError):
+    """An environment is not provisioned, or not as its file says; the message names the remedy."""
+
+
+@schema
+class Connection:
+    """How a host is reached."""
+
+    user: User
+    """Who logs in once the host is adopted."""
+    bootstrap_user: User
+    """Who may log in at first contact."""
+    port: Port
+    private_key_file: str
+    """From the project's root, or absolute."""
+    host_key: PublicKey
+    """What the host identifies itself with."""
+
+
+@schema
+class OutputHost:
+    """A host that exists."""
+
+    address: Address
+    groups: tuple[str, ...]
+    connection: Connection
+    cpus: Cpus
+    memory_mb: MegaBytes
+
+
+@schema
+class Endpoint:
+    """Where a tier is reached, whoever runs it."""
+
+    run_by: Literal["hosts", "provider"]
+    addresses: Annotated[tuple[str, ...], Field(min_length=1)]
+    ports: Annotated[tuple[Port, ...], Field(min_length=1)]
+
+
+@schema
+class Endpoints:
+    """The tiers that others connect to."""
+
+    edge: Endpoint
+    database: Endpoint | None = None
+    cache: Endpoint | None = None
+
+
+@schema
+class OutputNetwork:
+    """The environment's network."""
+
+    cidr: Cidr
+
+
+@schema
+class Output:
+    """What the Pulumi program exports."""
+
+    version: Literal[1]
+    environment: str
+    provider: Literal["local", "bare_metal"]
+    network: OutputNetwork
+    hosts: dict[Name, OutputHost]
+    endpoints: Endpoints
+    secrets: tuple[str, ...]
+    """Names; never values."""
+
+
+def make_output(environment: Environment, host_keys: Mapping[str, str]) -> dict[str, Any]:
+    """The output of an environment whose hosts identify themselves with `host_keys` (by host)."""
+    return {
+        "version": OUTPUT_VERSION,
+        "environment": environment.name,
+        "provider": environment.provider,
+        "network": {"cidr": environment.network.cidr},
+        "hosts": {
+            host.name: {
+                "address": host.address,
+                "groups": list(host.groups),
+                "connection": {
+                    "user": ADMIN_USER,
+                    "bootstrap_user": host.bootstrap_user,
+                    "port": host.port,
+                    "private_key_file": private_key_file(environment),
+                    "host_key": host_keys[host.name],
+                },
+                "cpus": host.cpus,
+                "memory_mb": host.memory_mb,
+            }
+            for host in environment.hosts
+        },
+        "endpoints": endpoints(environment),
+        "secrets": [spec.name for spec in secret_names(environment)],
+    }
+
+
+def private_key_file(environment: Environment) -> str:
+    """The key that this machine logs in with, from the project's root."""
+    return environment.access.ssh_private_key or f".state/{environment.name}/ssh/id_ed25519"
+
+
+def endpoints(environment: Environment) -> dict[str, Any]:
+    """Where each tier is reached."""
+    ports = {"edge": [80, 443]}
+    if environment.system.database is not None:
+        ports["database"] = [5432]
+    if environment.system.cache:
+        ports["cache"] = [instance.port for instance in environment.system.cache.values()]
+    found = {}
+    for tier, numbers in ports.items():
+        addresses = [host.address for host in environment.hosts if tier in host.groups]
+        found[tier] = {"run_by": "hosts", "addresses": addresses, "ports": numbers}
+    return found
+
+
+def from_environment(environment: Environment) -> dict[str, Any]:
+    """The output of servers that existed before: all of it is in the environment's file."""
+    if environment.provider != "bare_metal":
+        raise InventoryError(
+            f"{environment.name} is not provisioned: run `stackwright up {environment.name}`"
+            f" (or `pulumi -C pulumi up --stack {environment.name}`)"
+        )
+    keys = {host.name: host.host_key for host in environment.hosts}
+    missing = [name for name, key in keys.items() if key is None]
+    if missing:
+        raise InventoryError(
+            f"the host key of {', '.join(missing)} is not recorded: write it to the `host_key_file` that"
+            f" inventories/{environment.name}/stack.yml names (ssh-keyscan -t ed25519 ADDRESS, compared with the console)"
+        )
+    return make_output(environment, {name: key for name, key in keys.items() if key is not None})
+
+
+def hosts_of(environment: Environment, output: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """The hosts of `output`, after checking that it is an output, of this environment, as its file now says."""
+    try:
+        TypeAdapter(Output).validate_json(_json(output))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InventoryError(
+            f"the output of stack {environment.name} is not one that this version reads ({where}: {first['msg']}):"
+            f" run `stackwright up {environment.name}`"
+        ) from error
+    if output["environment"] != environment.name:
+        raise InventoryError(f"the output is of environment {output['environment']}, not of {environment.name}")
+    hosts: Mapping[str, Mapping[str, Any]] = output["hosts"]
+    wanted = {host.name for host in environment.hosts}
+    if wanted != set(hosts):
+        differing = ", ".join(sorted(wanted ^ set(hosts)))
+        raise InventoryError(
+            f"the hosts of {environment.name} are not those of its stack.yml ({differing}):"
+            f" run `stackwright up {environment.name}`"
+        )
+    return hosts
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    import json
+
+    return json.dumps(value)

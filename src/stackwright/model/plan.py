@@ -1,0 +1,200 @@
+"""From what a person wrote to what there will be: hosts, instances, budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from stackwright.model import capacity, process, topology
+from stackwright.model.addressing import AddressError
+from stackwright.model.capacity import Client, ConnectionBudget, Demand, HostPlan
+from stackwright.model.errors import KeyPath, Problem
+from stackwright.model.files import Parsed, Place
+from stackwright.model.process import AppPlan
+from stackwright.model.stackfile import AppOverride, StackFile
+from stackwright.model.system import App, Purpose, System
+from stackwright.model.topology import Host
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that follows from an environment's two files."""
+
+    hosts: tuple[Host, ...]
+    apps: Mapping[str, AppPlan]
+    host_plans: Mapping[str, HostPlan]
+    #: None without a database.
+    connections: ConnectionBudget | None
+    cache_mb: Mapping[Purpose, int]
+
+
+def plan_hosts(place: Place, stack: StackFile) -> tuple[Host, ...]:
+    """The environment's hosts, `consensus` among the groups of the voters."""
+    hosts = _adopted(place, stack) if stack.hosts or stack.topology is None else topology.create(stack, stack.topology)
+    voters = topology.voters(hosts)
+    return tuple(
+        replace(host, groups=tuple(group for group in topology.TIERS if group in host.groups) + _voter(host, voters))
+        for host in hosts
+    )
+
+
+def _voter(host: Host, voters: tuple[str, ...]) -> tuple[str, ...]:
+    return ("consensus",) if host.name in voters else ()
+
+
+def _adopted(place: Place, stack: StackFile) -> tuple[Host, ...]:
+    return tuple(
+        Host(
+            name=server.name,
+            address=server.address,
+            groups=server.groups,
+            cpus=server.cpus,
+            memory_mb=server.memory_mb,
+            disk_gb=server.disk_gb,
+            os=server.os,
+            bootstrap_user=server.user,
+            port=server.port,
+            host_key=server.host_key or _recorded_key(place, server.host_key_file),
+        )
+        for server in stack.hosts
+    )
+
+
+def _recorded_key(place: Place, file: str | None) -> str | None:
+    """The key in `file`; None as long as nobody has recorded it."""
+    if file is None or not (place.root / file).is_file():
+        return None
+    return (place.root / file).read_text(encoding="utf-8").strip()
+
+
+def make_plan(place: Place, stack: Parsed[StackFile], system: Parsed[System]) -> tuple[Plan | None, list[Problem]]:
+    """The plan, and what does not fit into it."""
+    wanted, what = stack.need(), system.need()
+    try:
+        hosts = plan_hosts(place, wanted)
+    except AddressError as error:
+        return None, [stack.problem(("network", "cidr"), str(error), accepted="a larger network")]
+    cache_mb = _cache_mb(wanted, what)
+    host_plans = _host_plans(wanted, what, hosts, cache_mb)
+    apps = {name: _app(wanted, name, app, hosts, host_plans) for name, app in what.apps.items()}
+    connections = _connections(wanted, what, apps)
+    plan = Plan(hosts=hosts, apps=apps, host_plans=host_plans, connections=connections, cache_mb=cache_mb)
+    return plan, [*_memory_problems(stack, plan), *_connection_problems(stack, plan)]
+
+
+def _cache_mb(stack: StackFile, system: System) -> dict[Purpose, int]:
+    overrides = {purpose: override.memory_mb for purpose, override in stack.cache.items()}
+    return {purpose: overrides.get(purpose, one.memory_mb) for purpose, one in system.cache.items()}
+
+
+def _host_plans(
+    stack: StackFile, system: System, hosts: tuple[Host, ...], cache_mb: Mapping[Purpose, int]
+) -> dict[str, HostPlan]:
+    demands = [_demand(stack, name, app) for name, app in system.apps.items()]
+    return {
+        host.name: capacity.plan_host(
+            groups=host.groups,
+            cpus=host.cpus,
+            memory_mb=host.memory_mb,
+            demands=demands,
+            cache_mb=list(cache_mb.values()),
+        )
+        for host in hosts
+    }
+
+
+def _demand(stack: StackFile, name: str, app: App) -> Demand:
+    override = stack.apps.get(name, AppOverride())
+    wanted = override.instances or app.process.instances
+    return Demand(
+        app=name,
+        instances=None if wanted == "per_cpu" else wanted,
+        max_instances=app.process.max_instances,
+        memory_mb=override.memory_mb or app.process.memory_mb,
+    )
+
+
+def _app(
+    stack: StackFile, name: str, app: App, hosts: tuple[Host, ...], host_plans: Mapping[str, HostPlan]
+) -> AppPlan:
+    override = stack.apps.get(name, AppOverride())
+    edge_hosts = [host.name for host in hosts if "edge" in host.groups]
+    app_hosts = [host.name for host in hosts if "app" in host.groups]
+    instances = {
+        host.name: process.instances(
+            name,
+            app,
+            host_plans[host.name].instances[name],
+            process.listen_address(host.name, host.address, edge_hosts, app_hosts),
+        )
+        for host in hosts
+        if host.name in app_hosts
+    }
+    return AppPlan(
+        name=name,
+        app=app,
+        memory_mb=override.memory_mb or app.process.memory_mb,
+        database_pool=override.database_pool or (app.database.pool if app.database else 0),
+        environment=app.environment | override.environment,
+        artifact=override.artifact,
+        instances=instances,
+    )
+
+
+def _connections(stack: StackFile, system: System, apps: Mapping[str, AppPlan]) -> ConnectionBudget | None:
+    if system.database is None:
+        return None
+    pooled = {app.database.role for app in system.apps.values() if app.database}
+    return capacity.plan_connections(
+        max_connections=stack.database.max_connections or system.database.max_connections,
+        role_limits=[role.connection_limit for role in system.database.roles if role.name not in pooled],
+        clients=[
+            Client(
+                host=host,
+                app=name,
+                instances=len(instances),
+                pool=plan.database_pool,
+                reads_replica=plan.app.database.read_from_replica,
+            )
+            for name, plan in apps.items()
+            if plan.app.database is not None
+            for host, instances in plan.instances.items()
+        ],
+        per_host=stack.database.server_connections,
+    )
+
+
+def _memory_problems(stack: Parsed[StackFile], plan: Plan) -> list[Problem]:
+    return [
+        stack.problem(
+            _size_path(stack, host),
+            f"memory of {host.name} is over budget: {plan.host_plans[host.name].sum_text}",
+            accepted="fewer or smaller instances, or a larger host",
+        )
+        for host in plan.hosts
+        if not plan.host_plans[host.name].fits
+    ]
+
+
+def _size_path(stack: Parsed[StackFile], host: Host) -> KeyPath:
+    """Where the host's memory is said; for a size out of the table, where the host is asked for."""
+    for position, server in enumerate(stack.need().hosts):
+        if server.name == host.name:
+            return ("hosts", position, "memory_mb")
+    tier = "server" if host.name == "server1" else host.groups[0]
+    if tier in stack.need().sizes:
+        return ("sizes", tier)
+    return ("topology", tier) if tier != "server" else ("topology",)
+
+
+def _connection_problems(stack: Parsed[StackFile], plan: Plan) -> list[Problem]:
+    budget = plan.connections
+    if budget is None or budget.fits:
+        return []
+    name = "server_connections" if stack.need().database.server_connections else "max_connections"
+    problem = stack.problem(
+        ("database", name),
+        f"connections are over budget: {budget.sum_text}",
+        accepted="fewer instances or hosts, or more `database.max_connections`",
+    )
+    return [problem]

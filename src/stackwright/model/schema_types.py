@@ -1,0 +1,141 @@
+"""Building blocks of the two schemas: how a class of a file is declared, and the words a person may write in it.
+
+One class is both: pydantic checks it at the YAML edge, inside it is a frozen keyword-only dataclass.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, TypeVar, dataclass_transform
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
+
+T = TypeVar("T")
+
+_CONFIG = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
+def schema(cls: type[T]) -> type[T]:
+    """A frozen class that pydantic checks strictly: no unknown keys, no silent conversions."""
+    return dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls)
+
+
+def refuse(message: str, accepted: str) -> PydanticCustomError:
+    """An error of a validator that says what would have been accepted."""
+    return PydanticCustomError("refused", "{message}", {"message": message, "accepted": accepted})
+
+
+def _cidr(value: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise refuse(f"is not an IPv4 network ({error})", "a network such as 10.87.20.0/24") from error
+    if not 8 <= network.prefixlen <= 29:
+        raise refuse("is a network of an unusable size", "a prefix length from 8 to 29")
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        ipaddress.IPv4Address(value)
+    except ValueError as error:
+        raise refuse("is not an IPv4 address", "an address such as 10.87.20.11") from error
+    return value
+
+
+def _source(value: str) -> str:
+    try:
+        ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise refuse(f"is not an IPv4 network ({error})", "a network such as 203.0.113.0/24") from error
+    return value
+
+
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+
+
+def _domain(value: str) -> str:
+    labels = value.split(".")
+    good = len(value) <= 253 and len(labels) >= 2 and all(_LABEL.fullmatch(label) for label in labels)
+    if not good or labels[-1].isdigit():
+        raise refuse(
+            "is not a domain name", "lower-case labels of letters, digits and hyphens, such as clinic.example.org"
+        )
+    return value
+
+
+_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ssh-rsa", "sk-ssh-ed25519@openssh.com")
+
+
+def _public_key(value: str) -> str:
+    accepted = "a line such as `ssh-ed25519 AAAA... comment`"
+    parts = value.split()
+    if "\n" in value or len(parts) < 2 or parts[0] not in _KEY_TYPES:
+        raise refuse("is not an OpenSSH public key", accepted)
+    try:
+        blob = base64.b64decode(parts[1], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise refuse("is not an OpenSSH public key: its body is not base64", accepted) from error
+    # The body repeats its own type, after a length of four bytes.
+    if blob[4 : 4 + len(parts[0])].decode("ascii", "replace") != parts[0]:
+        raise refuse("is not an OpenSSH public key: its body does not fit its type", accepted)
+    return value
+
+
+def _file(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or value.startswith("~") or "\0" in value:
+        raise refuse("is a path that leaves the project", "a path relative to the project's root, without `..`")
+    return value
+
+
+def _inside(value: str) -> str:
+    path = PurePosixPath(value)
+    if not value or path.is_absolute() or ".." in path.parts:
+        raise refuse("is a path that leaves the release", "a path relative to the release, without `..`")
+    return value
+
+
+def _url_path(value: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", value) or ".." in value.split("/"):
+        raise refuse("is not a URL path", "a path such as /api/health")
+    return value
+
+
+def _header(value: str) -> str:
+    if not re.fullmatch(r"[\x20-\x7e]+", value):
+        raise refuse("is not a header value", "printable ASCII on one line")
+    return value
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
+"""Of a host, an application, a site: lower case, digits and hyphens; a valid host name everywhere."""
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,29}$")]
+"""Of a database, a role, a cache instance: lower case, digits and underscores."""
+User = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
+HeaderValue = Annotated[str, AfterValidator(_header)]
+Domain = Annotated[str, AfterValidator(_domain)]
+Cidr = Annotated[str, AfterValidator(_cidr)]
+SourceCidr = Annotated[str, AfterValidator(_source)]
+Address = Annotated[str, AfterValidator(_address)]
+PublicKey = Annotated[str, AfterValidator(_public_key)]
+ProjectPath = Annotated[str, AfterValidator(_file)]
+ReleasePath = Annotated[str, AfterValidator(_inside)]
+UrlPath = Annotated[str, AfterValidator(_url_path)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+AppPort = Annotated[int, Field(ge=1024, le=65535)]
+Positive = Annotated[int, Field(ge=1)]
+Seconds = Annotated[int, Field(ge=1, le=86_400)]
+MegaBytes = Annotated[int, Field(ge=16, le=4_194_304)]
+Cpus = Annotated[int, Field(ge=1, le=1024)]
+Days = Annotated[int, Field(ge=1, le=3650)]
+TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]

@@ -1,0 +1,54 @@
+"""The names of an environment's secrets; never a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stackwright.model.environment import Environment
+    from stackwright.model.system import System
+
+#: Users of a cache instance besides the applications.
+CACHE_OPERATOR = "operator"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretSpec:
+    """A secret: its name and how it is made."""
+
+    name: str
+    kind: Literal["password", "certificate_authority_key", "certificate_authority_certificate"] = "password"
+    length: int = 32
+
+
+def secret_names(environment: Environment) -> tuple[SecretSpec, ...]:
+    """Every secret that the environment needs, by name."""
+    return system_secrets(environment.system)
+
+
+def system_secrets(system: System) -> tuple[SecretSpec, ...]:
+    """Every secret that an environment of `system` needs, by name."""
+    found = {spec.name: spec for spec in _specs(system)}
+    return tuple(found[name] for name in sorted(found))
+
+
+def _specs(system: System) -> Iterator[SecretSpec]:
+    yield SecretSpec(name="tls/ca_key", kind="certificate_authority_key")
+    yield SecretSpec(name="tls/ca_crt", kind="certificate_authority_certificate")
+    if system.database is not None:
+        yield from (SecretSpec(name=f"postgresql/role/{role.name}") for role in system.database.roles)
+        yield from (SecretSpec(name=f"postgresql/{name}") for name in ("superuser", "replication", "rewind"))
+        for name in ("etcd/root", "patroni/restapi", "pgbouncer/auth", "pgbouncer/admin"):
+            yield SecretSpec(name=name)
+        yield SecretSpec(name="pgbackrest/cipher", length=48)
+    yield SecretSpec(name="restic/password", length=48)
+    yield SecretSpec(name="restic/http")
+    for instance in system.cache:
+        yield SecretSpec(name=f"redis/{instance}/{CACHE_OPERATOR}")
+    for name, app in system.apps.items():
+        yield SecretSpec(name=f"app/{name}/session", length=48)
+        for purpose in app.cache:
+            yield SecretSpec(name=f"redis/{purpose}/{name}")

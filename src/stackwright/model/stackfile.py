@@ -1,0 +1,196 @@
+"""Where a system runs and how big it is there. The schema of `inventories/<env>/stack.yml`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stackwright.model.schema_types import (
+    Address,
+    Cidr,
+    Cpus,
+    Domain,
+    Identifier,
+    MegaBytes,
+    Name,
+    Port,
+    Positive,
+    ProjectPath,
+    PublicKey,
+    SourceCidr,
+    User,
+    Variable,
+    schema,
+)
+from stackwright.model.system import BackupSchedule, LogLimits, Purpose, RateLimit
+
+Provider = Literal["local", "bare_metal"]
+EnvironmentClass = Literal["development", "staging", "production"]
+Tier = Literal["edge", "app", "database", "cache", "ops"]
+OperatingSystem = Literal["debian-12", "debian-13", "ubuntu-24.04"]
+
+
+@schema
+class Network:
+    """The environment's own network."""
+
+    cidr: Cidr
+    """All hosts are in it."""
+    subnets: dict[Tier, Cidr] = Field(default_factory=dict)
+    """A part of the network for the hosts of a tier; tiers without one share the whole."""
+
+
+@schema
+class Topology:
+    """How many hosts do what."""
+
+    size: Literal["A", "B", "C"]
+    """A: one server; B: a load balancer, application servers, primary and replica; C: data run by the cloud."""
+    edge: Annotated[int, Field(ge=1, le=9)] = 1
+    app: Annotated[int, Field(ge=1, le=90)] = 2
+    database: Annotated[int, Field(ge=1, le=9)] = 2
+    cache: Annotated[int, Field(ge=1, le=9)] = 1
+    ops: Annotated[int, Field(ge=0, le=9)] = 1
+
+
+@schema
+class Size:
+    """What a host of a tier has; what is not said comes from the table of the environment's class."""
+
+    cpus: Cpus | None = None
+    memory_mb: MegaBytes | None = None
+    disk_gb: Positive | None = None
+
+
+@schema
+class Server:
+    """A server that exists already."""
+
+    name: Name
+    address: Address
+    groups: Annotated[tuple[Tier | Literal["consensus"], ...], Field(min_length=1)]
+    cpus: Cpus
+    memory_mb: MegaBytes
+    disk_gb: Positive | None = None
+    os: OperatingSystem = "debian-13"
+    user: User = "root"
+    """Who may log in by key at first contact."""
+    port: Port = 22
+    host_key: PublicKey | None = None
+    """What the server identifies itself with: a line such as `ssh-ed25519 AAAA...`."""
+    host_key_file: ProjectPath | None = None
+    """The same, in a file."""
+
+
+@schema
+class CertificateFiles:
+    """A certificate that was bought or made elsewhere."""
+
+    certificate: ProjectPath
+    """The full chain, PEM."""
+    key: ProjectPath
+
+
+@schema
+class Certificates:
+    """Who issues the certificate that browsers see. Inside, the environment's own CA always does."""
+
+    issuer: Literal["internal", "acme", "files"] = "internal"
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    """For `acme`: where the authority writes to."""
+    directory: Annotated[str, Field(pattern=r"^https://[^\s]+$")] = "https://acme-v02.api.letsencrypt.org/directory"
+    """For `acme`: the authority."""
+    directory_ca: ProjectPath | None = None
+    """For `acme`: the CA of a private authority's own HTTPS."""
+    files: CertificateFiles | None = None
+    """For `files`."""
+    renew_before_days: Annotated[int, Field(ge=1, le=365)] = 30
+
+
+@schema
+class Admin:
+    """A person who may log in to every host and become root."""
+
+    name: User
+    keys: Annotated[tuple[PublicKey, ...], Field(min_length=1)]
+
+
+@schema
+class Access:
+    """Who may log in, and from where."""
+
+    admins: tuple[Admin, ...] = ()
+    ssh_from: tuple[SourceCidr, ...] = ()
+    """Networks that may reach SSH; none named: all."""
+    ssh_private_key: ProjectPath | None = None
+    """Key of the control machine; otherwise one is made for the environment."""
+
+
+@schema
+class AppOverride:
+    """How an application differs here from what its system says."""
+
+    instances: Positive | Literal["per_cpu"] | None = None
+    memory_mb: MegaBytes | None = None
+    database_pool: Annotated[int, Field(ge=1, le=500)] | None = None
+    environment: dict[Variable, str | int | bool] = Field(default_factory=dict)
+    artifact: ProjectPath | None = None
+    """Tarball of the release; its checksum is beside it as `<file>.sha256`."""
+
+
+@schema
+class SiteOverride:
+    """How a site differs here."""
+
+    method: Literal["least_conn", "round_robin", "ip_hash", "weighted"] | None = None
+    weights: dict[Name, Annotated[int, Field(ge=1, le=100)]] = Field(default_factory=dict)
+    body_limit_mb: Annotated[int, Field(ge=1, le=10_240)] | None = None
+    rate_limits: tuple[RateLimit, ...] | None = None
+    """Replaces those of the system."""
+
+
+@schema
+class DatabaseOverride:
+    """How the database differs here."""
+
+    max_connections: Annotated[int, Field(ge=20, le=5000)] | None = None
+    server_connections: Positive | None = None
+    """What PgBouncer of one application host may open; otherwise an even share of `max_connections`."""
+    synchronous: bool | None = None
+    """A commit waits for the replica; otherwise so in production only."""
+    parameters: dict[Identifier, str | int | bool] = Field(default_factory=dict)
+
+
+@schema
+class CacheOverride:
+    """How a cache instance differs here."""
+
+    memory_mb: MegaBytes
+
+
+@schema
+class StackFile:
+    """An environment: which system, where, how big."""
+
+    system: Name
+    provider: Provider
+    class_: Annotated[EnvironmentClass, Field(alias="class")]
+    domain: Domain
+    aliases: tuple[Domain, ...] = ()
+    network: Network
+    topology: Topology | None = None
+    os: OperatingSystem = "debian-13"
+    """Of hosts that are created."""
+    hosts: tuple[Server, ...] = ()
+    """For `bare_metal`: the servers that exist."""
+    sizes: dict[Tier | Literal["server"], Size] = Field(default_factory=dict)
+    """Hosts of a tier; `server` is the one of size A."""
+    certificates: Certificates = Field(default_factory=Certificates)
+    access: Access = Field(default_factory=Access)
+    apps: dict[Name, AppOverride] = Field(default_factory=dict)
+    sites: dict[Name, SiteOverride] = Field(default_factory=dict)
+    database: DatabaseOverride = Field(default_factory=DatabaseOverride)
+    cache: dict[Purpose, CacheOverride] = Field(default_factory=dict)
+    logs: LogLimits | None = None
+    backups: BackupSchedule | None = None
