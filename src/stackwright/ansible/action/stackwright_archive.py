@@ -1,0 +1,46 @@
+"""The half of `stackwright_archive` that runs on the controller: sends the archive, and only if the host lacks it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    """Ask the host, verify the controller's copy, send it, unpack it."""
+
+    TRANSFERS_FILES = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the module's result."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+        if result.get("failed") or not result.pop("needed", False):
+            return result
+        source = Path(str(arguments.get("src", ""))).expanduser()
+        if problem := self._problem(source, str(arguments["sha256"])):
+            return result | {"failed": True, "changed": False, "msg": problem}
+        if self._task.check_mode:
+            return result
+        # Without `result` of the question above: its keys would outlive the answer below.
+        folder = self._connection._shell.tmpdir
+        remote = self._transfer_file(str(source), self._connection._shell.join_path(folder, "archive"))
+        answer: dict[str, Any] = self._execute_module(
+            module_args=arguments | {"transferred": remote}, task_vars=task_vars
+        )
+        answer.pop("needed", None)
+        self._remove_tmp_path(folder)
+        return answer
+
+    @staticmethod
+    def _problem(source: Path, expected: str) -> str | None:
+        if not source.is_file():
+            return f"there is no archive {source} on the controller"
+        digest = hashlib.file_digest(source.open("rb"), "sha256").hexdigest()
+        if digest != expected.lower():
+            return f"{source} on the controller has the SHA-256 {digest}, expected {expected}"
+        return None
