@@ -109,6 +109,139 @@ class EdgeError(ValueError):
         super().__init__("\n".join(problems))
 
 
+def nginx_sites(edge: Iterable[Mapping[str, Any]], *, certificate_folder: str, static_root: str) -> list[Data]:
+    """Return the role's `nginx_sites` for the neutral sites of stackwright.model.edge (as mappings).
+
+    `certificate_folder` has `tls.crt` and `tls.key` for all names; the release of an application is unpacked below
+    `<static_root>/<app>/current`.
+    """
+    return [_from_neutral(site, certificate_folder, static_root) for site in edge]
+
+
+def tls_min_version(edge: Iterable[Mapping[str, Any]]) -> str:
+    """Return the strictest of the sites: nginx agrees on the version before it knows which site is asked for."""
+    return max((str(site["tls"]["min_version"]) for site in edge), default="1.2")
+
+
+def _from_neutral(site: Mapping[str, Any], certificate_folder: str, static_root: str) -> Data:
+    tls, hsts = site["tls"], site["tls"]["hsts"]
+    return {
+        "name": site["name"],
+        "server_names": list(site["names"]),
+        "tls": {
+            "certificates": [
+                {"certificate_file": f"{certificate_folder}/tls.crt", "key_file": f"{certificate_folder}/tls.key"}
+            ]
+        },
+        "redirect_http": tls["redirect_http"],
+        "headers": dict(site["headers"]),
+        "body_limit_mb": site["body_limit_mb"],
+        "timeouts": _neutral_timeouts(site["timeouts"]),
+        "compression": {**site["compression"], "types": list(site["compression"]["types"])},
+        "connections_per_client": site["connections_per_client"],
+        "upstreams": [_neutral_upstream(upstream) for upstream in site["upstreams"]],
+        "limits": [_neutral_limit(limit) for limit in site["limits"]],
+        "locations": _neutral_locations(site, static_root),
+    } | ({"hsts": _neutral_hsts(hsts)} if hsts else {})
+
+
+def _neutral_hsts(hsts: Mapping[str, Any]) -> Data:
+    return {
+        "max_age_seconds": hsts["max_age_days"] * 86400,
+        "include_subdomains": hsts["include_subdomains"],
+        "preload": hsts["preload"],
+    }
+
+
+def _neutral_timeouts(timeouts: Mapping[str, Any]) -> Data:
+    """The model's `connect` is what a client waits at most; no single attempt may use it up."""
+    return {
+        "client_header_seconds": timeouts["client_header_seconds"],
+        "client_body_seconds": timeouts["client_body_seconds"],
+        "keepalive_seconds": timeouts["keepalive_seconds"],
+        "connect_seconds": min(5, timeouts["connect_seconds"]),
+        "next_upstream_seconds": timeouts["connect_seconds"],
+        "send_seconds": timeouts["send_seconds"],
+        "read_seconds": timeouts["read_seconds"],
+    }
+
+
+def _neutral_upstream(upstream: Mapping[str, Any]) -> Data:
+    """By least_conn a dead member is chosen rarely, since waiting requests count as its connections; by the other
+    methods nothing but max_fails keeps requests away from it. See docs/adr/0003-nginx-differs-from-the-original.md.
+    """
+    balance, health = upstream["balance"], upstream["health"]
+    passive = {"max_fails": health["failures"], "fail_timeout_seconds": health["retry_after_seconds"]}
+    return {
+        "name": upstream["name"],
+        "method": balance,
+        "keepalive": upstream["keepalive"],
+        "members": [
+            {"address": member["address"], "port": member["port"]}
+            | ({} if balance == "least_conn" else passive)
+            | ({} if balance == "round_robin" else {"weight": member["weight"]})
+            for member in upstream["members"]
+        ],
+    }
+
+
+def _neutral_limit(limit: Mapping[str, Any]) -> Data:
+    return {
+        "zone": limit["name"],
+        "rate": f"{limit['requests']}r/{limit['per'][0]}",
+        "burst": limit["burst"],
+        "methods": list(limit["methods"]),
+    }
+
+
+def _covers(path: str, other: str) -> bool:
+    """Whether `other` is `path` or below it. A prefix in nginx is one of characters: /api would cover /apix."""
+    return path == "/" or other == path or other.startswith(path.rstrip("/") + "/")
+
+
+def _neutral_locations(site: Mapping[str, Any], static_root: str) -> list[Data]:
+    exact = {route["path"]: route for route in site["routes"] if route["exact"]}
+    below = {route["path"]: route for route in site["routes"] if not route["exact"]}
+    # A limit's path is a location of its own, which behaves like the route that it is part of.
+    for limit in site["limits"]:
+        parent = max((path for path in below if _covers(path, limit["path"])), key=len)
+        below.setdefault(limit["path"], below[parent])
+
+    result = []
+    for path, route in sorted(below.items()):
+        if path != "/" and path not in exact:
+            exact[path] = route
+        result.append(_neutral_location(site, path, route, "prefix"))
+    result += [_neutral_location(site, path, route, "exact") for path, route in sorted(exact.items())]
+    for static in site["static"]:
+        result.append(
+            {
+                "path": static["url"].rstrip("/") + "/",
+                "type": "static",
+                "directory": f"{static_root}/{site['app']}/current/{static['folder']}/",
+                "cache": {"max_age_seconds": static["max_age_days"] * 86400, "immutable": static["immutable"]},
+                "limits": _limits_of(site, static["url"]),
+            }
+        )
+    return result
+
+
+def _neutral_location(site: Mapping[str, Any], path: str, route: Mapping[str, Any], match: str) -> Data:
+    return {
+        "path": path if match == "exact" or path == "/" else path.rstrip("/") + "/",
+        "match": match,
+        "upstream": route["upstream"],
+        "limits": _limits_of(site, path),
+        "access_log": route["logged"],
+        "websocket": route["websocket"],
+        "buffering": route["buffered"],
+    }
+
+
+def _limits_of(site: Mapping[str, Any], path: str) -> list[str]:
+    return [limit["name"] for limit in site["limits"] if _covers(limit["path"], path)]
+
+
 def quote(value: str) -> str:
     """Return `value` as one quoted word of nginx's configuration. It has no way to write `$`: see `_check_headers`."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -259,11 +392,14 @@ def _derive(site: Data) -> Data:
     headers = {key: str(value) for key, value in site["headers"].items()}
     if site["hsts"]:
         headers["Strict-Transport-Security"] = _hsts(site["hsts"])
+    # nginx compresses text/html in any case and warns of the repetition.
+    compression = {**site["compression"], "types": [each for each in site["compression"]["types"] if each != "text/html"]}
     hidden = sorted({*headers, *_EDGE_HEADERS, *_HIDDEN_HEADERS}, key=str.lower)
     return {
         **site,
         "limits": list(limits.values()),
         "redirects": bool(site["tls"]) and site["redirect_http"],
+        "compression": compression,
         "headers": headers,
         "response_headers_hidden": hidden,
         "upstreams": [_derive_upstream(upstream) for upstream in site["upstreams"]],
@@ -327,4 +463,9 @@ def _retry_after(rate: str) -> int:
     return math.ceil({"s": 1, "m": 60}[match[2]] / int(match[1]))
 
 
-FILTERS: Mapping[str, Callable[..., Any]] = {"nginx_normalise": normalise, "nginx_quote": quote}
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "nginx_sites": nginx_sites,
+    "nginx_tls_min_version": tls_min_version,
+    "nginx_normalise": normalise,
+    "nginx_quote": quote,
+}
