@@ -115,6 +115,8 @@ pulumi_cli() {
     # Under its own name only when whole: a build that was cut short is built again.
     mv "$home/pulumi.partial" "$home/pulumi"
   fi
+  # Beside the CLI and not on PATH, where it would come before the host of an official CLI.
+  install -m 0755 tools/pulumi/pulumi-language-python "$home/pulumi-language-python"
   ln -sf "$home/pulumi" "$bin/pulumi"
 }
 

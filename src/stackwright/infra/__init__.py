@@ -1,0 +1,1 @@
+"""Provisioning: components, the Pulumi provider that serves them, and how Pulumi is called."""

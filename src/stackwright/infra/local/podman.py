@@ -323,7 +323,7 @@ def runtime_options() -> list[str]:
 
 
 def _value(network: dict[str, Any], key: str) -> Any:
-    """podman 3 and 4 with CNI write `Name` and `Labels` where netavark writes them small."""
+    """Podman 3 and 4 with CNI write `Name` and `Labels` where netavark writes them small."""
     return network.get(key, network.get(key.capitalize()))
 
 

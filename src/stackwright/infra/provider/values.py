@@ -25,7 +25,7 @@ def secrets(values: Mapping[str, PropertyValue]) -> frozenset[str]:
 def wire(values: Mapping[str, Any], secret: Collection[str] = ()) -> dict[str, PropertyValue]:
     """Property values; those named in `secret` are marked, so that the engine encrypts them."""
     return {
-        name: _wire(value).with_secret(True) if name in secret else _wire(value)
+        name: _wire(value).with_secret(is_secret=True) if name in secret else _wire(value)
         for name, value in values.items()
         if value is not None
     }

@@ -1,0 +1,71 @@
+"""Ansible's inventory of an environment: its `stack.yml` is the inventory source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleParserError
+from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
+
+from stackwright.infra import engine
+from stackwright.model import Environment, ModelError, load
+
+DOCUMENTATION = """
+name: stackwright
+short_description: Hosts of a stackwright environment
+description:
+  - Reads C(inventories/<environment>/stack.yml) and the output of the environment's Pulumi stack.
+  - The output comes from the file that E(STACKWRIGHT_STATE_FILE) names (C(pulumi stack export)), else from the file
+    backend (no Pulumi is needed), else from the CLI and the backend that E(PULUMI_BACKEND_URL) names.
+  - Servers of the provider C(bare_metal) need no output.
+  - Writes the environment's C(known_hosts); Ansible trusts it and nothing else.
+author: stackwright
+extends_documentation_fragment: [inventory_cache]
+"""
+
+EXAMPLES = """
+# ansible-inventory -i inventories/taaleem-local/stack.yml --graph
+"""
+
+
+class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
+    """Reads `stack.yml`."""
+
+    NAME = "stackwright"
+
+    def verify_file(self, path: str) -> bool:
+        return super().verify_file(path) and Path(path).name == "stack.yml"
+
+    def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:  # noqa: FBT001, FBT002 - Ansible's signature
+        super().parse(inventory, loader, path, cache)
+        try:
+            environment = load(Path(path).resolve())
+            found = engine.inventory(environment, self._output(environment, path, cache=cache))
+        except (ModelError, engine.EngineError) as error:
+            raise AnsibleParserError(str(error)) from error
+        for group in found.groups:
+            self.inventory.add_group(group)
+        for name, value in found.variables.items():
+            self.inventory.set_variable("all", name, value)
+        for host in found.hosts.values():
+            self.inventory.add_host(host.name)
+            for name, value in host.variables.items():
+                self.inventory.set_variable(host.name, name, value)
+        # Groups that follow from others (consensus) are not in the hosts' own lists.
+        for group, members in found.groups.items():
+            for name in members:
+                self.inventory.add_host(name, group=group)
+
+    def _output(self, environment: Environment, path: str, *, cache: bool) -> dict[str, Any] | None:
+        """The stack's output; kept between runs where the user switched Ansible's inventory cache on."""
+        self.load_cache_plugin()
+        if not self.get_option("cache"):
+            return engine.read_output(environment)
+        key = self.get_cache_key(path)
+        if not cache or key not in self._cache:
+            self._cache[key] = engine.read_output(environment)
+        output: dict[str, Any] | None = self._cache[key]
+        return output

@@ -1,0 +1,43 @@
+"""What a component gives to the rest of the program, the same for every provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkResult:
+    """The network that the hosts are on."""
+
+    name: pulumi.Input[str]
+    cidr: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostResult:
+    """A host and how to reach it: by its recorded host key and no other."""
+
+    address: pulumi.Input[str]
+    host_key: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeResult:
+    """The environment's hosts by name."""
+
+    hosts: Mapping[str, HostResult]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceResult:
+    """A service: where it answers, and the names of the secrets that one needs to use or run it."""
+
+    #: `hosts` of the environment, or the `provider`.
+    run_by: str
+    addresses: tuple[pulumi.Input[str], ...]
+    ports: tuple[int, ...]
+    #: Names, never values.
+    secrets: tuple[str, ...]

@@ -1,0 +1,202 @@
+"""How Pulumi is called for an environment: the variables and the commands, for the CLI and for people's own shells.
+
+Nothing is hidden: `eval "$(stackwright env ENVIRONMENT)"` sets `variables()`, and from there the plain `pulumi` in the
+folder `pulumi/` does what the commands here do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stackwright.infra import keys, outputs
+from stackwright.infra.local.images import cache_folder
+from stackwright.model.environment import Environment
+from stackwright.model.inventory import Inventory, build
+from stackwright.model.output import OUTPUT_NAME, InventoryError
+from stackwright.project import root, state_folder
+
+#: The CLI that set-up builds, and the oldest that is taken from PATH: that of the pinned SDK.
+CLI_VERSION = (3, 259, 0)
+#: The name in pulumi/Pulumi.yaml.
+PROJECT = "stackwright"
+
+
+class EngineError(RuntimeError):
+    """Pulumi cannot be called; the message names the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command as a person would type it."""
+
+    argv: tuple[str, ...]
+    folder: Path
+    #: To be set on top of the caller's own.
+    variables: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"cd {shlex.quote(str(self.folder))} && {shlex.join(self.argv)}"
+
+
+def cli() -> Path:
+    """The Pulumi CLI: the one on PATH if it is new enough, else the one that set-up built."""
+    found = shutil.which("pulumi")
+    if found is not None and _version(found) >= CLI_VERSION:
+        return Path(found)
+    built = cache_folder() / "pulumi" / _dotted(CLI_VERSION) / "pulumi"
+    if built.is_file():
+        return built
+    have = f"pulumi on PATH is {_dotted(_version(found))}" if found else "pulumi is not on PATH"
+    raise EngineError(f"{have}, {_dotted(CLI_VERSION)} or newer is needed: run `make setup`")
+
+
+def variables(environment: str) -> dict[str, str]:
+    """What Pulumi has to know about an environment; what the user has set already stays.
+
+    Creates the state folder and the passphrase file if they are missing.
+    """
+    folder = _backend(state_folder(environment))
+    set_here = {
+        "PATH": os.pathsep.join(_path()),
+        "PULUMI_STACK": environment,
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # Every plugin comes with the package; a download would be a surprise.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    }
+    if "PULUMI_BACKEND_URL" not in os.environ:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        set_here["PULUMI_BACKEND_URL"] = folder.as_uri()
+        # Logins and caches stay with the environment, so that destroying it leaves nothing in the home folder.
+        set_here["PULUMI_HOME"] = os.environ.get("PULUMI_HOME", str(folder / "home"))
+    if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys():
+        set_here["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase(folder / "passphrase"))
+    return set_here
+
+
+def select(environment: str) -> Command:
+    """Make the stack unless it is there. The other commands need it."""
+    return _command(environment, "stack", "select", "--create", environment)
+
+
+def preview(environment: str) -> Command:
+    """Show what `up` would do. Refreshes first, so that a host that is gone is noticed."""
+    return _command(environment, "preview", "--refresh", "--diff")
+
+
+def up(environment: str) -> Command:
+    """Make the hosts be what the environment says."""
+    return _command(environment, "up", "--refresh", "--yes", "--skip-preview")
+
+
+def refresh(environment: str) -> Command:
+    """Compare the state with what is really there."""
+    return _command(environment, "refresh", "--yes", "--skip-preview")
+
+
+def destroy(environment: str) -> Command:
+    """Remove every resource; servers of bare metal are only forgotten."""
+    return _command(environment, "destroy", "--yes", "--skip-preview")
+
+
+def remove(environment: str) -> Command:
+    """Forget the stack itself, after `destroy`."""
+    return _command(environment, "stack", "rm", "--yes", environment)
+
+
+def output(environment: str) -> Command:
+    """Print the program's one output as JSON."""
+    return _command(environment, "stack", "output", OUTPUT_NAME, "--json")
+
+
+def read_output(environment: Environment) -> dict[str, Any] | None:
+    """The program's output; None if nothing was provisioned.
+
+    From the file that STACKWRIGHT_STATE_FILE names (`pulumi stack export`), else from a file backend without any CLI,
+    else by the CLI from the backend that PULUMI_BACKEND_URL names.
+    """
+    try:
+        exported = os.environ.get("STACKWRIGHT_STATE_FILE")
+        if exported:
+            return outputs.from_state_file(Path(exported), environment.name)
+        url = os.environ.get("PULUMI_BACKEND_URL", _backend(environment.state_folder).as_uri())
+        if url.startswith("file://"):
+            return outputs.from_file_backend(url, PROJECT, environment.name)
+        return _output_by_cli(environment.name)
+    except outputs.StateError as error:
+        raise EngineError(str(error)) from error
+
+
+def inventory(environment: Environment, output: dict[str, Any] | None = None) -> Inventory:
+    """What Ansible is told about the environment. Writes its known_hosts file, and only where that differs.
+
+    Reads the program's output unless it is given.
+    """
+    try:
+        found = build(environment, output or read_output(environment))
+    except InventoryError as error:
+        raise EngineError(str(error)) from error
+    keys.write(found.known_hosts_file, found.known_hosts, mode=0o644)
+    return found
+
+
+def _output_by_cli(environment: str) -> dict[str, Any] | None:
+    command = _command(environment, "stack", "output", "--json")
+    done = subprocess.run(
+        command.argv,
+        cwd=command.folder,
+        env={**os.environ, **command.variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "no stack named" in done.stderr:
+        return None
+    if done.returncode != 0:
+        raise EngineError(f"`{command}` failed: {done.stderr.strip()}")
+    found: dict[str, Any] | None = json.loads(done.stdout).get(OUTPUT_NAME)
+    return found
+
+
+def _command(environment: str, *arguments: str) -> Command:
+    # Without a terminal Pulumi must fail instead of asking.
+    interactive = () if sys.stdin.isatty() else ("--non-interactive",)
+    argv = ("pulumi", *arguments, *interactive)
+    return Command(argv=argv, folder=root() / "pulumi", variables=variables(environment))
+
+
+def _backend(state: Path) -> Path:
+    return state / "pulumi"
+
+
+def _path() -> list[str]:
+    """PATH with the CLI, and with the scripts of this interpreter's environment: the provider's and the host's."""
+    wanted = [str(cli().parent), str(Path(sys.executable).parent)]
+    rest = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return [*dict.fromkeys([*wanted, *rest])]
+
+
+def _passphrase(path: Path) -> Path:
+    if not path.is_file():
+        keys.write(path, secrets.token_urlsafe(32), mode=0o600)
+    return path
+
+
+def _version(pulumi: str) -> tuple[int, ...]:
+    done = subprocess.run([pulumi, "version"], capture_output=True, text=True, check=False)
+    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", done.stdout.strip())
+    return tuple(int(part) for part in match.groups()) if match else (0, 0, 0)
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(str(part) for part in version)

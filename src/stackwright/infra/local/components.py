@@ -1,0 +1,119 @@
+"""The provider `local`: an environment on this machine, as systemd containers."""
+
+# No postponed annotations: Pulumi's analyzer reads the args' types at run time.
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from stackwright.infra.components.protocols import Network as NetworkProtocol
+from stackwright.infra.components.results import ComputeResult, HostResult, NetworkResult
+from stackwright.infra.components.self_hosted import SelfHostedServices
+from stackwright.infra.keys import KeyPair
+from stackwright.infra.local.resources import Host, HostArgs, Network, NetworkArgs
+from stackwright.model import Environment
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalNetworkArgs:
+    """The network of an environment."""
+
+    environment: pulumi.Input[str]
+    cidr: pulumi.Input[str]
+
+
+class LocalNetwork(pulumi.ComponentResource):
+    """One podman bridge, named after the environment."""
+
+    name: pulumi.Output[str]
+    cidr: pulumi.Output[str]
+
+    def __init__(self, name: str, args: LocalNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("stackwright:local:LocalNetwork", name, None, opts)
+        network = Network(
+            f"{name}-bridge",
+            NetworkArgs(name=args.environment, environment=args.environment, cidr=args.cidr),
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.name = network.name
+        self.cidr = network.cidr
+        self.register_outputs({"name": self.name, "cidr": self.cidr})
+
+    @property
+    def result(self) -> NetworkResult:
+        """The network that the hosts are on."""
+        return NetworkResult(name=self.name, cidr=self.cidr)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalHostArgs:
+    """One host of the environment."""
+
+    name: str
+    address: pulumi.Input[str]
+    image: pulumi.Input[str]
+    cpus: pulumi.Input[float]
+    memory_mb: pulumi.Input[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalComputeArgs:
+    """All hosts of the environment."""
+
+    environment: pulumi.Input[str]
+    network: pulumi.Input[str]
+    authorized_keys: pulumi.Input[Sequence[pulumi.Input[str]]]
+    hosts: Sequence[LocalHostArgs]
+
+
+class LocalCompute(pulumi.ComponentResource):
+    """One container per host, each with a host key of its own."""
+
+    def __init__(self, name: str, args: LocalComputeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("stackwright:local:LocalCompute", name, None, opts)
+        self._hosts = {host.name: self._create_host(name, host, args) for host in args.hosts}
+        self.register_outputs({"hostKeys": {name: host.host_key for name, host in self._hosts.items()}})
+
+    def _create_host(self, name: str, host: LocalHostArgs, args: LocalComputeArgs) -> Host:
+        return Host(
+            f"{name}-{host.name}",
+            HostArgs(
+                name=host.name,
+                environment=args.environment,
+                network=args.network,
+                address=host.address,
+                image=host.image,
+                cpus=host.cpus,
+                memory_mb=host.memory_mb,
+                authorized_keys=args.authorized_keys,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    @property
+    def result(self) -> ComputeResult:
+        """The hosts by name."""
+        hosts = {name: HostResult(address=host.address, host_key=host.host_key) for name, host in self._hosts.items()}
+        return ComputeResult(hosts=hosts)
+
+
+class LocalPlatform(SelfHostedServices):
+    """An environment on this machine."""
+
+    def network(self, environment: Environment) -> LocalNetwork:
+        args = LocalNetworkArgs(environment=environment.name, cidr=environment.network.cidr)
+        return LocalNetwork(f"{environment.name}-network", args)
+
+    def compute(self, environment: Environment, network: NetworkProtocol, keys: KeyPair) -> LocalCompute:
+        args = LocalComputeArgs(
+            environment=environment.name,
+            network=network.result.name,
+            authorized_keys=[keys.public_key],
+            hosts=[
+                LocalHostArgs(
+                    name=host.name, address=host.address, image=host.os, cpus=host.cpus, memory_mb=host.memory_mb
+                )
+                for host in environment.hosts
+            ],
+        )
+        return LocalCompute(f"{environment.name}-compute", args)

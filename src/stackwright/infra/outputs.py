@@ -1,0 +1,63 @@
+"""The program's output out of Pulumi's own files, so that whoever converges an environment needs no Pulumi."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from stackwright.model.output import OUTPUT_NAME
+
+#: Marks an encrypted value in a state.
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_STACK = "pulumi:pulumi:Stack"
+
+
+class StateError(RuntimeError):
+    """A state cannot be read; the message names the file and the remedy."""
+
+
+def from_state_file(path: Path, environment: str) -> dict[str, Any] | None:
+    """From what `pulumi stack export --file PATH` wrote."""
+    if not path.is_file():
+        raise StateError(f"the state file {path} is not there: pulumi stack export --stack {environment} --file {path}")
+    return _output(_json(path).get("deployment"), path, environment)
+
+
+def from_file_backend(url: str, project: str, environment: str) -> dict[str, Any] | None:
+    """From the folder of a file backend; None if it has no such stack."""
+    stacks = Path(unquote(urlparse(url).path)) / ".pulumi" / "stacks" / project
+    for name in (f"{environment}.json", f"{environment}.json.gz"):
+        path = stacks / name
+        if path.is_file():
+            return _output(_json(path).get("checkpoint", {}).get("latest"), path, environment)
+    return None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        found = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise StateError(f"{path} is not a state that Pulumi wrote: {error}") from error
+    if not isinstance(found, dict):
+        raise StateError(f"{path} is not a state that Pulumi wrote")
+    return found
+
+
+def _output(deployment: Any, path: Path, environment: str) -> dict[str, Any] | None:
+    if not isinstance(deployment, dict):
+        # A stack that was made and never brought up.
+        return None
+    stack = next((each for each in deployment.get("resources") or [] if each.get("type") == _STACK), None)
+    if stack is None:
+        return None
+    named = stack["urn"].split("::")[0].removeprefix("urn:pulumi:")
+    if named != environment:
+        raise StateError(f"{path} is the state of {named}, not of {environment}")
+    found: dict[str, Any] | None = (stack.get("outputs") or {}).get(OUTPUT_NAME)
+    if found is not None and _SIGNATURE in found:
+        raise StateError(f"{path}: the output {OUTPUT_NAME} is encrypted; it has no secret and must not be one")
+    return found

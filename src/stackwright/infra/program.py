@@ -1,0 +1,76 @@
+"""What the Pulumi program `pulumi/__main__.py` is made of, apart from the components."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stackwright.infra import keys
+from stackwright.infra.bare_metal.components import BareMetalPlatform
+from stackwright.infra.components.protocols import Cache, Compute, Database, LoadBalancer, Network, Platform
+from stackwright.infra.components.results import HostResult
+from stackwright.infra.local.components import LocalPlatform
+from stackwright.model import Environment, load
+from stackwright.model.output import ADMIN_USER, OUTPUT_VERSION, private_key_file
+from stackwright.model.secrets import secret_names
+from stackwright.model.topology import Host
+from stackwright.project import root
+
+
+def load_environment(name: str) -> Environment:
+    """The environment that a stack is named after."""
+    return load(root() / "inventories" / name / "stack.yml")
+
+
+def platform(environment: Environment) -> Platform:
+    """The provider that the environment names."""
+    platforms: dict[str, Platform] = {"local": LocalPlatform(), "bare_metal": BareMetalPlatform()}
+    return platforms[environment.provider]
+
+
+def key_pair(environment: Environment) -> keys.KeyPair:
+    """The control machine's key: the user's own where the environment names one, else one of the environment's."""
+    if environment.access.ssh_private_key is not None:
+        return keys.existing(environment.root / environment.access.ssh_private_key)
+    return keys.ensure(environment.root / private_key_file(environment))
+
+
+def inventory_output(
+    environment: Environment,
+    *,
+    network: Network,
+    compute: Compute,
+    load_balancer: LoadBalancer,
+    database: Database,
+    cache: Cache,
+) -> dict[str, Any]:
+    """The program's one output, described by schemas/stackwright_inventory.schema.json. Holds no secret's value."""
+    services = {"edge": load_balancer.result, "database": database.result, "cache": cache.result}
+    return {
+        "version": OUTPUT_VERSION,
+        "environment": environment.name,
+        "provider": environment.provider,
+        "network": {"cidr": network.result.cidr},
+        "hosts": {host.name: _host(environment, host, compute.result.hosts[host.name]) for host in environment.hosts},
+        "endpoints": {
+            tier: {"run_by": each.run_by, "addresses": list(each.addresses), "ports": list(each.ports)}
+            for tier, each in services.items()
+            if each.addresses
+        },
+        "secrets": [spec.name for spec in secret_names(environment)],
+    }
+
+
+def _host(environment: Environment, host: Host, made: HostResult) -> dict[str, Any]:
+    return {
+        "address": made.address,
+        "groups": list(host.groups),
+        "cpus": host.cpus,
+        "memory_mb": host.memory_mb,
+        "connection": {
+            "user": ADMIN_USER,
+            "bootstrap_user": host.bootstrap_user,
+            "port": host.port,
+            "private_key_file": private_key_file(environment),
+            "host_key": made.host_key,
+        },
+    }

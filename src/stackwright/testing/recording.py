@@ -1,0 +1,163 @@
+"""Run a Pulumi program without an engine and look at everything that it declared.
+
+`set_mocks` shows a test the inputs alone; this records the whole registration (parent, protection, dependencies, ...),
+and `Recording.seal` fails on every resource that the test did not name. Nothing passes unseen: the program is awaited
+to its last output before the test looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import runpy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from google.protobuf import empty_pb2
+from pulumi.runtime import mocks as sdk
+from pulumi.runtime import rpc, run_in_stack
+from pulumi.runtime.settings import reset_options
+
+Properties = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """A resource as the program declared it; `inputs` are named as on the wire."""
+
+    type: str
+    name: str
+    custom: bool
+    inputs: Properties
+    #: Name of the parent; "" for what hangs on the stack itself.
+    parent: str
+    protect: bool = False
+    retain_on_delete: bool = False
+    delete_before_replace: bool = False
+    ignore_changes: tuple[str, ...] = ()
+    #: Names of the resources that it has to wait for.
+    depends_on: tuple[str, ...] = ()
+    #: Inputs that arrive as secrets.
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """All that a program did."""
+
+    resources: tuple[Registered, ...]
+    #: What the program exported.
+    outputs: Properties
+    #: Outputs of components, by name.
+    component_outputs: Mapping[str, Properties] = field(default_factory=dict)
+
+    def named(self, name: str) -> Registered:
+        """The one resource of that name."""
+        (found,) = (each for each in self.resources if each.name == name)
+        return found
+
+    def seal(self, expected: Mapping[tuple[str, str], Properties]) -> None:
+        """Exactly these (type, name) with exactly these inputs, or an error that shows every difference."""
+        actual = {(each.type, each.name): each.inputs for each in self.resources}
+        missing = [f"not declared: {key}" for key in expected if key not in actual]
+        extra = [f"not expected: {key}" for key in actual if key not in expected]
+        differing = [
+            f"{key}: {name} is {actual[key].get(name)!r}, expected {wanted.get(name)!r}"
+            for key, wanted in expected.items()
+            if key in actual
+            for name in sorted({*wanted, *actual[key]})
+            if actual[key].get(name) != wanted.get(name)
+        ]
+        problems = [*missing, *extra, *differing]
+        if problems or len(actual) != len(self.resources):
+            raise AssertionError("\n".join(["the program declared something else:", *problems]))
+
+
+def record(
+    program: Path | Callable[[], None],
+    *,
+    stack: str,
+    project: str = "stackwright",
+    preview: bool = False,
+    computed: Mapping[str, Callable[[Properties], Properties]] | None = None,
+) -> Recording:
+    """Run a program (a project's folder, or a function) to its end; an error in it is raised here.
+
+    `computed` gives, per resource type, what a provider would fill in.
+    """
+    monitor = _Monitor(_Provider(computed or {}))
+    pulumi.runtime.set_mocks(_Provider({}), project=project, stack=stack, preview=preview, monitor=monitor)
+    run: Callable[[], Any] = program if callable(program) else lambda: runpy.run_path(str(program / "__main__.py"))
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(run_in_stack(run))
+    finally:
+        loop.close()
+        reset_options()
+    return monitor.recording()
+
+
+class _Provider(sdk.Mocks):
+    def __init__(self, computed: Mapping[str, Callable[[Properties], Properties]]) -> None:
+        self._computed = computed
+
+    def new_resource(self, args: sdk.MockResourceArgs) -> tuple[str | None, Properties]:
+        computed = self._computed.get(args.typ, lambda _: {})(args.inputs)
+        return f"{args.name}-id" if args.custom else None, {**args.inputs, **computed}
+
+    def call(self, args: sdk.MockCallArgs) -> tuple[Properties, list[tuple[str, str]] | None]:
+        raise AssertionError(f"the program called {args.token}, which the test knows nothing of")
+
+
+class _Monitor(sdk.MockMonitor):
+    def __init__(self, provider: _Provider) -> None:
+        super().__init__(provider)
+        self._registered: list[Registered] = []
+        self._outputs: Properties = {}
+        self._component_outputs: dict[str, Properties] = {}
+
+    def recording(self) -> Recording:
+        return Recording(
+            resources=tuple(sorted(self._registered, key=lambda each: (each.type, each.name))),
+            outputs=self._outputs,
+            component_outputs=self._component_outputs,
+        )
+
+    def RegisterResource(self, request: Any) -> Any:
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        if request.type != "pulumi:pulumi:Stack":
+            self._registered.append(_registered(request))
+        return answer
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        outputs = rpc.deserialize_properties(request.outputs)
+        if request.urn.split("::")[2] == "pulumi:pulumi:Stack":
+            self._outputs = outputs
+        else:
+            self._component_outputs[_name(request.urn)] = outputs
+        return empty_pb2.Empty()
+
+
+def _registered(request: Any) -> Registered:
+    inputs = rpc.deserialize_properties(request.object, keep_unknowns=True)
+    secrets = tuple(sorted(name for name, value in inputs.items() if rpc.is_rpc_secret(value)))
+    return Registered(
+        type=request.type,
+        name=request.name,
+        custom=request.custom,
+        inputs={name: rpc.unwrap_rpc_secret(value) for name, value in inputs.items()},
+        parent="" if "pulumi:pulumi:Stack::" in request.parent else _name(request.parent),
+        protect=request.protect,
+        retain_on_delete=request.retainOnDelete,
+        delete_before_replace=request.deleteBeforeReplace,
+        ignore_changes=tuple(request.ignoreChanges),
+        depends_on=tuple(sorted({_name(urn) for urn in request.dependencies})),
+        secrets=secrets,
+    )
+
+
+def _name(urn: str) -> str:
+    return urn.rsplit("::", 1)[-1]
