@@ -1,11 +1,12 @@
-"""`python -m stackwright.artifact runtime`: builds, then prints where the result is, as JSON."""
+"""`python -m stackwright.artifact application|runtime`: builds, then prints where the result is, as JSON."""
 
 import argparse
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
-from stackwright.artifact import runtime
+from stackwright.artifact import application, runtime
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -14,9 +15,17 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     bundle = commands.add_parser("runtime", help="Node.js and PM2 for application hosts")
     bundle.add_argument("--architecture", choices=sorted(runtime.ARCHITECTURES), default="x64")
+    release = commands.add_parser("application", help="a release of the example application")
+    release.add_argument("--label", help="in place of the package's version; also from RELEASE_LABEL")
+    release.add_argument("--target", type=Path, default=application.DIST)
     options = parser.parse_args(arguments)
     try:
-        result = runtime.build(options.architecture)
+        result: application.Release | runtime.Runtime
+        if options.command == "application":
+            result = application.build(label=options.label, target=options.target.resolve())
+            application.select(result)
+        else:
+            result = runtime.build(options.architecture)
     except (OSError, RuntimeError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1

