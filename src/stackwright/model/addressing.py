@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 #: The order is part of the addresses: append only.
 BLOCKS = ("server", "edge", "app", "database", "cache", "ops")
@@ -13,14 +12,6 @@ _BLOCK = 10
 
 class AddressError(ValueError):
     """A network is too small for the hosts that it has to hold."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Overlap:
-    """Two networks that share addresses."""
-
-    first: str
-    second: str
 
 
 def offset(tier: str, number: int) -> int:
@@ -56,15 +47,16 @@ def usable(cidr: str, wanted: str) -> bool:
     return host in network and host not in (network.network_address, network.broadcast_address)
 
 
-def overlaps(networks: Sequence[str]) -> tuple[Overlap, ...]:
-    """Every pair of `networks` that share addresses."""
+def within(cidr: str, part: str) -> bool:
+    """Whether the network `part` lies in `cidr`."""
+    return ipaddress.IPv4Network(part).subnet_of(ipaddress.IPv4Network(cidr))
+
+
+def overlaps(networks: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Every pair of positions in `networks` whose networks share addresses."""
     parsed = [ipaddress.IPv4Network(cidr) for cidr in networks]
-    return tuple(
-        Overlap(first=networks[i], second=networks[j])
-        for i in range(len(parsed))
-        for j in range(i + 1, len(parsed))
-        if parsed[i].overlaps(parsed[j])
-    )
+    places = range(len(parsed))
+    return tuple((i, j) for i in places for j in places[i + 1 :] if parsed[i].overlaps(parsed[j]))
 
 
 def split(cidr: str, names: Iterable[str], prefix: int) -> dict[str, str]:

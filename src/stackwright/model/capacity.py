@@ -62,8 +62,12 @@ class HostPlan:
     @property
     def sum_text(self) -> str:
         """The sum as a person would write it: `system 384 + emr 4 x 1024 = 4480 MB of 2048 MB`."""
-        parts = [f"{part} {mb}" for part, mb in self.shares.items()]
+        parts = [f"{part} {self._product(part, mb)}" for part, mb in self.shares.items()]
         return f"{' + '.join(parts)} = {self.needed_mb} MB of {self.memory_mb} MB"
+
+    def _product(self, part: str, mb: int) -> str:
+        number = self.instances.get(part)
+        return f"{number} x {mb // number}" if number else str(mb)
 
 
 def plan_host(
@@ -87,8 +91,7 @@ def plan_host(
         free = memory_mb - sum(shares.values()) - kept
         instances = plan_instances(cpus=cpus, memory_mb=free, demands=demands)
         for demand in demands:
-            number = instances[demand.app]
-            shares[f"{demand.app} {number} x"] = number * demand.memory_mb
+            shares[demand.app] = instances[demand.app] * demand.memory_mb
     if "database" in groups:
         shares["database"] = max(DATABASE_MIN_MB, memory_mb - sum(shares.values()))
     return HostPlan(memory_mb=memory_mb, shares=shares, instances=instances)
@@ -203,30 +206,8 @@ def _pools(share: int, clients: Sequence[Client]) -> list[Pool]:
         replica = own // 3 if client.reads_replica else 0
         # An instance's pool is open to each of the two addresses.
         wanted = client.instances * client.pool * (2 if client.reads_replica else 1)
-        pools.append(
-            Pool(host=client.host, app=client.app, primary=own - replica, replica=replica, clients=wanted)
-        )
+        pools.append(Pool(host=client.host, app=client.app, primary=own - replica, replica=replica, clients=wanted))
     return pools
-
-
-def database_settings(*, memory_mb: int, cpus: int, max_connections: int) -> dict[str, int]:
-    """PostgreSQL's settings from its share of memory; megabytes where the key ends in `_mb`.
-
-    Shares as in linux-system-roles and autobase: a quarter for buffers, three quarters as what the cache may hold.
-    """
-    return {
-        "shared_buffers_mb": memory_mb // 4,
-        "effective_cache_size_mb": memory_mb * 3 // 4,
-        "maintenance_work_mem_mb": min(1024, max(32, memory_mb // 16)),
-        # A quarter of memory if every second connection sorts at once.
-        "work_mem_mb": max(2, memory_mb // 4 // max(1, max_connections // 2)),
-        "wal_buffers_mb": min(16, max(1, memory_mb // 128)),
-        "min_wal_size_mb": min(1024, max(80, memory_mb // 8)),
-        "max_wal_size_mb": min(8192, max(320, memory_mb // 2)),
-        "max_worker_processes": max(8, cpus),
-        "max_parallel_workers": max(2, cpus),
-        "max_parallel_workers_per_gather": max(1, min(4, cpus // 2)),
-    }
 
 
 def edge_connections(memory_mb: int) -> int:
@@ -255,7 +236,7 @@ def kernel_limits(
     if "database" in groups:
         files["postgresql"] = 65_536
         sysctl |= {"vm.swappiness": 1, "vm.dirty_background_bytes": 64 * 2**20, "vm.dirty_bytes": 512 * 2**20}
-    # Redis forks to persist and wants 1; PostgreSQL alone on a large host is safer without overcommitment. One per host.
+    # One value per host: Redis, which forks to persist, wants 1; PostgreSQL alone on a large host is safer with 2.
     if "cache" in groups:
         files["redis"] = 16_384
         sysctl["vm.overcommit_memory"] = 1

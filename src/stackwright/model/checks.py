@@ -1,7 +1,8 @@
-"""Checks between keys: what each value on its own cannot tell. Sums are `plan`'s."""
+"""Checks between keys: what no value can tell on its own. `plan` checks the sums."""
 
 from __future__ import annotations
 
+from stackwright.model import checks_stack, checks_system
 from stackwright.model.errors import Problem
 from stackwright.model.files import Parsed, Place
 from stackwright.model.stackfile import StackFile
@@ -10,4 +11,12 @@ from stackwright.model.system import System
 
 def check(place: Place, stack: Parsed[StackFile], system: Parsed[System] | None) -> list[Problem]:
     """Every problem between keys of the two files that is not a mere consequence of one already found."""
-    return []
+    found: list[Problem] = []
+    if stack.value is not None:
+        what = system.value if system is not None else None
+        problems = checks_stack.problems(place, stack, stack.value, what)
+        found += [problem for problem in problems if not stack.doubtful(problem.path)]
+    if system is not None and system.value is not None:
+        problems = checks_system.problems(system, system.value)
+        found += [problem for problem in problems if not system.doubtful(problem.path)]
+    return found

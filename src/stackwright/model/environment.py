@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stackwright.model import checks, files, naming, topology
 from stackwright.model.capacity import ConnectionBudget, HostPlan
-from stackwright.model.errors import ModelError, Problem
+from stackwright.model.errors import ModelError
 from stackwright.model.plan import Plan, make_plan
 from stackwright.model.process import AppPlan
 from stackwright.model.stackfile import Access, Certificates, Network, StackFile
@@ -104,15 +104,11 @@ def load(path: Path | str) -> Environment:
     """
     place = files.locate(Path(path))
     stack, system = files.read_both(place)
-    problems = checks.check(place, stack, system)
+    problems = [*stack.problems, *(system.problems if system else ()), *checks.check(place, stack, system)]
     plan: Plan | None = None
-    if stack.complete and system is not None and system.complete and not problems:
-        made = make_plan(place, stack, system)
-        plan, found = made
-        problems = [*problems, *found]
-    problems = [*stack.problems, *(system.problems if system else ()), *problems]
+    # Sums of values that are known to be wrong would only mislead.
+    if not problems and system is not None:
+        plan, problems = make_plan(place, stack, system)
     if problems or plan is None or system is None:
         raise ModelError(problems)
-    return Environment(
-        name=place.name, root=place.root, system=system.need(), stack=stack.need(), plan=plan
-    )
+    return Environment(name=place.name, root=place.root, system=system.need(), stack=stack.need(), plan=plan)

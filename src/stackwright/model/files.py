@@ -6,7 +6,6 @@ import copy
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -15,13 +14,20 @@ from pydantic_core import ErrorDetails
 
 from stackwright.model import describe, source
 from stackwright.model.errors import ABSENT, KeyPath, ModelError, Problem, nearest
+from stackwright.model.schema_types import PublicKey
 from stackwright.model.source import Source
 from stackwright.model.stackfile import StackFile
 from stackwright.model.system import System
 
 T = TypeVar("T")
 
+#: Both take a while to make and are the same for every file.
+_ADAPTERS: dict[object, TypeAdapter[Any]] = {}
+_SCHEMAS: dict[object, Mapping[str, Any]] = {}
+
 _UNKNOWN_KEY = "unexpected_keyword_argument"
+_PUBLIC_KEY: TypeAdapter[str] = TypeAdapter(PublicKey)
+
 #: Each round removes at least one value; a file with more faults than that is read again after the first are mended.
 _ROUNDS = 50
 
@@ -144,17 +150,19 @@ def parse(read: Source, model: type[T]) -> Parsed[T]:
     return Parsed(source=read, value=value, problems=tuple(problems.values()), left_out=tuple(left_out))
 
 
-@cache
-def _adapter(model: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(model)
+def _adapter(model: type[T]) -> TypeAdapter[T]:
+    if model not in _ADAPTERS:
+        _ADAPTERS[model] = TypeAdapter(model)
+    return _ADAPTERS[model]
 
 
-@cache
 def _schema(model: type[Any]) -> Mapping[str, Any]:
-    return _adapter(model).json_schema()
+    if model not in _SCHEMAS:
+        _SCHEMAS[model] = _adapter(model).json_schema()
+    return _SCHEMAS[model]
 
 
-def _by_path(error: ValidationError, data: object) -> dict[KeyPath, list[ErrorDetails]]:
+def _by_path(error: ValidationError, data: Any) -> dict[KeyPath, list[ErrorDetails]]:
     """The errors by key path: a value that could be one of several types has an error for each."""
     found: dict[KeyPath, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
@@ -162,20 +170,22 @@ def _by_path(error: ValidationError, data: object) -> dict[KeyPath, list[ErrorDe
     return found
 
 
-def _path(details: ErrorDetails, data: object) -> KeyPath:
+def _path(details: ErrorDetails, data: Any) -> KeyPath:
     """The location in the file: pydantic's, without the parts that name the branches of a union."""
     path: list[str | int] = []
     for part in details["loc"]:
-        if isinstance(data, dict) and part in data:
+        if details["type"] == "missing" and part == details["loc"][-1]:
+            path.append(part)
+        elif _has(data, part):
             data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        elif details["type"] == "missing" and part == details["loc"][-1]:
-            data = None
-        else:
-            continue
-        path.append(part)
+            path.append(part)
     return tuple(path)
+
+
+def _has(data: object, part: str | int) -> bool:
+    if isinstance(data, list):
+        return isinstance(part, int) and part < len(data)
+    return isinstance(data, dict) and part in data
 
 
 def _problem(read: Source, model: type[Any], path: KeyPath, details: list[ErrorDetails]) -> Problem:
@@ -231,3 +241,8 @@ def _leave_out(data: Any, path: KeyPath) -> KeyPath:
         # An item of a list: removing it would move the others away from their lines. Its list goes.
         path = path[:-1]
     return ()
+
+
+def public_key(text: str) -> str:
+    """`text` if it is an OpenSSH public key; raises ValidationError."""
+    return _PUBLIC_KEY.validate_python(text)

@@ -15,7 +15,7 @@
         migrate: [str], environment: {VAR: str|int|bool}, secrets: {VAR: secret name},
         database: null | {name, role, pool, pool_timeout_seconds, read_from_replica},
         cache: [purpose], uploads: [folder], static: [{url, folder, max_age_days, immutable}],
-        keep_releases, artifact: null | path in the project,
+        keep_releases, artifact: path in the project,
         instances_by_host: {host: [{name, address, port}]}}}
     edge: {worker_connections, sites: [{name, app, names: [str], tls: {min_version, http2, redirect_http,
         hsts: null | {max_age_days, include_subdomains, preload}},
@@ -29,7 +29,7 @@
     database: null | {engine, version, run_by: "hosts", port, hosts: [host], initial_primary: host, voters: [host],
         primary_name, replica_name, max_connections, synchronous, databases: [str], extensions: [str],
         roles: [{name, privileges: owner|write|read|monitor, databases: [str], connection_limit}],
-        settings: {shared_buffers_mb, ...}, parameters: {name: value},
+        sizes: {host: {memory_mb, cpus}}, parameters: {name: value},
         pools: {host: [{app, database, role, alias, replica_alias: null | str, primary, replica, clients}]},
         client_limits: {host: int}}
     cache: {run_by: "hosts", hosts: [host], instances: [{name, host, address, port, purpose, maxmemory_mb, eviction,
@@ -39,6 +39,7 @@
         archive_timeout_seconds}
     certificates: {issuer, names: [str], email, directory, directory_ca, files: null | {certificate, key},
         renew_before_days}
+    secrets: {names: [str], password_command: null | str}
     access: {admin_user, admins: [{name, keys: [str]}], ssh_from: [cidr]}
     capacity: {memory: {host: {memory_mb, shares: {part: mb}}}, connections: null | {max_connections,
         reserved: {who: n}, pooled}, kernel: {host: {sysctl: {name: value}, open_files: {service: n}}}}
@@ -170,6 +171,10 @@ def stack(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
         "logs": _plain(environment.logs),
         "backups": {"host": _first(groups["ops"]), **_plain(environment.backups)},
         "certificates": _certificates(environment),
+        "secrets": {
+            "names": [spec.name for spec in secrets.secret_names(environment)],
+            "password_command": environment.stack.secrets.password_command,
+        },
         "access": _access(environment),
         "capacity": _capacity(environment),
     }
@@ -221,7 +226,7 @@ def _app(plan: AppPlan) -> dict[str, Any]:
         "uploads": list(app.uploads),
         "static": [_plain(one) for one in app.static],
         "keep_releases": app.keep_releases,
-        "artifact": plan.artifact,
+        "artifact": str(plan.artifact),
         "instances_by_host": {host: [_plain(one) for one in ones] for host, ones in plan.instances.items()},
     }
 
@@ -240,8 +245,6 @@ def _database(environment: Environment) -> dict[str, Any] | None:
         return None
     groups = environment.groups
     domain = environment.internal_domain
-    smallest = min(environment.host_plans[name].shares["database"] for name in groups["database"])
-    cpus = min(environment.host(name).cpus for name in groups["database"])
     synchronous = environment.stack.database.synchronous
     return {
         "engine": tier.engine,
@@ -258,9 +261,13 @@ def _database(environment: Environment) -> dict[str, Any] | None:
         "databases": list(tier.databases),
         "extensions": list(tier.extensions),
         "roles": [_plain(role) for role in tier.roles],
-        "settings": capacity.database_settings(
-            memory_mb=smallest, cpus=cpus, max_connections=budget.max_connections
-        ),
+        "sizes": {
+            host: {
+                "memory_mb": environment.host_plans[host].shares["database"],
+                "cpus": environment.host(host).cpus,
+            }
+            for host in groups["database"]
+        },
         "parameters": dict(environment.stack.database.parameters),
         "pools": {host: _pools(environment, host) for host in groups["app"]},
         "client_limits": {host: _clients(environment, host) for host in groups["app"]},

@@ -5,13 +5,25 @@ Its JSON Schema is `schemas/stackwright_inventory.schema.json`; the Pulumi progr
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from stackwright.model.environment import Environment
-from stackwright.model.schema_types import Address, Cidr, Cpus, MegaBytes, Name, Port, PublicKey, User, schema
+from stackwright.model.schema_types import (
+    Address,
+    Cidr,
+    Cpus,
+    Identifier,
+    MegaBytes,
+    Name,
+    Port,
+    PublicKey,
+    User,
+    schema,
+)
 from stackwright.model.secrets import secret_names
 
 OUTPUT_NAME = "stackwright_inventory"
@@ -51,20 +63,11 @@ class OutputHost:
 
 @schema
 class Endpoint:
-    """Where a tier is reached, whoever runs it."""
+    """Where a service answers, whoever runs it."""
 
-    run_by: Literal["hosts", "provider"]
+    scheme: Literal["https", "postgresql", "rediss"]
     addresses: Annotated[tuple[str, ...], Field(min_length=1)]
-    ports: Annotated[tuple[Port, ...], Field(min_length=1)]
-
-
-@schema
-class Endpoints:
-    """The tiers that others connect to."""
-
-    edge: Endpoint
-    database: Endpoint | None = None
-    cache: Endpoint | None = None
+    port: Port
 
 
 @schema
@@ -83,7 +86,8 @@ class Output:
     provider: Literal["local", "bare_metal"]
     network: OutputNetwork
     hosts: dict[Name, OutputHost]
-    endpoints: Endpoints
+    endpoints: dict[Identifier, Endpoint]
+    """`https`, `postgresql`, `redis_<purpose>`, `database_backups`, `file_backups`."""
     secrets: tuple[str, ...]
     """Names; never values."""
 
@@ -122,17 +126,23 @@ def private_key_file(environment: Environment) -> str:
 
 
 def endpoints(environment: Environment) -> dict[str, Any]:
-    """Where each tier is reached."""
-    ports = {"edge": [80, 443]}
+    """Where each service answers, of those that run on the environment's own hosts."""
+    services = [("edge", "https", "https", 443)]
     if environment.system.database is not None:
-        ports["database"] = [5432]
-    if environment.system.cache:
-        ports["cache"] = [instance.port for instance in environment.system.cache.values()]
-    found = {}
-    for tier, numbers in ports.items():
-        addresses = [host.address for host in environment.hosts if tier in host.groups]
-        found[tier] = {"run_by": "hosts", "addresses": addresses, "ports": numbers}
-    return found
+        services.append(("database", "postgresql", "postgresql", 5432))
+        services.append(("ops", "database_backups", "https", 8432))
+    services += [
+        ("cache", f"redis_{purpose}", "rediss", instance.port) for purpose, instance in environment.system.cache.items()
+    ]
+    services.append(("ops", "file_backups", "https", 8500))
+    return {
+        name: {
+            "scheme": scheme,
+            "addresses": [host.address for host in environment.hosts if tier in host.groups],
+            "port": port,
+        }
+        for tier, name, scheme, port in services
+    }
 
 
 def from_environment(environment: Environment) -> dict[str, Any]:
@@ -147,7 +157,8 @@ def from_environment(environment: Environment) -> dict[str, Any]:
     if missing:
         raise InventoryError(
             f"the host key of {', '.join(missing)} is not recorded: write it to the `host_key_file` that"
-            f" inventories/{environment.name}/stack.yml names (ssh-keyscan -t ed25519 ADDRESS, compared with the console)"
+            f" inventories/{environment.name}/stack.yml names"
+            " (ssh-keyscan -t ed25519 ADDRESS, compared with the console)"
         )
     return make_output(environment, {name: key for name, key in keys.items() if key is not None})
 
@@ -177,6 +188,4 @@ def hosts_of(environment: Environment, output: Mapping[str, Any]) -> Mapping[str
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    import json
-
     return json.dumps(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from stackwright.model import capacity, process, topology
 from stackwright.model.addressing import AddressError
@@ -114,9 +115,7 @@ def _demand(stack: StackFile, name: str, app: App) -> Demand:
     )
 
 
-def _app(
-    stack: StackFile, name: str, app: App, hosts: tuple[Host, ...], host_plans: Mapping[str, HostPlan]
-) -> AppPlan:
+def _app(stack: StackFile, name: str, app: App, hosts: tuple[Host, ...], host_plans: Mapping[str, HostPlan]) -> AppPlan:
     override = stack.apps.get(name, AppOverride())
     edge_hosts = [host.name for host in hosts if "edge" in host.groups]
     app_hosts = [host.name for host in hosts if "app" in host.groups]
@@ -136,7 +135,7 @@ def _app(
         memory_mb=override.memory_mb or app.process.memory_mb,
         database_pool=override.database_pool or (app.database.pool if app.database else 0),
         environment=app.environment | override.environment,
-        artifact=override.artifact,
+        artifact=Path(override.artifact or app.artifact),
         instances=instances,
     )
 

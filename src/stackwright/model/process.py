@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from stackwright.model.system import App
 
@@ -28,7 +29,8 @@ class AppPlan:
     memory_mb: int
     database_pool: int
     environment: Mapping[str, str | int | bool]
-    artifact: str | None
+    #: From the project's root.
+    artifact: Path
     #: Host -> its instances, in the order of their ports.
     instances: Mapping[str, tuple[Instance, ...]]
 

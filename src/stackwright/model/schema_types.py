@@ -10,7 +10,7 @@ import binascii
 import ipaddress
 import re
 from pathlib import PurePosixPath
-from typing import Annotated, TypeVar, dataclass_transform
+from typing import Annotated, TypeVar, cast, dataclass_transform
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass
@@ -24,7 +24,7 @@ _CONFIG = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 def schema(cls: type[T]) -> type[T]:
     """A frozen class that pydantic checks strictly: no unknown keys, no silent conversions."""
-    return dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls)
+    return cast("type[T]", dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls))
 
 
 def refuse(message: str, accepted: str) -> PydanticCustomError:

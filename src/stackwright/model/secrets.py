@@ -21,7 +21,6 @@ class SecretSpec:
 
     name: str
     kind: Literal["password", "certificate_authority_key", "certificate_authority_certificate"] = "password"
-    length: int = 32
 
 
 def secret_names(environment: Environment) -> tuple[SecretSpec, ...]:
@@ -41,14 +40,15 @@ def _specs(system: System) -> Iterator[SecretSpec]:
     if system.database is not None:
         yield from (SecretSpec(name=f"postgresql/role/{role.name}") for role in system.database.roles)
         yield from (SecretSpec(name=f"postgresql/{name}") for name in ("superuser", "replication", "rewind"))
-        for name in ("etcd/root", "patroni/restapi", "pgbouncer/auth", "pgbouncer/admin"):
+        for name in ("etcd/root", "etcd/patroni", "patroni/restapi", "pgbouncer/auth", "pgbouncer/admin"):
             yield SecretSpec(name=name)
-        yield SecretSpec(name="pgbackrest/cipher", length=48)
-    yield SecretSpec(name="restic/password", length=48)
+        yield SecretSpec(name="pgbackrest/cipher")
+    yield SecretSpec(name="restic/password")
     yield SecretSpec(name="restic/http")
     for instance in system.cache:
         yield SecretSpec(name=f"redis/{instance}/{CACHE_OPERATOR}")
     for name, app in system.apps.items():
-        yield SecretSpec(name=f"app/{name}/session", length=48)
+        own = f"app/{name}/"
+        yield from (SecretSpec(name=secret) for secret in app.secrets.values() if secret.startswith(own))
         for purpose in app.cache:
             yield SecretSpec(name=f"redis/{purpose}/{name}")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import yaml
 
@@ -98,7 +99,7 @@ class _Reader:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             message = ", ".join(part for part in (error.context, error.problem) if part)
-            raise _error(self.file, mark.line + 1 if mark else 1, f"is not YAML: {message}") from error
+            raise _error(self.file, mark.line + 1 if mark is not None else 1, f"is not YAML: {message}") from error
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
             raise _error(self.file, line, f"is not YAML: character U+{_code(error):04X}: {error.reason}") from error
@@ -126,7 +127,7 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, position)) for position, item in enumerate(node.value)]
-        return self._scalar(node, path)
+        return self._scalar(cast("yaml.ScalarNode", node), path)
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, object]:
         self.lines.setdefault(path, _line(node))
@@ -143,7 +144,7 @@ class _Reader:
             data[key] = self._value(value_node, here)
         return data
 
-    def _scalar(self, node: yaml.Node, path: KeyPath) -> object:
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> object:
         text = str(node.value)
         if node.style is not None or node.tag == "tag:yaml.org,2002:str":
             return text
@@ -158,9 +159,7 @@ class _Reader:
         return float(text) if _FLOAT.fullmatch(text) else text
 
     def _problem(self, node: yaml.Node, path: KeyPath, message: str, accepted: str) -> None:
-        self.problems.append(
-            Problem(file=self.file, line=_line(node), path=path, message=message, accepted=accepted)
-        )
+        self.problems.append(Problem(file=self.file, line=_line(node), path=path, message=message, accepted=accepted))
 
 
 def _line(node: yaml.Node) -> int:

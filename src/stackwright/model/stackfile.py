@@ -47,11 +47,16 @@ class Topology:
 
     size: Literal["A", "B", "C"]
     """A: one server; B: a load balancer, application servers, primary and replica; C: data run by the cloud."""
-    edge: Annotated[int, Field(ge=1, le=9)] = 1
-    app: Annotated[int, Field(ge=1, le=90)] = 2
-    database: Annotated[int, Field(ge=1, le=9)] = 2
-    cache: Annotated[int, Field(ge=1, le=9)] = 1
-    ops: Annotated[int, Field(ge=0, le=9)] = 1
+    edge: Annotated[int, Field(ge=1, le=9)] | None = None
+    """Load balancers; 1 if not said."""
+    app: Annotated[int, Field(ge=1, le=90)] | None = None
+    """Application servers; 2 if not said."""
+    database: Annotated[int, Field(ge=1, le=9)] | None = None
+    """Primary and replicas; 2 if not said."""
+    cache: Annotated[int, Field(ge=1, le=9)] | None = None
+    """1 if not said."""
+    ops: Annotated[int, Field(ge=0, le=9)] | None = None
+    """Backups, and the vote that makes an even number of database hosts odd; 1 if not said."""
 
 
 @schema
@@ -128,6 +133,14 @@ class Access:
 
 
 @schema
+class Secrets:
+    """How the file with the environment's secrets is opened."""
+
+    password_command: str | None = None
+    """Prints the password; otherwise it is in a file in the state folder."""
+
+
+@schema
 class AppOverride:
     """How an application differs here from what its system says."""
 
@@ -136,7 +149,7 @@ class AppOverride:
     database_pool: Annotated[int, Field(ge=1, le=500)] | None = None
     environment: dict[Variable, str | int | bool] = Field(default_factory=dict)
     artifact: ProjectPath | None = None
-    """Tarball of the release; its checksum is beside it as `<file>.sha256`."""
+    """Description of the release: JSON with release, path, sha256, static_path, static_sha256, as `make artifact` writes it."""
 
 
 @schema
@@ -188,6 +201,7 @@ class StackFile:
     """Hosts of a tier; `server` is the one of size A."""
     certificates: Certificates = Field(default_factory=Certificates)
     access: Access = Field(default_factory=Access)
+    secrets: Secrets = Field(default_factory=Secrets)
     apps: dict[Name, AppOverride] = Field(default_factory=dict)
     sites: dict[Name, SiteOverride] = Field(default_factory=dict)
     database: DatabaseOverride = Field(default_factory=DatabaseOverride)

@@ -15,6 +15,7 @@ from stackwright.model.schema_types import (
     MegaBytes,
     Name,
     Positive,
+    ProjectPath,
     ReleasePath,
     Seconds,
     TimeOfDay,
@@ -120,13 +121,15 @@ class App:
     """An application: an artifact, its processes and what they need."""
 
     runtime: Runtime
+    artifact: ProjectPath
+    """Tarball of the release; its checksum is beside it as `<file>.sha256`."""
     process: Process
     health: Health
     migrate: tuple[str, ...] = ()
     """Run once per release, before the first instance gets it, while the old release still serves."""
     environment: dict[Variable, str | int | bool] = Field(default_factory=dict)
     secrets: dict[Variable, str] = Field(default_factory=dict)
-    """Variable of the environment -> name of a secret: `app/<app>/session`, or of another part."""
+    """Variable of the environment -> name of a secret. `app/<app>/<word>` is generated for the application."""
     database: AppDatabase | None = None
     cache: tuple[Purpose, ...] = ()
     uploads: tuple[ReleasePath, ...] = ()

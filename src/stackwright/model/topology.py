@@ -12,6 +12,9 @@ TIERS: tuple[Tier, ...] = ("edge", "app", "database", "cache", "ops")
 #: Tiers whose work a cloud does in size C.
 MANAGED_TIERS: tuple[Tier, ...] = ("database", "cache")
 
+#: Hosts of a tier where the topology does not say.
+COUNTS: Mapping[Tier, int] = {"edge": 1, "app": 2, "database": 2, "cache": 1, "ops": 1}
+
 #: CPUs and memory of a host by class of the environment and tier; `server` is the one of size A.
 SIZES: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "development": {
@@ -63,8 +66,15 @@ def counts(topology: Topology) -> dict[Tier, int]:
     """Hosts per tier; empty for size A, where one server does it all."""
     if topology.size == "A":
         return {}
-    wanted: dict[Tier, int] = {tier: getattr(topology, tier) for tier in TIERS}
+    said = told(topology)
+    wanted = {tier: said.get(tier, COUNTS[tier]) for tier in TIERS}
     return {tier: n for tier, n in wanted.items() if not (topology.size == "C" and tier in MANAGED_TIERS)}
+
+
+def told(topology: Topology) -> dict[Tier, int]:
+    """The counts that a person wrote."""
+    found: dict[Tier, int | None] = {tier: getattr(topology, tier) for tier in TIERS}
+    return {tier: number for tier, number in found.items() if number is not None}
 
 
 def create(stack: StackFile, topology: Topology) -> tuple[Host, ...]:

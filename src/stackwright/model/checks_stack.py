@@ -1,0 +1,284 @@
+"""Checks between the keys of `inventories/<env>/stack.yml`, and between it and its system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from stackwright.model import addressing, files, naming, source, topology
+from stackwright.model.addressing import AddressError
+from stackwright.model.errors import KeyPath, ModelError, Problem, nearest
+from stackwright.model.files import Parsed, Place
+from stackwright.model.plan import plan_hosts
+from stackwright.model.stackfile import Network, Server, StackFile
+from stackwright.model.system import System
+
+#: Providers that can run a database and a cache as services of their own, which size C is about.
+WITH_MANAGED_DATA: tuple[str, ...] = ()
+
+
+def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
+    """Every problem of the file."""
+    yield from _place(place, parsed, system)
+    yield from _names(parsed, stack)
+    yield from _network(parsed, stack.network)
+    yield from _neighbours(place, parsed, stack)
+    yield from _servers(place, parsed, stack)
+    yield from _sizes(parsed, stack)
+    yield from _topology(place, parsed, stack, system)
+    yield from _certificates(place, parsed, stack)
+    yield from _admins(parsed, stack)
+    if system is not None:
+        yield from _overrides(place, parsed, stack, system)
+
+
+def _place(place: Place, parsed: Parsed[StackFile], system: System | None) -> Iterator[Problem]:
+    if not naming.ENVIRONMENT_NAME.fullmatch(place.name):
+        message = "the folder's name is the environment's, and is no name"
+        accepted = "lower-case letters, digits and hyphens, a letter first, at most 39"
+        yield parsed.problem((), message, value=place.name, accepted=accepted)
+    if system is not None and system.name != parsed.need().system:
+        message = f"is called {system.name} in its own file"
+        yield parsed.problem(("system",), message, value=parsed.need().system, accepted="the same name in both")
+
+
+def _names(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
+    seen = {stack.domain}
+    for position, alias in enumerate(stack.aliases):
+        if alias in seen:
+            yield parsed.problem(("aliases", position), "is named twice", value=alias, accepted="each name once")
+        seen.add(alias)
+
+
+def _network(parsed: Parsed[StackFile], network: Network) -> Iterator[Problem]:
+    tiers, cidrs = list(network.subnets), list(network.subnets.values())
+    for tier, cidr in network.subnets.items():
+        if not addressing.within(network.cidr, cidr):
+            accepted = f"a part of {network.cidr}"
+            yield parsed.problem(("network", "subnets", tier), "is outside the network", value=cidr, accepted=accepted)
+    for first, second in addressing.overlaps(cidrs):
+        message = f"overlaps the subnet of {tiers[first]}, {cidrs[first]}"
+        accepted = "subnets that share no address"
+        yield parsed.problem(("network", "subnets", tiers[second]), message, value=cidrs[second], accepted=accepted)
+
+
+def _neighbours(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
+    """Local environments run side by side, each on a network of its own."""
+    if stack.provider != "local":
+        return
+    for file in sorted(place.file.parent.parent.glob("*/stack.yml")):
+        other = _local_network(file) if file != place.file else None
+        if other is not None and addressing.overlaps([stack.network.cidr, other]):
+            message = f"overlaps {other} of {place.shown(file)}"
+            accepted = "a network that no other local environment has"
+            yield parsed.problem(("network", "cidr"), message, value=stack.network.cidr, accepted=accepted)
+
+
+def _local_network(file: Path) -> str | None:
+    """The network of another environment if it is a local one; that file's own faults are not ours to report."""
+    try:
+        stack = files.parse(source.read(file), StackFile).value
+    except ModelError:
+        return None
+    return stack.network.cidr if stack is not None and stack.provider == "local" else None
+
+
+def _servers(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
+    names: set[str] = set()
+    addresses: dict[str, str] = {}
+    for position, server in enumerate(stack.hosts):
+        path: KeyPath = ("hosts", position)
+        if server.name in names:
+            yield parsed.problem((*path, "name"), "is a host twice", value=server.name, accepted="each name once")
+        names.add(server.name)
+        if server.address in addresses:
+            message = f"is the address of {addresses[server.address]} too"
+            yield parsed.problem((*path, "address"), message, value=server.address, accepted="an address of its own")
+        addresses.setdefault(server.address, server.name)
+        yield from _server_address(parsed, stack.network, path, server)
+        yield from _host_key(place, parsed, path, server)
+
+
+def _server_address(parsed: Parsed[StackFile], network: Network, path: KeyPath, server: Server) -> Iterator[Problem]:
+    own = [cidr for tier, cidr in network.subnets.items() if tier in server.groups] or [network.cidr]
+    if not any(addressing.usable(cidr, server.address) for cidr in own):
+        accepted = f"a host address in {' or '.join(own)}"
+        yield parsed.problem((*path, "address"), "is outside its subnet", value=server.address, accepted=accepted)
+
+
+def _host_key(place: Place, parsed: Parsed[StackFile], path: KeyPath, server: Server) -> Iterator[Problem]:
+    if (server.host_key is None) == (server.host_key_file is None):
+        message = f"{server.name} has {'no' if server.host_key is None else 'two'} host keys"
+        yield parsed.problem(path, message, accepted="`host_key: ssh-ed25519 AAAA...` or `host_key_file: <path>`")
+    if server.host_key_file is None:
+        return
+    here = (*path, "host_key_file")
+    file = place.root / server.host_key_file
+    if leaves(place.root, file):
+        accepted = "a file of the project"
+        yield parsed.problem(here, "is a path that leaves the project", value=server.host_key_file, accepted=accepted)
+    elif file.is_file() and not _is_public_key(file):
+        accepted = "one line such as `ssh-ed25519 AAAA...`"
+        yield parsed.problem(here, "holds no OpenSSH public key", value=server.host_key_file, accepted=accepted)
+
+
+def _is_public_key(file: Path) -> bool:
+    try:
+        files.public_key(file.read_text(encoding="utf-8").strip())
+    except (ValidationError, OSError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def leaves(root: Path, path: Path) -> bool:
+    """Whether `path` is outside the project once links are followed."""
+    return not path.resolve().is_relative_to(root.resolve())
+
+
+def _sizes(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
+    for tier in stack.sizes:
+        if stack.provider == "bare_metal":
+            message = "is the size of hosts that are created; these exist already"
+            yield parsed.problem(("sizes", tier), message, accepted="`cpus` and `memory_mb` of each of `hosts`")
+        elif stack.topology is not None and (stack.topology.size == "A") != (tier == "server"):
+            message = f"is the size of hosts that topology {stack.topology.size} has not"
+            accepted = "server" if stack.topology.size == "A" else ", ".join(topology.TIERS)
+            yield parsed.problem(("sizes", tier), message, accepted=accepted)
+
+
+def _topology(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
+    found = list(_who_makes_hosts(parsed, stack))
+    yield from found
+    if found:
+        return
+    try:
+        hosts = plan_hosts(place, stack)
+    except AddressError:
+        return  # `plan` says so
+    groups = topology.groups(hosts)
+    path: KeyPath = ("hosts",) if stack.hosts else ("topology",)
+    for tier in needed_tiers(system):
+        if not groups[tier]:
+            message = f"no host is in the group {tier}, which system {stack.system} needs"
+            yield parsed.problem(path, message, accepted=f"at least one host for {tier}")
+    yield from _promised(parsed, stack, groups)
+    voters = topology.voters(hosts)
+    if voters and len(voters) % 2 == 0:
+        message = f"an even number of voters elects the database's leader: {', '.join(voters)}"
+        accepted = "an odd number: one more host in `ops`, or the group `consensus` on an odd number of hosts"
+        yield parsed.problem(path, message, accepted=accepted)
+
+
+def _who_makes_hosts(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
+    if stack.provider == "bare_metal" and not stack.hosts:
+        yield parsed.problem(("hosts",), "is missing: bare_metal adopts servers", accepted="a list of servers")
+        return
+    if stack.provider == "bare_metal":
+        return
+    if stack.hosts:
+        message = f"lists servers that exist, and {stack.provider} creates its own"
+        yield parsed.problem(("hosts",), message, accepted="`topology`, or `provider: bare_metal`")
+    if stack.topology is None:
+        yield parsed.problem(("topology",), "is missing", accepted="a mapping such as {size: B, app: 2}")
+        return
+    if stack.topology.size == "C" and stack.provider not in WITH_MANAGED_DATA:
+        message = f"leaves the data to a cloud, and {stack.provider} is none"
+        yield parsed.problem(("topology", "size"), message, value="C", accepted="A, B")
+    if stack.topology.size == "A":
+        for tier in topology.told(stack.topology):
+            message = "counts hosts, and size A is one server"
+            yield parsed.problem(("topology", tier), message, accepted="no counts, or size B")
+
+
+def needed_tiers(system: System | None) -> tuple[str, ...]:
+    """The tiers that a system cannot do without; backups go to `ops`."""
+    if system is None:
+        return ()
+    data = (("database",) if system.database else ()) + (("cache",) if system.cache else ())
+    return ("edge", "app", *data, "ops")
+
+
+def _promised(parsed: Parsed[StackFile], stack: StackFile, groups: dict[str, tuple[str, ...]]) -> Iterator[Problem]:
+    """Servers that exist have to be as many as the topology says, where it does."""
+    if not stack.hosts or stack.topology is None:
+        return
+    for tier, number in topology.told(stack.topology).items():
+        if len(groups[tier]) != number:
+            message = f"wants {number} hosts in {tier}, and {len(groups[tier])} of `hosts` are"
+            yield parsed.problem(("topology", tier), message, value=number, accepted="as many as `hosts` has")
+
+
+def _certificates(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
+    certificates, path = stack.certificates, ("certificates",)
+    if certificates.issuer == "acme" and certificates.email is None:
+        message = "is missing: the authority warns this address before a certificate ends"
+        yield parsed.problem((*path, "email"), message, accepted="an e-mail address")
+    if (certificates.issuer == "files") != (certificates.files is not None):
+        message = "goes with `issuer: files`, and only with it"
+        yield parsed.problem((*path, "files"), message, accepted="{certificate: <path>, key: <path>}")
+    named: dict[KeyPath, str | None] = {
+        (*path, "files", "certificate"): certificates.files.certificate if certificates.files else None,
+        (*path, "files", "key"): certificates.files.key if certificates.files else None,
+        (*path, "directory_ca"): certificates.directory_ca,
+        ("access", "ssh_private_key"): stack.access.ssh_private_key,
+    }
+    for here, name in named.items():
+        yield from _file(place, parsed, here, name)
+
+
+def _file(place: Place, parsed: Parsed[StackFile], path: KeyPath, name: str | None) -> Iterator[Problem]:
+    """A file that has to be there before anything starts."""
+    if name is None:
+        return
+    if leaves(place.root, place.root / name):
+        yield parsed.problem(path, "is a path that leaves the project", value=name, accepted="a file of the project")
+    elif not (place.root / name).is_file():
+        message = "is a secret that is missing: the file does not exist" if "key" in str(path[-1]) else "does not exist"
+        yield parsed.problem(path, message, value=name, accepted="a file, named from the project's root")
+
+
+def _admins(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
+    seen = {"root", "stackwright"}
+    for position, admin in enumerate(stack.access.admins):
+        if admin.name in seen:
+            path = ("access", "admins", position, "name")
+            yield parsed.problem(
+                path, "is taken", value=admin.name, accepted="a name of its own, not root or stackwright"
+            )
+        seen.add(admin.name)
+
+
+def _overrides(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
+    for key, known in (("apps", system.apps), ("sites", system.sites), ("cache", system.cache)):
+        for name in getattr(stack, key):
+            if name not in known:
+                yield _unknown(parsed, (key, name), f"is not in system {system.name}", known)
+    for name, override in stack.apps.items():
+        limit = system.apps[name].process.max_instances if name in system.apps else None
+        if limit is not None and isinstance(override.instances, int) and override.instances > limit:
+            path, accepted = ("apps", name, "instances"), f"at most max_instances of the system, {limit}"
+            yield parsed.problem(path, "is out of range", value=override.instances, accepted=accepted)
+        if override.artifact is not None and leaves(place.root, place.root / override.artifact):
+            message, accepted = "is a path that leaves the project", "a file of the project"
+            yield parsed.problem(("apps", name, "artifact"), message, value=override.artifact, accepted=accepted)
+    yield from _weights(place, parsed, stack)
+
+
+def _weights(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
+    try:
+        hosts = plan_hosts(place, stack) if stack.hosts or stack.topology else ()
+    except AddressError:
+        return
+    known = [host.name for host in hosts if "app" in host.groups]
+    for name, override in stack.sites.items():
+        for host in override.weights:
+            if known and host not in known:
+                yield _unknown(parsed, ("sites", name, "weights", host), "is no application host", known)
+
+
+def _unknown(parsed: Parsed[StackFile], path: KeyPath, message: str, known: Iterable[str]) -> Problem:
+    names = list(known)
+    suggestion = nearest(str(path[-1]), names)
+    return parsed.problem(path, message, accepted=", ".join(names), suggestion=suggestion)

@@ -1,0 +1,323 @@
+"""From `stack` to the inputs of roles, where that is more than naming a value: the filters of group_vars.
+
+Pure functions; `secrets` are the values that a lookup hands in, by name.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Data = dict[str, Any]
+Stack = Mapping[str, Any]
+Secrets = Mapping[str, str]
+
+APP_ROOT = "/srv"
+STATIC_ROOT = "/var/lib/stackwright/static"
+_PERSISTENCE = {"append_only": "aof", "snapshot": "rdb", "none": "none"}
+#: HAProxy on application hosts; see docs/architecture.md.
+_WRITE_PORT, _READ_PORT, _POOL_PORT = 5000, 5001, 6432
+
+
+def members(stack: Stack, names: Iterable[str]) -> list[Data]:
+    """Return `[{name, address}]` of the hosts."""
+    return [{"name": name, "address": stack["hosts"][name]["address"]} for name in names]
+
+
+def addresses(stack: Stack, groups: Iterable[str]) -> list[str]:
+    """Return the addresses of all hosts of the groups, each once; the group `hosts` is every host."""
+    found: dict[str, None] = {}
+    for group in groups:
+        names = stack["hosts"] if group == "hosts" else stack["groups"].get(group, [])
+        found.update((stack["hosts"][name]["address"], None) for name in names)
+    return list(found)
+
+
+def host_networks(stack: Stack, groups: Iterable[str]) -> list[str]:
+    """Return the addresses of `addresses` as networks of one host."""
+    return [f"{address}/32" for address in addresses(stack, groups)]
+
+
+def firewall_rules(ports: Iterable[Mapping[str, Any]], stack: Stack) -> list[Data]:
+    """Return firewall_rules for what the roles of a host export."""
+    rules: dict[tuple[str, int], Data] = {}
+    for port in ports:
+        anywhere = "any" in port["from"]
+        sources = ["any"] if anywhere else host_networks(stack, port["from"])
+        key = (port["protocol"], int(port["port"]))
+        rule = {"name": port["name"], "port": key[1], "protocol": key[0], "sources": sources}
+        if key in rules:
+            # Two roles on one port (an agent and its server on one host): who may reach either may reach it.
+            rule["sources"] = list(dict.fromkeys([*rules[key]["sources"], *sources]))
+        rules[key] = rule
+    return list(rules.values())
+
+
+def tls_certificates(certificates: Iterable[Mapping[str, Any]], stack: Stack, host: str, root: str) -> list[Data]:
+    """Return tls_certificates for what the roles of a host export: internal ones, and the sites' by their issuer."""
+    found = []
+    for each in certificates:
+        site = each["role"] == "nginx"
+        issuer = stack["certificates"]["issuer"] if site else "internal"
+        entry = {"name": each["name"], "reload": list(each.get("reload", [])), "issuer": issuer}
+        if site:
+            entry["dns"] = list(stack["certificates"]["names"])
+        else:
+            entry["dns"] = [host, stack["hosts"][host]["fqdn"], *_service_names(each["role"], stack)]
+            entry["ip"] = list(dict.fromkeys([stack["hosts"][host]["address"], "127.0.0.1"]))
+        if issuer == "files":
+            files = stack["certificates"]["files"]
+            entry["certificate_file"] = posixpath.join(root, files["certificate"])
+            entry["key_file"] = posixpath.join(root, files["key"])
+        found.append(entry)
+    return found
+
+
+def _service_names(role: str, stack: Stack) -> list[str]:
+    if role == "postgresql":
+        return [stack["database"]["primary_name"], stack["database"]["replica_name"]]
+    return []
+
+
+def host_entries(stack: Stack, host: str) -> list[Data]:
+    """Return the entries of /etc/hosts: every host, and on application hosts the database's names on the proxy."""
+    entries = [{"address": other["address"], "names": [other["fqdn"], name]} for name, other in stack["hosts"].items()]
+    if host in stack["groups"]["app"] and stack["database"] is not None:
+        names = [stack["database"]["primary_name"], stack["database"]["replica_name"]]
+        entries.append({"address": "127.0.0.1", "names": names})
+    return entries
+
+
+def redis_name(purpose: str) -> str:
+    """Return the name of the instance for a purpose."""
+    return purpose.replace("_", "-")
+
+
+def redis_instances(stack: Stack, host: str, secrets: Secrets) -> list[Data]:
+    """Return redis_instances of a host."""
+    return [_redis_instance(stack, each, secrets) for each in stack["cache"]["instances"] if each["host"] == host]
+
+
+def _redis_instance(stack: Stack, instance: Mapping[str, Any], secrets: Secrets) -> Data:
+    users = {user["access"]: user for user in instance["users"]}
+    return {
+        "name": redis_name(instance["name"]),
+        "port": instance["port"],
+        "persistence": _PERSISTENCE[instance["persistence"]],
+        "maxmemory_mb": instance["maxmemory_mb"],
+        "eviction": instance["eviction"],
+        "admin_password": secrets[users["operator"]["secret"]],
+        "users": [
+            {
+                "name": user["name"],
+                "passwords": [secrets[user["secret"]]],
+                "keys": [f"{stack['system']}:*"],
+                "channels": [f"{stack['system']}:*"],
+                "categories": ["read", "write", "connection", "transaction", "pubsub", "scripting"],
+                "commands": ["info"],
+            }
+            for user in instance["users"]
+            if user["access"] == "application"
+        ],
+    }
+
+
+def postgresql_roles(stack: Stack, secrets: Secrets) -> list[Data]:
+    """Return postgresql_roles: what the system declares, and PgBouncer's own."""
+    database = stack["database"]
+    app_hosts, ops_hosts = host_networks(stack, ["app"]), host_networks(stack, ["ops"])
+    roles = [
+        {
+            "name": role["name"],
+            "password": secrets[f"postgresql/role/{role['name']}"],
+            "databases": list(role["databases"]) or list(database["databases"]),
+            "networks": app_hosts if role["privileges"] in {"owner", "write"} else [*app_hosts, *ops_hosts],
+            "connection_limit": role["connection_limit"],
+            "member_of": ["pg_monitor"] if role["privileges"] == "monitor" else [],
+        }
+        for role in database["roles"]
+    ]
+    pooler = {
+        "name": "pgbouncer",
+        "password": secrets["pgbouncer/auth"],
+        "databases": list(database["databases"]),
+        "networks": app_hosts,
+    }
+    return [*roles, pooler]
+
+
+def postgresql_databases(stack: Stack) -> list[Data]:
+    """Return postgresql_databases; the owner is the role that has that privilege."""
+    owners = {
+        name: role["name"] for role in stack["database"]["roles"] if role["privileges"] == "owner"
+        for name in role["databases"]
+    }  # fmt: skip
+    return [
+        {"name": name, "owner": owners[name], "extensions": list(stack["database"]["extensions"])}
+        for name in stack["database"]["databases"]
+    ]
+
+
+def postgresql_privileges(stack: Stack) -> list[Data]:
+    """Return postgresql_privileges: reading and writing roles on what the owner has and will have."""
+    rights = {"read": ["SELECT"], "write": ["SELECT", "INSERT", "UPDATE", "DELETE"]}
+    owners = {database["name"]: database["owner"] for database in postgresql_databases(stack)}
+    found = []
+    for role in stack["database"]["roles"]:
+        for name in role["databases"] if role["privileges"] in rights else []:
+            base = {"database": name, "role": role["name"]}
+            found += [
+                {**base, "type": "schema", "objects": ["public"], "privileges": ["USAGE"]},
+                {**base, "type": "table", "schema": "public", "objects": ["ALL_IN_SCHEMA"],
+                 "privileges": rights[role["privileges"]]},
+                {**base, "type": "default_privs", "schema": "public", "objects": ["TABLES"],
+                 "owner": owners[name], "privileges": rights[role["privileges"]]},
+            ]  # fmt: skip
+    return found
+
+
+def instance_names(stack: Stack, app: str, host: str) -> list[Data]:
+    """Return the instances of an application on a host, named as operators see them: `<process>-<port>`."""
+    process = stack["apps"][app]["process_name"]
+    return [
+        {"name": f"{process}-{each['port']}", "port": each["port"], "address": each["address"]}
+        for each in stack["apps"][app]["instances_by_host"].get(host, [])
+    ]
+
+
+def pm2_applications(stack: Stack, host: str) -> list[Data]:
+    """Return pm2_applications of an application host."""
+    return [_pm2_application(stack, app, host) for app in stack["apps"]]
+
+
+def _pm2_application(stack: Stack, app: str, host: str) -> Data:
+    facts = stack["apps"][app]
+    instances = instance_names(stack, app, host)
+    if facts["mode"] == "cluster":
+        instances = [{**instances[0], "name": facts["process_name"], "workers": len(instances)}]
+    return {
+        "name": app,
+        "user": app,
+        "directory": f"{APP_ROOT}/{app}/current",
+        "script": facts["command"][0],
+        "arguments": list(facts["command"][1:]),
+        "environment": app_environment(stack, app, host),
+        "environment_file": environment_file(app),
+        "instances": [{key: value for key, value in each.items() if key != "address"} for each in instances],
+        "mode": facts["mode"],
+        "max_restarts": facts["restarts"]["limit"],
+        "min_uptime_seconds": facts["restarts"]["min_uptime_seconds"],
+        "max_memory_mb": facts["memory_mb"],
+        "kill_timeout_seconds": facts["kill_seconds"],
+        "listen_timeout_seconds": facts["start_timeout_seconds"],
+        "log_date_format": facts["log_date_format"],
+        "writable_paths": [uploads_folder(app, each) for each in facts["uploads"]],
+    }
+
+
+def environment_file(app: str) -> str:
+    """Return where the secrets of an application are on its hosts."""
+    return f"/etc/{app}/env"
+
+
+def uploads_folder(app: str, name: str) -> str:
+    """Return a folder of an application that outlives its releases."""
+    return f"/var/lib/{app}/{name}"
+
+
+def app_environment(stack: Stack, app: str, host: str) -> dict[str, str]:
+    """Return the public environment of an application's instances."""
+    facts = stack["apps"][app]
+    found = {key: _text(value) for key, value in facts["environment"].items()}
+    found["HOST"] = next((each["address"] for each in facts["instances_by_host"].get(host, [])), "127.0.0.1")
+    found["TRUSTED_PROXIES"] = ",".join(["127.0.0.1", *addresses(stack, ["edge"])])
+    found["KILL_TIMEOUT_MS"] = str((facts["kill_seconds"] - 1) * 1000)
+    if facts["uploads"]:
+        found["UPLOADS_DIR"] = uploads_folder(app, facts["uploads"][0])
+    if facts["database"] is not None:
+        found["DATABASE_POOL_MAX"] = str(facts["database"]["pool"])
+        found["DATABASE_POOL_TIMEOUT_MS"] = str(facts["database"]["pool_timeout_seconds"] * 1000)
+    if facts["cache"]:
+        found["REDIS_CA_FILE"] = ca_file(stack)
+    return found
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def ca_file(stack: Stack) -> str:
+    """Return where every host has the environment's CA, readable by everybody."""
+    return f"/usr/local/share/ca-certificates/stackwright-{stack['environment']}.crt"
+
+
+def app_secrets(stack: Stack, app: str, secrets: Secrets) -> dict[str, str]:
+    """Return the secret environment of an application: every variable whose value holds a password."""
+    facts = stack["apps"][app]
+    found = {variable: secrets[name] for variable, name in facts["secrets"].items()}
+    if facts["database"] is not None:
+        found |= _database_urls(stack, facts, secrets)
+    for instance in stack["cache"]["instances"]:
+        if instance["name"] in facts["cache"]:
+            password = secrets[f"redis/{instance['name']}/{app}"]
+            host = stack["hosts"][instance["host"]]["fqdn"]
+            found[f"REDIS_{instance['name'].upper()}_URL"] = f"rediss://{app}:{password}@{host}:{instance['port']}"
+    return found
+
+
+def _database_urls(stack: Stack, facts: Mapping[str, Any], secrets: Secrets) -> dict[str, str]:
+    database = facts["database"]
+    login = f"{database['role']}:{secrets['postgresql/role/' + database['role']]}"
+    pooled = f"postgresql://{login}@127.0.0.1:{_POOL_PORT}/{database['name']}"
+    # Migrations hold locks and settings for longer than a transaction: past the pool, to the leader.
+    verified = f"sslmode=verify-full&sslrootcert={ca_file(stack)}"
+    direct = f"{stack['database']['primary_name']}:{_WRITE_PORT}/{database['name']}?{verified}"
+    found = {"DATABASE_URL": pooled, "MIGRATION_DATABASE_URL": f"postgresql://{login}@{direct}"}
+    if database["read_from_replica"]:
+        found["DATABASE_READ_URL"] = f"{pooled}_replica"
+    return found
+
+
+def pgbouncer_databases(stack: Stack, host: str) -> list[Data]:
+    """Return pgbouncer_databases of an application host: each database for writes and for reads."""
+    database, found = stack["database"], []
+    for pool in database["pools"].get(host, []):
+        found.append(
+            {
+                "name": pool["alias"],
+                "dbname": pool["database"],
+                "host": database["primary_name"],
+                "port": _WRITE_PORT,
+                "pool_size": pool["primary"],
+            }
+        )
+        if pool["replica_alias"]:
+            found.append(
+                {
+                    "name": pool["replica_alias"],
+                    "dbname": pool["database"],
+                    "host": database["replica_name"],
+                    "port": _READ_PORT,
+                    "pool_size": pool["replica"],
+                }
+            )
+    return found
+
+
+FILTERS = {
+    "stack_members": members,
+    "stack_addresses": addresses,
+    "stack_host_networks": host_networks,
+    "firewall_rules": firewall_rules,
+    "tls_certificates": tls_certificates,
+    "host_entries": host_entries,
+    "redis_instances": redis_instances,
+    "postgresql_roles": postgresql_roles,
+    "postgresql_databases": postgresql_databases,
+    "postgresql_privileges": postgresql_privileges,
+    "instance_names": instance_names,
+    "pm2_applications": pm2_applications,
+    "app_secrets": app_secrets,
+    "pgbouncer_databases": pgbouncer_databases,
+}
