@@ -226,7 +226,7 @@ def _app(plan: AppPlan) -> dict[str, Any]:
         "uploads": list(app.uploads),
         "static": [_plain(one) for one in app.static],
         "keep_releases": app.keep_releases,
-        "artifact": str(plan.artifact),
+        "artifact": plan.artifact,
         "instances_by_host": {host: [_plain(one) for one in ones] for host, ones in plan.instances.items()},
     }
 

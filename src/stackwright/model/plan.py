@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from stackwright.model import capacity, process, topology
 from stackwright.model.addressing import AddressError
@@ -135,7 +134,7 @@ def _app(stack: StackFile, name: str, app: App, hosts: tuple[Host, ...], host_pl
         memory_mb=override.memory_mb or app.process.memory_mb,
         database_pool=override.database_pool or (app.database.pool if app.database else 0),
         environment=app.environment | override.environment,
-        artifact=Path(override.artifact or app.artifact),
+        artifact=override.artifact or app.artifact,
         instances=instances,
     )
 

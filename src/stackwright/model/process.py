@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from stackwright.model.system import App
 
@@ -30,7 +29,7 @@ class AppPlan:
     database_pool: int
     environment: Mapping[str, str | int | bool]
     #: From the project's root.
-    artifact: Path
+    artifact: str
     #: Host -> its instances, in the order of their ports.
     instances: Mapping[str, tuple[Instance, ...]]
 

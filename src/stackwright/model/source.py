@@ -113,8 +113,7 @@ class _Reader:
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             if depth > MAX_DEPTH:
-                line = event.start_mark.line + 1
-                raise _error(self.file, line, "is nested too deeply", accepted=f"at most {MAX_DEPTH} levels")
+                raise _error(self.file, _line(event), "is nested too deeply", accepted=f"at most {MAX_DEPTH} levels")
 
     def _value(self, node: yaml.Node, path: KeyPath) -> object:
         self.count += 1
@@ -162,8 +161,8 @@ class _Reader:
         self.problems.append(Problem(file=self.file, line=_line(node), path=path, message=message, accepted=accepted))
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+def _line(part: yaml.Node | yaml.Event) -> int:
+    return part.start_mark.line + 1 if part.start_mark is not None else 1
 
 
 def _code(error: yaml.reader.ReaderError) -> int:

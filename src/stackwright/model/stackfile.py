@@ -149,7 +149,7 @@ class AppOverride:
     database_pool: Annotated[int, Field(ge=1, le=500)] | None = None
     environment: dict[Variable, str | int | bool] = Field(default_factory=dict)
     artifact: ProjectPath | None = None
-    """Description of the release: JSON with release, path, sha256, static_path, static_sha256, as `make artifact` writes it."""
+    """Description of another release than the system's own."""
 
 
 @schema

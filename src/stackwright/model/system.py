@@ -122,7 +122,7 @@ class App:
 
     runtime: Runtime
     artifact: ProjectPath
-    """Tarball of the release; its checksum is beside it as `<file>.sha256`."""
+    """Description of the release, as `make artifact` writes it: which archives, with which checksums."""
     process: Process
     health: Health
     migrate: tuple[str, ...] = ()
