@@ -402,7 +402,14 @@ def request(config: Config, *, dry_run: bool) -> dict[str, Any]:
             write(each.pending_key, key := new_key(), 0o600, os.getegid())
             entry["csr"] = signing_request(each, key)
         asked.append(entry)
-    return {"requests": asked}
+    due = [each.name for each in config.of_issuer("acme") if acme_is_due(each)]
+    return {"requests": asked, "acme_due": due}
+
+
+def acme_is_due(wanted: Wanted) -> bool:
+    """Has the ACME server to be asked now (renewal is the timer's work)?"""
+    pair = current(wanted)
+    return pair is None or is_placeholder(pair) or names_of(pair.leaf) != wanted.names
 
 
 def check_pair(wanted: Wanted, pair: Pair, now: datetime) -> None:

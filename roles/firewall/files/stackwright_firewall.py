@@ -1,0 +1,190 @@
+#!/usr/bin/python3
+"""Bring the packet filter's rule set into force without locking the operator out.
+
+The table `inet stackwright` is ours; tables of others are never touched. A new rule set is applied with a timer that
+takes it back unless `confirm` comes first, which only a connection that the new rules admit can call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+TABLE = ["inet", "stackwright"]
+WANTED = Path("/etc/stackwright/firewall.wanted.nft")
+LIVE = Path("/etc/stackwright/firewall.nft")
+PREVIOUS = Path("/run/stackwright-firewall.previous.nft")
+ROLLBACK_UNIT = "stackwright-firewall-rollback"
+# In one transaction: makes the table if it is missing, so that deleting it cannot fail.
+FLUSH = "table inet stackwright\ndelete table inet stackwright\n"
+
+
+class FirewallError(Exception):
+    """A fault that the operator has to see."""
+
+
+def run(*command: str, text: str | None = None) -> str:
+    result = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise FirewallError(f"{' '.join(command)} failed: {result.stderr.strip()}")
+    return result.stdout
+
+
+def normal(listing: str) -> list[Any]:
+    """A listing without what changes by itself: handles, counters and the members of sets that rules fill."""
+    objects = []
+    for entry in json.loads(listing)["nftables"]:
+        ((kind, value),) = entry.items()
+        if kind == "metainfo":
+            continue
+        if kind == "set" and "dynamic" in value.get("flags", []):
+            value.pop("elem", None)
+        objects.append({kind: without_handles(value)})
+    return objects
+
+
+def without_handles(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_handles(each) for key, each in value.items() if key != "handle"}
+    if isinstance(value, list):
+        return [without_handles(each) for each in value]
+    return value
+
+
+def running() -> list[Any] | None:
+    result = subprocess.run(["nft", "-j", "-s", "list", "table", *TABLE], capture_output=True, text=True, check=False)
+    return normal(result.stdout) if result.returncode == 0 else None
+
+
+def as_loaded(path: Path) -> list[Any]:
+    """What the kernel makes of the file, seen in a network namespace of its own."""
+    script = 'nft -f "$1" && nft -j -s list table inet stackwright'
+    return normal(run("unshare", "--net", "sh", "-c", script, "sh", str(path)))
+
+
+def ssh_peer() -> tuple[str, int] | None:
+    """Address of the SSH client whose session started this process, and the port that it connected to.
+
+    `sudo` drops SSH_CONNECTION, so ask the processes above; without SSH (a console, a container) there is none.
+    """
+    pid = os.getpid()
+    while pid > 1:
+        try:
+            variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return None
+        for variable in variables:
+            if variable.startswith(b"SSH_CONNECTION="):
+                client, _, _, port = variable.partition(b"=")[2].decode().split()
+                return client.partition("%")[0], int(port)
+        pid = int(next(line.split()[1] for line in status.splitlines() if line.startswith("PPid:")))
+    return None
+
+
+def guard(port: int, sources: list[str]) -> dict[str, Any]:
+    """Refuse rules that do not admit the session that asks for them."""
+    peer = ssh_peer()
+    if peer is None:
+        return {"peer": None}
+    address = ipaddress.ip_address(peer[0])
+    address = getattr(address, "ipv4_mapped", None) or address
+    if peer[1] != port:
+        raise FirewallError(f"this session came to port {peer[1]}, but the rules admit SSH on {port} alone")
+    networks = [ipaddress.ip_network(each, strict=False) for each in sources if each != "any"]
+    if "any" not in sources and not any(address in each for each in networks):
+        raise FirewallError(f"the rules admit SSH from {', '.join(sources) or 'nowhere'}, not from the controller ({address})")
+    return {"peer": str(address)}
+
+
+def plan() -> dict[str, Any]:
+    """What is out of step: the running table, or the file for the next boot."""
+    differences = []
+    if running() != as_loaded(WANTED):
+        differences.append("running")
+    if not LIVE.exists() or LIVE.read_bytes() != WANTED.read_bytes():
+        differences.append("boot")
+    return {"changed": differences}
+
+
+def apply(seconds: int) -> dict[str, Any]:
+    """Replace the running table, to be taken back after so many seconds unless confirmed."""
+    result = subprocess.run(["nft", "-s", "list", "table", *TABLE], capture_output=True, text=True, check=False)
+    PREVIOUS.write_text(FLUSH + (result.stdout if result.returncode == 0 else ""))
+    cancel()
+    run(
+        "systemd-run", "--quiet", f"--on-active={seconds}", f"--unit={ROLLBACK_UNIT}", "--timer-property=AccuracySec=1s",
+        sys.argv[0], "rollback",
+    )  # fmt: skip
+    run("nft", "-f", str(WANTED))
+    return {"changed": ["running"]}
+
+
+def cancel() -> None:
+    for kind in ("timer", "service"):
+        unit = f"{ROLLBACK_UNIT}.{kind}"
+        subprocess.run(["systemctl", "stop", unit], capture_output=True, check=False)
+        subprocess.run(["systemctl", "reset-failed", unit], capture_output=True, check=False)
+
+
+def confirm() -> dict[str, Any]:
+    """Keep what runs, for the next boot too."""
+    cancel()
+    if running() != as_loaded(WANTED):
+        raise FirewallError("the new rules were taken back before they were confirmed")
+    fresh = LIVE.with_suffix(".new")
+    shutil.copyfile(WANTED, fresh)
+    fresh.chmod(0o644)
+    fresh.replace(LIVE)
+    PREVIOUS.unlink(missing_ok=True)
+    return {"changed": ["boot"]}
+
+
+def rollback() -> dict[str, Any]:
+    """Go back to the rules before the last `apply`."""
+    run("nft", "-f", str(PREVIOUS))
+    print("no connection confirmed the new rules: the former ones are back", file=sys.stderr)
+    return {"changed": ["running"]}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("check", "plan", "confirm", "rollback"):
+        commands.add_parser(name)
+    commands.add_parser("apply").add_argument("--rollback-seconds", type=int, required=True)
+    guarding = commands.add_parser("guard")
+    guarding.add_argument("--port", type=int, required=True)
+    guarding.add_argument("sources", nargs="*")
+    options = parser.parse_args()
+    try:
+        match options.command:
+            case "check":
+                run("nft", "-c", "-f", str(WANTED))
+                answer: dict[str, Any] = {"changed": []}
+            case "plan":
+                answer = plan()
+            case "apply":
+                answer = apply(options.rollback_seconds)
+            case "confirm":
+                answer = confirm()
+            case "rollback":
+                answer = rollback()
+            case _:
+                answer = guard(options.port, options.sources)
+    except FirewallError as fault:
+        print(fault, file=sys.stderr)
+        return 1
+    print(json.dumps(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
