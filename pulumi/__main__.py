@@ -14,14 +14,12 @@ compute = platform.compute(environment, network, keys)
 load_balancer = platform.load_balancer(environment, compute)
 database = platform.database(environment, compute)
 cache = platform.cache(environment, compute)
-platform.object_store(environment, compute)
+object_store = platform.object_store(environment, compute)
 
 output = program.inventory_output(
     environment,
     network=network,
     compute=compute,
-    load_balancer=load_balancer,
-    database=database,
-    cache=cache,
+    services=(load_balancer, database, cache, object_store),
 )
 pulumi.export(OUTPUT_NAME, output)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from stackwright.infra import keys
 from stackwright.infra.bare_metal.components import BareMetalPlatform
-from stackwright.infra.components.protocols import Cache, Compute, Database, LoadBalancer, Network, Platform
+from stackwright.infra.components.protocols import (
+    Cache,
+    Compute,
+    Database,
+    LoadBalancer,
+    Network,
+    ObjectStore,
+    Platform,
+)
 from stackwright.infra.components.results import HostResult
 from stackwright.infra.local.components import LocalPlatform
 from stackwright.model import Environment, load
@@ -39,12 +48,9 @@ def inventory_output(
     *,
     network: Network,
     compute: Compute,
-    load_balancer: LoadBalancer,
-    database: Database,
-    cache: Cache,
+    services: Sequence[LoadBalancer | Database | Cache | ObjectStore],
 ) -> dict[str, Any]:
     """The program's one output, described by schemas/stackwright_inventory.schema.json. Holds no secret's value."""
-    services = {"edge": load_balancer.result, "database": database.result, "cache": cache.result}
     return {
         "version": OUTPUT_VERSION,
         "environment": environment.name,
@@ -52,8 +58,9 @@ def inventory_output(
         "network": {"cidr": network.result.cidr},
         "hosts": {host.name: _host(environment, host, compute.result.hosts[host.name]) for host in environment.hosts},
         "endpoints": {
-            tier: {"run_by": each.run_by, "addresses": list(each.addresses), "ports": list(each.ports)}
-            for tier, each in services.items()
+            name: {"scheme": each.scheme, "addresses": list(each.addresses), "port": each.port}
+            for service in services
+            for name, each in service.result.endpoints.items()
             if each.addresses
         },
         "secrets": [spec.name for spec in secret_names(environment)],

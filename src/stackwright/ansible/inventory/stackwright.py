@@ -45,7 +45,7 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
             environment = load(Path(path).resolve())
             found = engine.inventory(environment, self._output(environment, path, cache=cache))
         except (ModelError, engine.EngineError) as error:
-            raise AnsibleParserError(str(error)) from error
+            raise AnsibleParserError(str(error)) from None
         for group in found.groups:
             self.inventory.add_group(group)
         for name, value in found.variables.items():

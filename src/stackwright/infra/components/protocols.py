@@ -24,28 +24,28 @@ class Compute(Protocol):
 
 
 class LoadBalancer(Protocol):
-    """What users reach: HTTP and HTTPS."""
+    """What users reach; endpoint `https`."""
 
     @property
     def result(self) -> ServiceResult: ...
 
 
 class Database(Protocol):
-    """PostgreSQL; of its addresses, one at a time accepts writes."""
+    """PostgreSQL; endpoint `postgresql`, of whose addresses one at a time accepts writes."""
 
     @property
     def result(self) -> ServiceResult: ...
 
 
 class Cache(Protocol):
-    """Redis; a port per purpose."""
+    """Redis; an endpoint `redis_<purpose>` for each."""
 
     @property
     def result(self) -> ServiceResult: ...
 
 
 class ObjectStore(Protocol):
-    """Where backups of the database and of files go."""
+    """Where backups go; endpoints `database_backups` and `file_backups`."""
 
     @property
     def result(self) -> ServiceResult: ...

@@ -32,12 +32,18 @@ class ComputeResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceResult:
-    """A service: where it answers, and the names of the secrets that one needs to use or run it."""
+class Endpoint:
+    """Where a service answers."""
 
-    #: `hosts` of the environment, or the `provider`.
-    run_by: str
+    scheme: str
     addresses: tuple[pulumi.Input[str], ...]
-    ports: tuple[int, ...]
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceResult:
+    """A service: its endpoints by name, and the names of the secrets that one needs to use or run it."""
+
+    endpoints: Mapping[str, Endpoint]
     #: Names, never values.
     secrets: tuple[str, ...]

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import pulumi
 
 from stackwright.infra.components.protocols import Compute
-from stackwright.infra.components.results import ServiceResult
+from stackwright.infra.components.results import Endpoint, ServiceResult
 from stackwright.model import Environment
 from stackwright.model.secrets import secret_names
 
 #: Ports of docs/architecture.md; those of the cache are the system's.
-EDGE_PORTS = (80, 443)
+HTTPS_PORT = 443
 POSTGRESQL_PORT = 5432
 PGBACKREST_PORT = 8432
 RESTIC_PORT = 8500
@@ -25,9 +25,11 @@ RESTIC_PORT = 8500
 class ServiceArgs:
     """A service on hosts of the environment."""
 
+    scheme: str
     #: Host -> address.
     hosts: Mapping[str, pulumi.Input[str]]
-    ports: Sequence[int]
+    #: Endpoint -> port; every host has every endpoint.
+    ports: Mapping[str, int]
     #: Names, never values.
     secrets: Sequence[str]
 
@@ -43,10 +45,12 @@ class SelfHostedService(pulumi.ComponentResource):
     @property
     def result(self) -> ServiceResult:
         """Where it answers, and the secrets it needs."""
+        addresses = tuple(self._args.hosts.values())
         return ServiceResult(
-            run_by="hosts",
-            addresses=tuple(self._args.hosts.values()),
-            ports=tuple(self._args.ports),
+            endpoints={
+                name: Endpoint(scheme=self._args.scheme, addresses=addresses, port=port)
+                for name, port in self._args.ports.items()
+            },
             secrets=tuple(self._args.secrets),
         )
 
@@ -83,29 +87,34 @@ class SelfHostedServices:
     """The half of a `Platform` that is the same wherever the services run on own hosts."""
 
     def load_balancer(self, environment: Environment, compute: Compute) -> SelfHostedLoadBalancer:
-        args = ServiceArgs(hosts=_tier(environment, compute, "edge"), ports=EDGE_PORTS, secrets=[])
+        hosts = _tier(environment, compute, "edge")
+        args = ServiceArgs(scheme="https", hosts=hosts, ports={"https": HTTPS_PORT}, secrets=[])
         return SelfHostedLoadBalancer(f"{environment.name}-load-balancer", args)
 
     def database(self, environment: Environment, compute: Compute) -> SelfHostedDatabase:
         args = ServiceArgs(
+            scheme="postgresql",
             hosts=_tier(environment, compute, "database"),
-            ports=[POSTGRESQL_PORT],
+            ports={"postgresql": POSTGRESQL_PORT} if environment.system.database else {},
             secrets=_secrets(environment, "postgresql/", "patroni/", "etcd/", "pgbouncer/"),
         )
         return SelfHostedDatabase(f"{environment.name}-database", args)
 
     def cache(self, environment: Environment, compute: Compute) -> SelfHostedCache:
         args = ServiceArgs(
+            scheme="rediss",
             hosts=_tier(environment, compute, "cache"),
-            ports=[instance.port for instance in environment.system.cache.values()],
+            ports={f"redis_{purpose}": instance.port for purpose, instance in environment.system.cache.items()},
             secrets=_secrets(environment, "redis/"),
         )
         return SelfHostedCache(f"{environment.name}-cache", args)
 
     def object_store(self, environment: Environment, compute: Compute) -> SelfHostedObjectStore:
+        database = {"database_backups": PGBACKREST_PORT} if environment.system.database else {}
         args = ServiceArgs(
+            scheme="https",
             hosts=_tier(environment, compute, "ops"),
-            ports=[PGBACKREST_PORT, RESTIC_PORT],
+            ports={**database, "file_backups": RESTIC_PORT},
             secrets=_secrets(environment, "pgbackrest/", "restic/"),
         )
         return SelfHostedObjectStore(f"{environment.name}-object-store", args)
