@@ -32,7 +32,8 @@ def _step(branch: Schema, part: str | int) -> Schema | None:
     if isinstance(part, int):
         found = branch.get("items")
     else:
-        found = branch.get("properties", {}).get(part, branch.get("additionalProperties"))
+        patterned = branch.get("patternProperties", {}).values()
+        found = branch.get("properties", {}).get(part, next(iter(patterned), branch.get("additionalProperties")))
     return found if isinstance(found, Mapping) else None
 
 
@@ -51,7 +52,9 @@ def keys(schema: Schema, here: Schema) -> list[str]:
     """The keys that a mapping may have."""
     found: list[str] = []
     for branch in _branches(schema, here):
-        found += branch.get("properties", {})
+        # What has to be there first: that is the order in which people write.
+        required = branch.get("required", [])
+        found += sorted(branch.get("properties", {}), key=lambda key: key not in required)
         for names in _branches(schema, branch.get("propertyNames", {})):
             found += _words(names)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -88,7 +88,8 @@ class Parsed(Generic[T]):
 
     def doubtful(self, path: KeyPath) -> bool:
         """Whether a problem at `path` may only follow from what was left out."""
-        return any(path[: len(out)] == out[: len(path)] for out in (gone[:-1] for gone in self.left_out) if out)
+        places = [place for gone in self.left_out for place in (gone, gone[:-1]) if place]
+        return any(path[: len(place)] == place[: len(path)] for place in places)
 
 
 def locate(path: Path) -> Place:
@@ -142,11 +143,12 @@ def parse(read: Source, model: type[T]) -> Parsed[T]:
         except ValidationError as error:
             by_path = _by_path(error, data)
             for path, details in by_path.items():
-                problems.setdefault(path, _problem(read, model, path, details))
-            gone = {_leave_out(data, path) for path in by_path}
+                if not _follows(path, left_out):
+                    problems.setdefault(path, _problem(read, model, path, details))
+            gone = [_leave_out(data, path) for path in by_path]
             if () in gone:
                 break
-            left_out += sorted(gone, key=str)
+            left_out += gone
     return Parsed(source=read, value=value, problems=tuple(problems.values()), left_out=tuple(left_out))
 
 
@@ -194,7 +196,7 @@ def _problem(read: Source, model: type[Any], path: KeyPath, details: list[ErrorD
     here = describe.at(schema, path)
     message, accepted, suggestion = _message(first), describe.accepted(schema, here), None
     value: object = first["input"]
-    if first["type"] == _UNKNOWN_KEY or first["loc"][-1:] == ("[key]",):
+    if first["type"] == _UNKNOWN_KEY or "[key]" in first["loc"]:
         keys = describe.keys(schema, describe.at(schema, path[:-1]))
         key = str(path[-1])
         message, value, accepted = "is not a known key", ABSENT, ", ".join(keys)
@@ -229,12 +231,17 @@ def _message(details: ErrorDetails) -> str:
     return "is not accepted"
 
 
+def _follows(path: KeyPath, left_out: Sequence[KeyPath]) -> bool:
+    """Whether a value may be missed only because it, or something in it, was left out."""
+    return any(path == gone[: len(path)] for gone in left_out)
+
+
 def _leave_out(data: Any, path: KeyPath) -> KeyPath:
     """Remove what is at `path`, or the nearest thing around it that can be; return what was removed."""
     while path:
         holder = data
         for part in path[:-1]:
-            holder = holder[part]
+            holder = holder[part] if _has(holder, part) else None
         if isinstance(holder, dict) and path[-1] in holder:
             del holder[path[-1]]
             return path

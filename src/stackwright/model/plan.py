@@ -79,7 +79,7 @@ def make_plan(place: Place, stack: Parsed[StackFile], system: Parsed[System]) ->
     apps = {name: _app(wanted, name, app, hosts, host_plans) for name, app in what.apps.items()}
     connections = _connections(wanted, what, apps)
     plan = Plan(hosts=hosts, apps=apps, host_plans=host_plans, connections=connections, cache_mb=cache_mb)
-    return plan, [*_memory_problems(stack, plan), *_connection_problems(stack, plan)]
+    return plan, [*_memory_problems(stack, plan), *_connection_problems(stack, system, plan)]
 
 
 def _cache_mb(stack: StackFile, system: System) -> dict[Purpose, int]:
@@ -163,14 +163,19 @@ def _connections(stack: StackFile, system: System, apps: Mapping[str, AppPlan]) 
 
 
 def _memory_problems(stack: Parsed[StackFile], plan: Plan) -> list[Problem]:
+    """One problem for all hosts that have the same sum."""
+    over: dict[tuple[KeyPath, str], list[str]] = {}
+    for host in plan.hosts:
+        if not plan.host_plans[host.name].fits:
+            sums = (_size_path(stack, host), plan.host_plans[host.name].sum_text)
+            over.setdefault(sums, []).append(host.name)
     return [
         stack.problem(
-            _size_path(stack, host),
-            f"memory of {host.name} is over budget: {plan.host_plans[host.name].sum_text}",
+            path,
+            f"memory of {', '.join(names)} is over budget: {sum_text}",
             accepted="fewer or smaller instances, or a larger host",
         )
-        for host in plan.hosts
-        if not plan.host_plans[host.name].fits
+        for (path, sum_text), names in over.items()
     ]
 
 
@@ -179,20 +184,31 @@ def _size_path(stack: Parsed[StackFile], host: Host) -> KeyPath:
     for position, server in enumerate(stack.need().hosts):
         if server.name == host.name:
             return ("hosts", position, "memory_mb")
-    tier = "server" if host.name == "server1" else host.groups[0]
-    if tier in stack.need().sizes:
-        return ("sizes", tier)
-    return ("topology", tier) if tier != "server" else ("topology",)
+    tier = "server" if len(host.groups) > len(topology.TIERS) else host.groups[0]
+    return ("sizes", tier) if tier in stack.need().sizes else ("topology", tier)
 
 
-def _connection_problems(stack: Parsed[StackFile], plan: Plan) -> list[Problem]:
-    budget = plan.connections
-    if budget is None or budget.fits:
+def _connection_problems(stack: Parsed[StackFile], system: Parsed[System], plan: Plan) -> list[Problem]:
+    budget, here = plan.connections, stack.need().database
+    if budget is None:
         return []
-    name = "server_connections" if stack.need().database.server_connections else "max_connections"
-    problem = stack.problem(
-        ("database", name),
-        f"connections are over budget: {budget.sum_text}",
-        accepted="fewer instances or hosts, or more `database.max_connections`",
-    )
-    return [problem]
+    own = here.server_connections or here.max_connections
+    place: Parsed[StackFile] | Parsed[System] = stack if own else system
+    found = []
+    if not budget.fits:
+        path = ("database", "server_connections" if here.server_connections else "max_connections")
+        message = f"connections are over budget: {budget.sum_text}"
+        accepted = "fewer hosts or instances, or a larger `database.max_connections`"
+        found.append(place.problem(path, message, accepted=accepted))
+    found += _sorting_problems(stack if here.max_connections else system, plan, budget.max_connections)
+    return found
+
+
+def _sorting_problems(place: Parsed[StackFile] | Parsed[System], plan: Plan, max_connections: int) -> list[Problem]:
+    """Every connection may sort at once, in half of the database's memory."""
+    shares = [host_plan.shares["database"] for host_plan in plan.host_plans.values() if "database" in host_plan.shares]
+    needed = 2 * max_connections
+    if not shares or needed <= min(shares):
+        return []
+    message = f"{max_connections} connections need {needed} MB, 2 MB each, of {min(shares)} MB for the database"
+    return [place.problem(("database", "max_connections"), message, accepted=f"at most {min(shares) // 2}")]

@@ -10,9 +10,9 @@ import binascii
 import ipaddress
 import re
 from pathlib import PurePosixPath
-from typing import Annotated, TypeVar, cast, dataclass_transform
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
@@ -115,22 +115,32 @@ def _header(value: str) -> str:
     return value
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
-"""Of a host, an application, a site: lower case, digits and hyphens; a valid host name everywhere."""
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,29}$")]
-"""Of a database, a role, a cache instance: lower case, digits and underscores."""
-User = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
-Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
+def _words(accepted: str, *, pattern: str | None = None, min_length: int | None = None) -> Any:
+    """What a value may be, as errors say it; JSON Schema carries it along."""
+    return Field(json_schema_extra={"x-accepted": accepted}, pattern=pattern, min_length=min_length)
+
+
+_NAME = "lower-case letters, digits and hyphens, a letter first, at most 30"
+_IDENTIFIER = "lower-case letters, digits and underscores, a letter first, at most 30"
+_IN_PROJECT = "a path relative to the project's root, without `..`"
+_IN_RELEASE = "a path relative to the release, without `..`"
+
+Name = Annotated[str, _words(_NAME, pattern=r"^[a-z][a-z0-9-]{0,29}$")]
+"""Of a host, an application, a site: a valid host name everywhere."""
+Identifier = Annotated[str, _words(_IDENTIFIER, pattern=r"^[a-z][a-z0-9_]{0,29}$")]
+"""Of a database, a role, a cache instance."""
+User = Annotated[str, _words("a user name such as lena", pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
+Variable = Annotated[str, _words("a variable such as LOG_LEVEL", pattern=r"^[A-Z][A-Z0-9_]*$")]
+HeaderName = Annotated[str, _words("a header such as X-Frame-Options", pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
 HeaderValue = Annotated[str, AfterValidator(_header)]
-Domain = Annotated[str, AfterValidator(_domain)]
-Cidr = Annotated[str, AfterValidator(_cidr)]
-SourceCidr = Annotated[str, AfterValidator(_source)]
-Address = Annotated[str, AfterValidator(_address)]
-PublicKey = Annotated[str, AfterValidator(_public_key)]
-ProjectPath = Annotated[str, AfterValidator(_file)]
-ReleasePath = Annotated[str, AfterValidator(_inside)]
-UrlPath = Annotated[str, AfterValidator(_url_path)]
+Domain = Annotated[str, AfterValidator(_domain), _words("a domain name such as clinic.example.org")]
+Cidr = Annotated[str, AfterValidator(_cidr), _words("a network such as 10.87.20.0/24")]
+SourceCidr = Annotated[str, AfterValidator(_source), _words("a network such as 203.0.113.0/24")]
+Address = Annotated[str, AfterValidator(_address), _words("an address such as 10.87.20.11")]
+PublicKey = Annotated[str, AfterValidator(_public_key), _words("a line such as `ssh-ed25519 AAAA... comment`")]
+ProjectPath = Annotated[str, AfterValidator(_file), _words(_IN_PROJECT, min_length=1)]
+ReleasePath = Annotated[str, AfterValidator(_inside), _words(_IN_RELEASE, min_length=1)]
+UrlPath = Annotated[str, AfterValidator(_url_path), _words("a path such as /api/health")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 AppPort = Annotated[int, Field(ge=1024, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
@@ -138,4 +148,4 @@ Seconds = Annotated[int, Field(ge=1, le=86_400)]
 MegaBytes = Annotated[int, Field(ge=16, le=4_194_304)]
 Cpus = Annotated[int, Field(ge=1, le=1024)]
 Days = Annotated[int, Field(ge=1, le=3650)]
-TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+TimeOfDay = Annotated[str, _words("a time such as 02:30", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]

@@ -21,6 +21,11 @@ MAX_DEPTH = 20
 #: Counted after aliases are expanded, which is where an alias bomb shows.
 MAX_VALUES = 20_000
 
+#: What YAML gives a value that has no tag. A merge is a tag too, and hides where a value comes from.
+_TAGS = frozenset(
+    f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "value")
+)
+
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+")
 _WORDS: Mapping[str, object] = {
@@ -122,11 +127,14 @@ class _Reader:
             limit = f"at most {MAX_VALUES} values in {MAX_DEPTH} levels"
             raise _error(self.file, _line(node), "grows too large when its aliases are expanded", accepted=limit)
         self.lines.setdefault(path, _line(node))
+        if node.tag not in _TAGS:
+            self._problem(node, path, f"has the tag {node.tag}", accepted="values without a tag")
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, position)) for position, item in enumerate(node.value)]
-        return self._scalar(cast("yaml.ScalarNode", node), path)
+        return _scalar(cast("yaml.ScalarNode", node))
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, object]:
         self.lines.setdefault(path, _line(node))
@@ -143,20 +151,6 @@ class _Reader:
             data[key] = self._value(value_node, here)
         return data
 
-    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> object:
-        text = str(node.value)
-        if node.style is not None or node.tag == "tag:yaml.org,2002:str":
-            return text
-        if not node.tag.startswith("tag:yaml.org,2002:"):
-            self._problem(node, path, f"has the tag {node.tag}", accepted="values without a tag")
-            return None
-        if text in _WORDS:
-            return _WORDS[text]
-        # Python refuses to convert integers of thousands of digits; they are no number anybody means.
-        if _INTEGER.fullmatch(text) and len(text) < 20:
-            return int(text)
-        return float(text) if _FLOAT.fullmatch(text) else text
-
     def _problem(self, node: yaml.Node, path: KeyPath, message: str, accepted: str) -> None:
         self.problems.append(Problem(file=self.file, line=_line(node), path=path, message=message, accepted=accepted))
 
@@ -167,3 +161,15 @@ def _line(part: yaml.Node | yaml.Event) -> int:
 
 def _code(error: yaml.reader.ReaderError) -> int:
     return error.character if isinstance(error.character, int) else ord(error.character)
+
+
+def _scalar(node: yaml.ScalarNode) -> object:
+    text = str(node.value)
+    if node.style is not None or node.tag == "tag:yaml.org,2002:str":
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    # Python refuses to convert integers of thousands of digits; they are no number that anybody means.
+    if _INTEGER.fullmatch(text) and len(text) < 20:
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text

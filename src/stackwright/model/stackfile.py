@@ -28,6 +28,8 @@ from stackwright.model.system import BackupSchedule, LogLimits, Purpose, RateLim
 Provider = Literal["local", "bare_metal"]
 EnvironmentClass = Literal["development", "staging", "production"]
 Tier = Literal["edge", "app", "database", "cache", "ops"]
+SizedTier = Literal["server", "edge", "app", "database", "cache", "ops"]
+Group = Literal["edge", "app", "database", "cache", "ops", "consensus"]
 OperatingSystem = Literal["debian-12", "debian-13", "ubuntu-24.04"]
 
 
@@ -74,7 +76,7 @@ class Server:
 
     name: Name
     address: Address
-    groups: Annotated[tuple[Tier | Literal["consensus"], ...], Field(min_length=1)]
+    groups: Annotated[tuple[Group, ...], Field(min_length=1)]
     cpus: Cpus
     memory_mb: MegaBytes
     disk_gb: Positive | None = None
@@ -197,7 +199,7 @@ class StackFile:
     """Of hosts that are created."""
     hosts: tuple[Server, ...] = ()
     """For `bare_metal`: the servers that exist."""
-    sizes: dict[Tier | Literal["server"], Size] = Field(default_factory=dict)
+    sizes: dict[SizedTier, Size] = Field(default_factory=dict)
     """Hosts of a tier; `server` is the one of size A."""
     certificates: Certificates = Field(default_factory=Certificates)
     access: Access = Field(default_factory=Access)
