@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackwright.model.postgresql_access import hba_lines, scram_verifier
+from stackwright.model.postgresql_access import hba_lines, role_flags, scram_verifier
 from stackwright.model.postgresql_settings import postgresql_settings
 
 
@@ -139,3 +139,14 @@ def test_hba() -> None:
 def test_hba_refuses_what_would_open_more_than_it_says(role: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         hba_lines(members=[], replication_user="replicator", rewind_user="rewind", roles=[role])
+
+
+@pytest.mark.parametrize(
+    ("role", "flags"),
+    [
+        ({"password": "x"}, "NOSUPERUSER,NOCREATEDB,NOCREATEROLE,NOREPLICATION,NOBYPASSRLS,LOGIN"),
+        ({"attributes": ["CREATEDB"]}, "NOSUPERUSER,CREATEDB,NOCREATEROLE,NOREPLICATION,NOBYPASSRLS,NOLOGIN"),
+    ],
+)
+def test_role_flags_name_every_attribute(role: dict[str, object], flags: str) -> None:
+    assert role_flags(role) == flags

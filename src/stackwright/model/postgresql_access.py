@@ -46,6 +46,16 @@ def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
+_ATTRIBUTES = ("CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS")
+
+
+def role_flags(role: Mapping[str, Any]) -> str:
+    """The attributes of a role, every one said: what was granted once and is no longer wanted is taken back."""
+    wanted = role.get("attributes") or []
+    given = [name if name in wanted else f"NO{name}" for name in _ATTRIBUTES]
+    return ",".join(["NOSUPERUSER", *given, "LOGIN" if role.get("password") else "NOLOGIN"])
+
+
 def hba_lines(
     *,
     members: Iterable[str],

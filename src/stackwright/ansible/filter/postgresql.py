@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from stackwright.model.postgresql_access import hba_lines, scram_verifier
+from stackwright.model.postgresql_access import hba_lines, role_flags, scram_verifier
 from stackwright.model.postgresql_settings import postgresql_settings
 
 
@@ -30,11 +30,12 @@ def _hba(roles: Any, **rest: Any) -> Any:
 
 
 class FilterModule:
-    """The filters `postgresql_settings`, `postgresql_hba` and `postgresql_scram`."""
+    """The filters `postgresql_settings`, `postgresql_hba`, `postgresql_role_flags` and `postgresql_scram`."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "postgresql_settings": _plain(_settings),
             "postgresql_hba": _plain(_hba),
+            "postgresql_role_flags": _plain(role_flags),
             "postgresql_scram": _plain(scram_verifier),
         }
