@@ -275,7 +275,8 @@ def signing_request(wanted: Wanted, key: bytes) -> str:
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     request = (
         x509.CertificateSigningRequestBuilder()
-        .subject_name(subject(wanted))
+        # No common name: etcd takes one for a user and refuses it, and all others read the alternative names.
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, wanted.name[:64])]))
         .add_extension(alternative_names(wanted), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(key_usage(), critical=True)
