@@ -15,7 +15,7 @@ setup-tests:
 	@scripts/setup.sh --tests
 
 artifact: setup ## build the example application into dist/
-	@python -m stackwright.artifact build
+	@python -m stackwright.artifact application $(if $(LABEL),--label $(LABEL))
 
 local: setup ## bring up the environment taaleem-local on this machine (ENV=... for another, V=1 for raw output)
 	@stackwright up $(ENV) $(if $(V),--verbose)

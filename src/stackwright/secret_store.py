@@ -52,12 +52,11 @@ class SecretStore:
 
     def get(self, name: str) -> str:
         """The value of the secret `name`; generated and stored if there is none yet."""
-        if name in self._load():
-            return self._values[name]
-        with self._locked():
-            if name not in self._load():
-                self._save(self._values | self._generate(name))
-            return self._values[name]
+        if name not in self._load():
+            with self._locked():
+                if name not in self._load():
+                    self._save(self._values | self._generate(name))
+        return self._values[name]
 
     def set(self, name: str, value: str) -> None:
         """Store a value that somebody else gave out (an API key, say)."""

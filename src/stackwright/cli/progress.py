@@ -19,6 +19,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from stackwright.infra import engine
+
 
 @dataclass
 class HostProgress:
@@ -88,6 +90,17 @@ class Runner:
                 tail = self.log.read_bytes()[start:].decode(errors="replace").splitlines()[-30:]
                 self.console.print(Text("\n".join(f"  | {line}" for line in tail)), soft_wrap=True)
             raise CommandFailedError(f"`{argv[0]} {argv[1] if len(argv) > 1 else ''}` failed with exit code {code}")
+
+    def attempt(self, argv: Sequence[str]) -> None:
+        """Run a command whose failure is part of the answer."""
+        self.say(argv)
+        with self.log.open("ab") as file:
+            subprocess.run(argv, check=False, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+
+    def pulumi(self, *commands: engine.Command) -> None:
+        """Run Pulumi's commands one after the other."""
+        for command in commands:
+            self.run(command.argv, {**os.environ, **command.variables}, command.folder)
 
     def converge(self, argv: Sequence[str], environment: Mapping[str, str]) -> Recap:
         """Run ansible-playbook and show one line per host."""

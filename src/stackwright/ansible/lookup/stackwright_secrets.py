@@ -1,0 +1,43 @@
+"""`lookup('stackwright_secrets', PREFIX)`: secrets of the environment by name, for group_vars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from stackwright import secret_store
+from stackwright.project import state_folder
+
+DOCUMENTATION = """
+name: stackwright_secrets
+short_description: secrets of the environment
+description:
+  - Returns a dictionary of all secrets whose names begin with the prefix. Secrets that the environment declares and
+    that do not exist yet are generated.
+author: stackwright
+options:
+  _terms:
+    description: Prefixes, such as C(redis/).
+    required: true
+"""
+
+_stores: dict[str, secret_store.SecretStore] = {}
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]
+    """One dictionary per prefix."""
+
+    def run(self, terms: list[str], variables: dict[str, Any] | None = None, **_: Any) -> list[dict[str, str]]:
+        stack = (variables or {})["stack"]
+        environment = str(stack["environment"])
+        if environment not in _stores:
+            _stores[environment] = secret_store.SecretStore(
+                environment, state_folder(environment), password_command=stack["secrets"]["password_command"]
+            )
+        try:
+            store = _stores[environment]
+            return [{name: store.get(name) for name in stack["secrets"]["names"] if name.startswith(prefix)} for prefix in terms]
+        except secret_store.SecretError as error:
+            raise AnsibleLookupError(str(error)) from error

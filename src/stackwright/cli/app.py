@@ -1,0 +1,215 @@
+"""The verbs of `stackwright`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stackwright import project, verify
+from stackwright.cli import doctor, report
+from stackwright.cli.progress import CommandFailedError, Runner
+from stackwright.infra import engine
+from stackwright.infra.local.podman import Podman, PodmanError
+from stackwright.model.environment import Environment, load
+from stackwright.model.errors import ModelError
+from stackwright.secret_store import SecretError, SecretStore
+
+app = typer.Typer(
+    name="stackwright",
+    help="One environment file becomes a running production stack. Every verb prints the native command it runs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="A folder below inventories/.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' own output.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def main() -> None:
+    """Entry point: a known problem is a message, not a traceback."""
+    try:
+        app()
+    except (ModelError, PodmanError, SecretError, engine.EngineError, CommandFailedError, FileNotFoundError) as problem:
+        errors.print(Text(f"error: {problem}", style="red"), soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command()
+def validate(name: EnvironmentName) -> None:
+    """Check stack.yml and its system, and say what they come to."""
+    environment = _load(name)
+    hosts = len(environment.hosts)
+    console.print(f"{_stack_file(environment)}: valid; {hosts} host{'s' if hosts > 1 else ''}, {environment.provider}")
+
+
+@app.command()
+def plan(name: EnvironmentName, verbose: Verbose = True) -> None:
+    """Show what `up` would provision; nothing is changed."""
+    environment = _load(name)
+    runner = _runner(environment, verbose=verbose)
+    with _project_folder(environment):
+        runner.pulumi(engine.select(name), engine.preview(name))
+
+
+@app.command()
+def up(name: EnvironmentName, verbose: Verbose = False) -> None:
+    """Provision the hosts, converge them, check the result from outside."""
+    environment = _load(name)
+    runner = _runner(environment, verbose=verbose)
+    with _project_folder(environment):
+        with runner.phase("Artifacts"):
+            for command in report.artifact_commands(environment):
+                runner.run(command, os.environ)
+        with runner.phase("Provisioning"):
+            runner.pulumi(engine.select(name), engine.up(name))
+        _converge(environment, runner)
+        stack = _stack(environment)
+        ca_file = report.write_ca(environment)
+        with runner.phase("Verification"):
+            _require(verify.verify(stack, ca_file))
+    report.print_summary(console, environment, stack, ca_file)
+
+
+@app.command()
+def converge(name: EnvironmentName, verbose: Verbose = False) -> None:
+    """Bring the hosts to the state of stack.yml; they exist already."""
+    environment = _load(name)
+    with _project_folder(environment):
+        _converge(environment, _runner(environment, verbose=verbose))
+
+
+@app.command(name="verify")
+def verify_command(name: EnvironmentName) -> None:
+    """Check the running environment from outside."""
+    environment = _load(name)
+    _require(verify.verify(_stack(environment), report.write_ca(environment)))
+
+
+@app.command()
+def status(name: EnvironmentName) -> None:
+    """Show the hosts, whether they answer, and which units failed."""
+    environment = _load(name)
+    with _project_folder(environment):
+        report.print_status(console, _runner(environment, verbose=False), environment, _stack(environment))
+
+
+@app.command()
+def destroy(name: EnvironmentName, yes: Yes = False, verbose: Verbose = False) -> None:
+    """Remove what was provisioned, and the environment's state on this machine. Adopted servers are left alone."""
+    environment = _load(name)
+    if not yes:
+        typer.confirm(f"Destroy {environment.name} with all its data?", abort=True)
+    runner = _runner(environment, verbose=verbose)
+    with _project_folder(environment):
+        if environment.state_folder.is_dir():
+            with runner.phase("Destroying"):
+                runner.pulumi(engine.select(name), engine.destroy(name), engine.remove(name))
+        if environment.provider == "local":
+            # An `up` that was cut short can leave hosts that no state knows of; their label still does.
+            Podman().remove_environment(environment.name)
+    shutil.rmtree(environment.state_folder, ignore_errors=True)
+    console.print(f"{environment.name} is gone")
+
+
+@app.command()
+def graph(
+    name: EnvironmentName,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; standard output without.")] = None,
+) -> None:
+    """Draw the topology as SVG."""
+    from stackwright.model.graph import topology_svg
+
+    picture = topology_svg(_load(name))
+    if output is None:
+        typer.echo(picture)
+    else:
+        output.write_text(picture)
+
+
+@app.command()
+def env(name: EnvironmentName) -> None:
+    """Print the variables for pulumi by hand: eval "$(stackwright env ENV)"."""
+    for key, value in sorted(engine.variables(_load(name).name).items()):
+        typer.echo(f"export {key}={shlex.quote(value)}")
+
+
+@app.command(name="doctor")
+def doctor_command() -> None:
+    """Check this machine: what is there, what is missing, what to do."""
+    findings = doctor.examine()
+    for finding in findings:
+        console.print(Text(f"{'ok ' if finding.ok else 'NO '} {finding.name:<18} {finding.detail}", style="" if finding.ok else "red"))
+    raise typer.Exit(int(not all(finding.ok for finding in findings)))
+
+
+def _load(name: str) -> Environment:
+    path = project.root() / "inventories" / name / "stack.yml"
+    if not path.is_file():
+        known = sorted(each.parent.name for each in (project.root() / "inventories").glob("*/stack.yml"))
+        raise FileNotFoundError(f"there is no environment {name!r} (no {path}); there are: {', '.join(known)}")
+    return load(path)
+
+
+def _stack_file(environment: Environment) -> Path:
+    return Path("inventories") / environment.name / "stack.yml"
+
+
+def _runner(environment: Environment, *, verbose: bool) -> Runner:
+    return Runner(console, environment.state_folder / "log" / "stackwright.log", verbose=verbose)
+
+
+@contextmanager
+def _project_folder(environment: Environment) -> Iterator[None]:
+    """The native commands are printed, and run, as one would type them at the project's root."""
+    before = Path.cwd()
+    os.chdir(environment.root)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def _stack(environment: Environment) -> Mapping[str, Any]:
+    found = engine.inventory(environment, engine.read_output(environment))
+    stack: Mapping[str, Any] = found.variables["stack"]
+    return stack
+
+
+def _converge(environment: Environment, runner: Runner) -> None:
+    argv = ["ansible-playbook", "-i", str(_stack_file(environment)), "playbooks/site.yml"]
+    with runner.phase("Converging"):
+        recap = runner.converge(argv, os.environ)
+        if recap.code == 0:
+            console.print(f"  {recap.changed} changed")
+            return
+        for host, failure in recap.failures:
+            console.print(Text(f"  {host}: {failure['task']}", style="red"))
+            console.print(Text(f"    {failure['message']}\n    at {failure['place']}"), soft_wrap=True)
+        raise CommandFailedError(
+            f"the converge stopped (exit code {recap.code}); detail: {runner.log};"
+            f" go on with: stackwright up {environment.name}"
+        )
+
+
+def _require(findings: Iterator[verify.Finding]) -> None:
+    bad = 0
+    for finding in findings:
+        bad += not finding.ok
+        console.print(Text(f"  {'ok ' if finding.ok else 'NO '} {finding.name}: {finding.detail}", style="" if finding.ok else "red"))
+    if bad:
+        raise CommandFailedError(f"{bad} of the checks failed")

@@ -1,0 +1,65 @@
+"""`stackwright doctor`: what this machine has of what the project needs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stackwright.infra.local import images
+from stackwright.infra.local.podman import Podman, PodmanError, runtime_options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked for."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def examine() -> list[Finding]:
+    """Look for everything; nothing is installed."""
+    return [
+        Finding(name="python", ok=sys.version_info >= (3, 11), detail=sys.version.split()[0]),
+        *(_program(name, *argv) for name, *argv in _PROGRAMS),
+        _try("local hosts", lambda: " ".join(Podman().command) + " " + " ".join(runtime_options())),
+        _try("base image", _base_image),
+    ]
+
+
+_PROGRAMS = (
+    ("pulumi", "version"),
+    ("ansible-playbook", "--version"),
+    ("molecule", "--version"),
+    ("ssh", "-V"),
+    ("node", "--version"),
+    ("npm", "--version"),
+)
+
+
+def _program(name: str, *argv: str) -> Finding:
+    path = shutil.which(name)
+    if path is None:
+        return Finding(name=name, ok=False, detail="not on PATH: run `make setup`")
+    done = subprocess.run([path, *argv], capture_output=True, text=True, check=False)
+    shown = (done.stdout or done.stderr).strip().splitlines()
+    return Finding(name=name, ok=done.returncode == 0, detail=shown[0] if shown else "")
+
+
+def _try(name: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name=name, ok=True, detail=look())
+    except (PodmanError, images.ImageError) as problem:
+        return Finding(name=name, ok=False, detail=str(problem))
+
+
+def _base_image() -> str:
+    reference = images.reference("debian-13")
+    done = subprocess.run([*Podman().command, "image", "exists", reference], check=False)
+    if done.returncode != 0:
+        raise images.ImageError("not built: run `make setup`")
+    return reference

@@ -1,0 +1,104 @@
+"""What the verbs print at their end: where the environment is, how to use it, how it is."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stackwright.cli.progress import Runner
+from stackwright.model.environment import Environment
+from stackwright.secret_store import SecretStore
+
+#: What the example's build writes; other artifacts come from their owners' own builds.
+EXAMPLE = "dist/taaleem.json"
+
+
+def store(environment: Environment) -> SecretStore:
+    """The environment's secrets."""
+    return SecretStore(
+        environment.name, environment.state_folder, password_command=environment.stack.secrets.password_command
+    )
+
+
+def artifact_commands(environment: Environment) -> list[list[str]]:
+    """The commands that build what hosts are given: the runtime bundle, and the example application where it is used."""
+    commands = [[sys.executable, "-m", "stackwright.artifact", "runtime"]]
+    for app in environment.apps.values():
+        if app.artifact == EXAMPLE and not (environment.root / app.artifact).exists():
+            commands.append([sys.executable, "-m", "stackwright.artifact", "application"])
+    return commands
+
+
+def write_ca(environment: Environment) -> Path | None:
+    """Write the certificate of the environment's own CA where people find it; None where browsers trust the issuer."""
+    if environment.certificates.issuer != "internal":
+        return None
+    path = environment.state_folder / "ca.crt"
+    path.write_text(store(environment).get("tls/ca_crt"))
+    return path
+
+
+def print_summary(console: Console, environment: Environment, stack: Mapping[str, Any], ca_file: Path | None) -> None:
+    """Print where everything is."""
+    edge = stack["hosts"][stack["groups"]["edge"][0]]["address"]
+    domain = stack["domain"]
+    console.print(_hosts(stack))
+    state = _relative(environment.state_folder, environment)
+    vault = f"ansible-vault view --vault-password-file {state}/vault-password {state}/secrets.vault.yml"
+    resolve = f"--resolve {domain}:443:{edge}"
+    trust = f"--cacert {_relative(ca_file, environment)} " if ca_file else ""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("URL", f"https://{domain}/   (put `{edge} {domain}` into /etc/hosts)")
+    table.add_row("try", f"curl {trust}{resolve} https://{domain}/api/health")
+    if ca_file:
+        table.add_row("trust the CA", f"import {_relative(ca_file, environment)} into the browser")
+    table.add_row("log in as", "admin, password: app/emr/admin in")
+    table.add_row("credentials", vault)
+    table.add_row("a shell", f"ssh -i {state}/ssh/id_ed25519 -o UserKnownHostsFile={state}/ssh/known_hosts stackwright@{edge}")
+    table.add_row("next", f"stackwright status {environment.name}; docs/how-to/; stackwright destroy {environment.name}")
+    console.print(table, soft_wrap=True)
+
+
+def _hosts(stack: Mapping[str, Any]) -> Table:
+    table = Table(title=f"{stack['environment']} is up", title_justify="left", box=None, pad_edge=False)
+    for heading in ("host", "address", "runs"):
+        table.add_column(heading)
+    for name, host in stack["hosts"].items():
+        table.add_row(name, host["address"], ", ".join(host["groups"]))
+    return table
+
+
+def _relative(path: Path, environment: Environment) -> Path:
+    return path.relative_to(environment.root)
+
+
+def print_status(console: Console, runner: Runner, environment: Environment, stack: Mapping[str, Any]) -> None:
+    """Ask every host for its failed units and print a line per host."""
+    command = "systemctl list-units --failed --no-legend --plain"
+    with tempfile.TemporaryDirectory() as folder:
+        argv = ["ansible", "all", "-i", f"inventories/{environment.name}/stack.yml", "-m", "ansible.builtin.command"]
+        argv += ["-a", command, "--tree", folder]
+        runner.attempt(argv)
+        table = Table(box=None, pad_edge=False)
+        for heading in ("host", "address", "groups", "state"):
+            table.add_column(heading)
+        for name, host in stack["hosts"].items():
+            answer = Path(folder) / name
+            found = json.loads(answer.read_text()) if answer.exists() else {"unreachable": True}
+            table.add_row(name, host["address"], ", ".join(host["groups"]), _state(found))
+    console.print(table)
+
+
+def _state(found: dict[str, Any]) -> Text:
+    if found.get("unreachable") or "stdout" not in found:
+        return Text("does not answer", style="red")
+    failed = [line.split()[0] for line in found["stdout"].splitlines() if line.strip()]
+    return Text(f"failed: {', '.join(failed)}", style="red") if failed else Text("all units run", style="green")
