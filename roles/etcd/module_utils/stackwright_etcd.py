@@ -57,8 +57,9 @@ class Etcd:
     def call(self, path: str, **body: Any) -> dict[str, Any]:
         """Call a method of the gateway; raises what etcd refuses."""
         answer = self._first(f"/v3/{path}", body)
-        if "error" in answer:
-            raise EtcdError(str(answer.get("message") or answer["error"]))
+        # Every refusal has a code; older gateways put its text into `error`.
+        if "code" in answer:
+            raise EtcdError(str(answer.get("message") or answer.get("error")))
         return answer
 
     def login(self, user: str, password: str) -> bool:
@@ -86,7 +87,7 @@ class Etcd:
         for endpoint in self.endpoints:
             try:
                 return self._request(endpoint + path, body)
-            except (OSError, ValueError) as error:
+            except OSError as error:
                 failures.append(f"{endpoint}: {error}")
         raise UnreachableError("; ".join(failures))
 
@@ -100,5 +101,9 @@ class Etcd:
                 text = response.read()
         except urllib.error.HTTPError as refusal:
             text = refusal.read()
-        answer: dict[str, Any] = json.loads(text)
+        try:
+            answer: dict[str, Any] = json.loads(text)
+        except ValueError:
+            # Among them: a client certificate with a common name, which the gateway refuses once authentication is on.
+            raise EtcdError(f"{url}: {text.decode(errors='replace').strip()}") from None
         return answer
