@@ -18,7 +18,7 @@ import pulumi
 from google.protobuf import empty_pb2
 from pulumi.runtime import mocks as sdk
 from pulumi.runtime import rpc, run_in_stack
-from pulumi.runtime.settings import reset_options
+from pulumi.runtime.settings import configure, reset_options
 
 Properties = dict[str, Any]
 
@@ -88,14 +88,25 @@ def record(
     `computed` gives, per resource type, what a provider would fill in.
     """
     monitor = _Monitor(_Provider(computed or {}))
-    pulumi.runtime.set_mocks(_Provider({}), project=project, stack=stack, preview=preview, monitor=monitor)
+    settings = sdk.MockSettings(
+        monitor=monitor,
+        monitor_features=set(monitor.GetDeploymentInfo(empty_pb2.Empty()).supportedFeatures),
+        engine=sdk.MockEngine(None),
+        project=project,
+        stack=stack,
+        dry_run=preview,
+        organization=None,
+    )
     run: Callable[[], Any] = program if callable(program) else lambda: runpy.run_path(str(program / "__main__.py"))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    # Not `set_mocks`: it makes a root stack of its own, and waits for nothing.
+    configure(settings)
     try:
         loop.run_until_complete(run_in_stack(run))
     finally:
         loop.close()
+        asyncio.set_event_loop(None)
         reset_options()
     return monitor.recording()
 
@@ -105,8 +116,9 @@ class _Provider(sdk.Mocks):
         self._computed = computed
 
     def new_resource(self, args: sdk.MockResourceArgs) -> tuple[str | None, Properties]:
-        computed = self._computed.get(args.typ, lambda _: {})(args.inputs)
-        return f"{args.name}-id" if args.custom else None, {**args.inputs, **computed}
+        inputs: Properties = args.inputs
+        fill_in = self._computed.get(args.typ)
+        return f"{args.name}-id" if args.custom else None, inputs | (fill_in(inputs) if fill_in else {})
 
     def call(self, args: sdk.MockCallArgs) -> tuple[Properties, list[tuple[str, str]] | None]:
         raise AssertionError(f"the program called {args.token}, which the test knows nothing of")

@@ -17,7 +17,7 @@ from stackwright.infra.provider.backend import Computed, Failure, Found, Input, 
 #: Certificates, TOTP and etcd's leases go wrong from about here on; time sync comes only with the roles.
 DEFAULT_CLOCK_SKEW_SECONDS = 30
 #: The kernel and firmware keep some: a 4 GB machine shows about 3.8 GB.
-_MEMORY_TOLERANCE = 0.93
+_MEMORY_TOLERANCE = 0.9
 
 _INPUTS = (
     Input(name="name", kind=Kind.STRING, description="Host name within the environment.", accepts=checks.name),
