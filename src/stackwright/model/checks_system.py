@@ -99,10 +99,8 @@ def _apps(parsed: Parsed[System], system: System) -> Iterator[Problem]:
                 yield _unknown(parsed, (*path, "cache"), "is no cache of this system", purpose, system.cache)
         for variable, secret in app.secrets.items():
             if secret not in known:
-                here = (*path, "secrets", variable)
-                yield _unknown(
-                    parsed, here, "names a secret that nothing makes", secret, (*known, f"app/{name}/<word>")
-                )
+                here, names = (*path, "secrets", variable), (*known, f"app/{name}/<word>")
+                yield _unknown(parsed, here, "is a secret that is missing: nothing makes it", secret, names)
             if variable in app.environment:
                 message = "is in `environment` too, where everybody may read it"
                 yield parsed.problem((*path, "secrets", variable), message, accepted="one of the two")

@@ -143,7 +143,7 @@ def parse(read: Source, model: type[T]) -> Parsed[T]:
         except ValidationError as error:
             by_path = _by_path(error, data)
             for path, details in by_path.items():
-                if not _follows(path, left_out):
+                if not _follows(path, [*left_out, *(other for other in by_path if other != path)]):
                     problems.setdefault(path, _problem(read, model, path, details))
             gone = [_leave_out(data, path) for path in by_path]
             if () in gone:

@@ -136,7 +136,8 @@ def topology_svg(environment: Environment) -> str:
     """The environment's topology as an SVG document."""
     frames = _placed(_frames(environment))
     width = max(frame.x + frame.width for frame in frames) + _MARGIN
-    width = max(width, 760)
+    # The legend has to fit, too.
+    width = max(width, 680)
     height = max(frame.y + frame.height for frame in frames) + _FOOTER
     names = ", ".join((environment.domain, *environment.aliases))
     title = f"{environment.name}: {environment.system.title}"
@@ -153,7 +154,7 @@ def topology_svg(environment: Environment) -> str:
         *_arrows(environment, frames),
         *(part for frame in frames for part in _frame(frame)),
         *_users(frames, names),
-        *_legend(environment, height),
+        *_legend(environment, height, copies=len(frames) > 1),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -284,6 +285,8 @@ def _frame(frame: _Frame) -> Iterator[str]:
 
 
 def _heading(frame: _Frame) -> str:
+    if len(frame.tiers) == len(TIERS):
+        return f'<text x="{frame.x + _FRAME_PAD}" y="{frame.y + 22}">EVERYTHING</text>'
     # Capitals of many tiers would not fit the frame.
     few = len(frame.tiers) < 3
     words = {tier: _WORDS[tier].upper() if few else _WORDS[tier] for tier in frame.tiers}
@@ -375,12 +378,13 @@ def _users(frames: Sequence[_Frame], names: str) -> Iterator[str]:
         yield _text(x, y + 65 + 15 * number, name, "size", "middle")
 
 
-def _legend(environment: Environment, height: int) -> Iterable[str]:
+def _legend(environment: Environment, height: int, *, copies: bool) -> Iterable[str]:
     x = _MARGIN
     used = [tier for tier in (*TIERS, "consensus") if environment.groups[tier]]
     for tier in used:
         yield f'<circle cx="{x + 4}" cy="{height - 26}" r="4" fill="{_COLOURS[tier]}"/>'
         yield _text(x + 14, height - 22, _WORDS[tier], "size")
         x += 36 + round(6.2 * len(_WORDS[tier]))
-    yield f'<path d="M{x + 4} {height - 26}h30" class="arrow copy"/>'
-    yield _text(x + 42, height - 22, "copies", "size")
+    if copies:
+        yield f'<path d="M{x + 4} {height - 26}h30" class="arrow copy"/>'
+        yield _text(x + 42, height - 22, "copies", "size")

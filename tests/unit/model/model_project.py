@@ -1,0 +1,52 @@
+"""A project in a temporary folder, whose two files a test changes by replacing text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stackwright.model import Environment, ModelError, load
+
+ROOT = Path(__file__).resolve().parents[3]
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHkVQp8NqQq9ONJZdgVTWb0o8NSWsiYsoAbS2FUPVYPS"
+
+
+@dataclass
+class Project:
+    root: Path
+    stack: str = (ROOT / "inventories/taaleem-local/stack.yml").read_text()
+    system: str = (ROOT / "systems/taaleem.yml").read_text()
+    name: str = "clinic"
+
+    @property
+    def file(self) -> Path:
+        return self.root / "inventories" / self.name / "stack.yml"
+
+    def bare_metal(self) -> None:
+        self.stack = (ROOT / "inventories/taaleem-baremetal/stack.yml").read_text()
+
+    def edit(self, old: str, new: str) -> None:
+        assert self.stack.count(old) >= 1, f"{old!r} is not in the stack file"
+        self.stack = self.stack.replace(old, new, 1)
+
+    def edit_system(self, old: str, new: str) -> None:
+        assert self.system.count(old) >= 1, f"{old!r} is not in the system file"
+        self.system = self.system.replace(old, new, 1)
+
+    def write(self, raw: bytes | None = None) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        (self.root / "systems").mkdir(exist_ok=True)
+        (self.root / "systems/taaleem.yml").write_text(self.system)
+        self.file.write_bytes(self.stack.encode() if raw is None else raw)
+
+    def load(self) -> Environment:
+        self.write()
+        return load(self.file)
+
+    def errors(self, raw: bytes | None = None) -> list[str]:
+        self.write(raw)
+        with pytest.raises(ModelError) as caught:
+            load(self.file)
+        return str(caught.value).splitlines()

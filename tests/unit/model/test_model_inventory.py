@@ -1,0 +1,232 @@
+"""What Ansible sees: the same shape for every provider, addresses from the output, never a secret's value."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+import yaml
+from model_project import KEY, ROOT, Project
+
+from stackwright.model import load
+from stackwright.model import schema as schemas
+from stackwright.model.graph import topology_svg
+from stackwright.model.inventory import Inventory, InventoryError, build
+from stackwright.model.output import make_output
+from stackwright.model.secrets import secret_names
+
+ENVIRONMENTS = sorted(path.parent.name for path in (ROOT / "inventories").glob("*/stack.yml"))
+
+
+def inventory(name: str) -> Inventory:
+    environment = load(ROOT / "inventories" / name)
+    return build(environment, make_output(environment, {host.name: KEY for host in environment.hosts}))
+
+
+def shape(value: Any) -> Any:
+    """The keys and types of a value; names of hosts and the like, and the length of lists, are not part of it."""
+    if isinstance(value, dict) and value and all(isinstance(one, dict) for one in value.values()):
+        return {"*": shape(next(iter(value.values())))}
+    if isinstance(value, dict):
+        return {key: shape(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return type(value).__name__
+
+
+def tops(stack: dict[str, Any]) -> dict[str, Any]:
+    """Its shape without what depends on the number of hosts and on their tiers."""
+    groups = {group: "hosts" for group in stack["groups"]}
+    keys = ("version", "environment", "edge", "apps", "database", "cache", "logs", "backups", "certificates", "access")
+    found = {key: shape(stack[key]) for key in keys} | {"groups": groups, "keys": sorted(stack)}
+    for per_host in ("pools", "client_limits", "sizes"):
+        found["database"][per_host] = shape({"host": next(iter(stack["database"][per_host].values()))})
+    for app in found["apps"].values():
+        app["instances_by_host"] = "instances"
+    return found
+
+
+def test_there_are_environments() -> None:
+    assert ENVIRONMENTS == ["taaleem-baremetal", "taaleem-local", "taaleem-single"]
+
+
+def test_every_provider_gives_the_same_groups_and_the_same_stack() -> None:
+    stacks = {name: inventory(name).variables["stack"] for name in ENVIRONMENTS}
+    shapes = {name: tops(stack) for name, stack in stacks.items()}
+    golden = shapes["taaleem-local"]
+    assert all(found == golden for found in shapes.values())
+    assert sorted(golden["groups"]) == ["app", "cache", "consensus", "database", "edge", "ops"]
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_stack_is_plain_json(name: str) -> None:
+    stack = inventory(name).variables["stack"]
+    assert json.loads(json.dumps(stack)) == stack
+
+
+def test_groups_of_size_b() -> None:
+    assert inventory("taaleem-local").groups == {
+        "edge": ("edge1",),
+        "app": ("app1", "app2"),
+        "database": ("db1", "db2"),
+        "cache": ("cache1",),
+        "ops": ("ops1",),
+        "consensus": ("db1", "db2", "ops1"),
+    }
+
+
+def test_groups_of_size_a() -> None:
+    groups = inventory("taaleem-single").groups
+    assert groups == dict.fromkeys(("edge", "app", "database", "cache", "ops", "consensus"), ("server1",))
+
+
+def test_instances_of_one_server_listen_on_loopback_and_of_many_on_their_own_address() -> None:
+    single = inventory("taaleem-single").variables["stack"]["edge"]["sites"][0]["upstreams"][0]["members"]
+    assert [(one["address"], one["port"]) for one in single] == [("127.0.0.1", port) for port in range(5005, 5009)]
+    local = inventory("taaleem-local").variables["stack"]["edge"]["sites"][0]["upstreams"][0]["members"]
+    assert [(one["address"], one["port"]) for one in local] == [
+        ("10.87.20.31", 5005),
+        ("10.87.20.31", 5006),
+        ("10.87.20.32", 5005),
+        ("10.87.20.32", 5006),
+    ]
+
+
+def test_host_variables() -> None:
+    variables = inventory("taaleem-local").hosts["db1"].variables
+    known_hosts = ROOT / ".state/taaleem-local/ssh/known_hosts"
+    assert variables == {
+        "ansible_host": "10.87.20.41",
+        "ansible_port": 22,
+        "ansible_user": "stackwright",
+        "ansible_ssh_private_key_file": str(ROOT / ".state/taaleem-local/ssh/id_ed25519"),
+        "ansible_ssh_common_args": (
+            f"-o UserKnownHostsFile='{known_hosts}' -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
+        ),
+        "stack_host": {
+            "name": "db1",
+            "groups": ["database", "consensus"],
+            "bootstrap_user": "root",
+            "cpus": 1,
+            "memory_mb": 2048,
+            "disk_gb": None,
+            "os": "debian-13",
+            "host_key": KEY,
+        },
+    }
+
+
+def test_known_hosts_are_exactly_the_recorded_keys() -> None:
+    lines = inventory("taaleem-baremetal").known_hosts.splitlines()
+    assert lines == [f"10.87.40.{number} {KEY}" for number in (11, 12, 13)]
+
+
+def test_another_ssh_port_is_known_by_its_port(project: Project) -> None:
+    project.bare_metal()
+    project.edit("host_key_file: .state/taaleem-baremetal/host-keys/app1.pub", f"port: 2222, host_key: {KEY} app1")
+    environment = project.load()
+    made = build(environment, make_output(environment, {host.name: KEY for host in environment.hosts}))
+    assert made.known_hosts.splitlines()[0] == f"[10.87.40.11]:2222 {KEY}"
+
+
+def test_servers_that_exist_need_no_output_but_their_keys(project: Project) -> None:
+    project.bare_metal()
+    with pytest.raises(InventoryError, match="the host key of app1, db1, db2 is not recorded: write it to the"):
+        build(project.load(), None)
+    keys = project.root / ".state/taaleem-baremetal/host-keys"
+    keys.mkdir(parents=True)
+    for host in ("app1", "db1", "db2"):
+        (keys / f"{host}.pub").write_text(f"{KEY} {host}\n")
+    assert build(project.load(), None).groups["consensus"] == ("app1", "db1", "db2")
+
+
+def test_an_environment_that_is_not_provisioned_says_how(project: Project) -> None:
+    with pytest.raises(InventoryError, match="clinic is not provisioned: run `stackwright up clinic`"):
+        build(project.load(), None)
+
+
+def test_an_output_of_fewer_hosts_is_refused(project: Project) -> None:
+    environment = project.load()
+    output = make_output(environment, {host.name: KEY for host in environment.hosts})
+    del output["hosts"]["app2"]
+    with pytest.raises(InventoryError, match=r"the hosts of clinic are not those of its stack.yml \(app2\)"):
+        build(environment, output)
+
+
+def test_an_output_of_another_version_is_refused(project: Project) -> None:
+    environment = project.load()
+    output = make_output(environment, {host.name: KEY for host in environment.hosts}) | {"version": 2}
+    with pytest.raises(InventoryError, match="not one that this version reads"):
+        build(environment, output)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_output_fits_its_schema_and_names_secrets_only(name: str) -> None:
+    environment = load(ROOT / "inventories" / name)
+    output = make_output(environment, {host.name: KEY for host in environment.hosts})
+    schema = json.loads((ROOT / "schemas/stackwright_inventory.schema.json").read_text())
+    jsonschema.validate(output, schema)
+    assert output["secrets"] == [spec.name for spec in secret_names(environment)]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(output | {"password": "x"}, schema)
+
+
+def test_secrets_of_taaleem() -> None:
+    names = {spec.name for spec in secret_names(load(ROOT / "inventories/taaleem-local"))}
+    assert names >= {
+        "app/emr/session",
+        "etcd/root",
+        "patroni/restapi",
+        "pgbackrest/cipher",
+        "pgbouncer/admin",
+        "pgbouncer/auth",
+        "postgresql/replication",
+        "postgresql/rewind",
+        "postgresql/role/emr",
+        "postgresql/superuser",
+        "redis/sessions/emr",
+        "restic/http",
+        "restic/password",
+        "tls/ca_crt",
+        "tls/ca_key",
+    }
+
+
+def test_checked_in_schemas_are_up_to_date() -> None:
+    documents = list(schemas.documents(ROOT / "schemas"))
+    assert len(documents) == 3
+    for path, text in documents:
+        assert path.read_text() == text, "run `python -m stackwright.model.schema --write`"
+
+
+FILES = [
+    *[(f"inventories/{name}/stack.yml", "stack") for name in ENVIRONMENTS],
+    ("systems/taaleem.yml", "system"),
+]
+
+
+@pytest.mark.parametrize(("path", "schema"), FILES)
+def test_our_files_fit_the_schema_that_editors_use(path: str, schema: str) -> None:
+    text = (ROOT / path).read_text()
+    jsonschema.validate(yaml.safe_load(text), json.loads((ROOT / f"schemas/{schema}.schema.json").read_text()))
+    named = text.splitlines()[0].removeprefix("# yaml-language-server: $schema=")
+    assert (ROOT / path).parent.joinpath(named).resolve() == ROOT / f"schemas/{schema}.schema.json"
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_group_vars_are_linked_into_every_inventory(name: str) -> None:
+    assert (ROOT / "inventories" / name / "group_vars").readlink() == Path("../../group_vars")
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_picture_shows_every_host_and_is_the_same_each_time(name: str) -> None:
+    environment = load(ROOT / "inventories" / name)
+    picture = topology_svg(environment)
+    texts = {"".join(element.itertext()) for element in ElementTree.fromstring(picture).iter() if element.text}
+    for host in environment.hosts:
+        assert {host.name, host.address} <= texts
+    assert picture == topology_svg(load(ROOT / "inventories" / name))
