@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from model_project import Project
 
@@ -160,8 +162,8 @@ STACK_CASES = [
         "topology:",
         "database: {max_connections: 2000}\ntopology:",
         (
-            f"{STACK}:10: database.max_connections: 2000 connections need 4000 MB, 2 MB each, of 1536 MB for the database;"
-            " accepted: at most 768"
+            f"{STACK}:10: database.max_connections: 2000 connections need 4000 MB, 2 MB each, of 1536 MB"
+            " for the database; accepted: at most 768"
         ),
     ),
     (
@@ -169,8 +171,8 @@ STACK_CASES = [
         "{issuer: internal}",
         "{issuer: files, files: {certificate: systems/taaleem.yml, key: certs/a.key}}",
         (
-            f"{STACK}:12: certificates.files.key: is a secret that is missing: the file does not exist, got 'certs/a.key';"
-            " accepted: a file, named from the project's root"
+            f"{STACK}:12: certificates.files.key: is a secret that is missing: the file does not exist,"
+            " got 'certs/a.key'; accepted: a file, named from the project's root"
         ),
     ),
     (
@@ -213,7 +215,10 @@ STACK_CASES = [
         "admin with a reserved name",
         "topology:",
         "access: {admins: [{name: root, keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHkVQp8NqQq9]}]}\ntopology:",
-        f"{STACK}:10: access.admins[0].name: is taken, got 'root'; accepted: a name of its own, not root or stackwright",
+        (
+            f"{STACK}:10: access.admins[0].name: is taken, got 'root';"
+            " accepted: a name of its own, not root or stackwright"
+        ),
     ),
     (
         "something that is no key",
@@ -264,7 +269,10 @@ SYSTEM_CASES = [
         "port out of range",
         "first_port: 5005",
         "first_port: 80",
-        f"{SYSTEM}:15: apps.emr.process.first_port: is out of range, got 80; accepted: a whole number from 1024 to 65535",
+        (
+            f"{SYSTEM}:15: apps.emr.process.first_port: is out of range, got 80;"
+            " accepted: a whole number from 1024 to 65535"
+        ),
     ),
     (
         "last port out of range",
@@ -418,6 +426,11 @@ BARE_METAL_CASES = [
         ),
     ),
 ]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(root=tmp_path)
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [case[1:] for case in STACK_CASES], ids=[c[0] for c in STACK_CASES])

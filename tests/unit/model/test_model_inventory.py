@@ -22,6 +22,11 @@ from stackwright.model.secrets import secret_names
 ENVIRONMENTS = sorted(path.parent.name for path in (ROOT / "inventories").glob("*/stack.yml"))
 
 
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(root=tmp_path)
+
+
 def inventory(name: str) -> Inventory:
     environment = load(ROOT / "inventories" / name)
     return build(environment, make_output(environment, {host.name: KEY for host in environment.hosts}))
@@ -40,7 +45,7 @@ def shape(value: Any) -> Any:
 
 def tops(stack: dict[str, Any]) -> dict[str, Any]:
     """Its shape without what depends on the number of hosts and on their tiers."""
-    groups = {group: "hosts" for group in stack["groups"]}
+    groups = dict.fromkeys(stack["groups"], "hosts")
     keys = ("version", "environment", "edge", "apps", "database", "cache", "logs", "backups", "certificates", "access")
     found = {key: shape(stack[key]) for key in keys} | {"groups": groups, "keys": sorted(stack)}
     for per_host in ("pools", "client_limits", "sizes"):
