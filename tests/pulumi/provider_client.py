@@ -43,9 +43,7 @@ class Client:
         )
 
     def read(self, kind: str, resource_id: str, state: dict[str, Any] | None = None) -> Any:
-        return self.stub.Read(
-            provider_pb2.ReadRequest(id=resource_id, urn=urn(kind), properties=struct(state or {}))
-        )
+        return self.stub.Read(provider_pb2.ReadRequest(id=resource_id, urn=urn(kind), properties=struct(state or {})))
 
     def update(
         self, kind: str, resource_id: str, state: dict[str, Any], new: dict[str, Any], *, preview: bool = False

@@ -72,6 +72,10 @@ class LanguageHost(LanguageServer):
         """Nothing to do: whoever started this host has the environment."""
         yield from ()
 
+    def GenerateProgram(self, request: Any, context: Any) -> Any:
+        """`pulumi import` asks for code after it has imported."""
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "this host writes no code: use pulumi import --generate-code=false")
+
     def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:
         return language_pb2.RuntimeOptionsResponse()
 
