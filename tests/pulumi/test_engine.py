@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -60,7 +61,7 @@ def test_what_the_user_set_stays(cli: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_commands_are_what_a_person_would_type(cli: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", open(os.devnull))
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
     assert {name: " ".join(getattr(engine, name)("test").argv) for name in COMMANDS} == COMMANDS
     assert engine.up("test").folder == project / "pulumi"
 

@@ -30,6 +30,13 @@ hosts:
 """
 
 
+ENCRYPTED = {
+    "type": "pulumi:pulumi:Stack",
+    "urn": "urn:pulumi:test::a::b::c",
+    "outputs": {"stackwright_inventory": {"4dabf18193072939515e22adb298388d": "x", "ciphertext": "y"}},
+}
+
+
 def deployment(environment: Environment) -> dict[str, Any]:
     output = make_output(environment, {host.name: HOST_KEY for host in environment.hosts})
     stack = {
@@ -177,8 +184,7 @@ def test_a_stack_that_was_never_up_has_no_output(tmp_path: Path) -> None:
             "is the state of prod, not of test",
         ),
         (
-            '{"deployment": {"resources": [{"type": "pulumi:pulumi:Stack", "urn": "urn:pulumi:test::a::b::c", "outputs":'
-            ' {"stackwright_inventory": {"4dabf18193072939515e22adb298388d": "x", "ciphertext": "y"}}}]}}',
+            json.dumps({"deployment": {"resources": [ENCRYPTED]}}),
             "is encrypted",
         ),
     ],

@@ -92,18 +92,16 @@ def test_memory_that_the_kernel_keeps_is_not_missed() -> None:
 
 
 def test_a_preview_already_looks() -> None:
-    with serving((backend(cpus=1),)) as client:
-        with pytest.raises(grpc.RpcError, match="cpus: it has 1, 2 are needed"):
-            client.create(MACHINE, INPUTS, preview=True)
+    with serving((backend(cpus=1),)) as client, pytest.raises(grpc.RpcError, match="cpus: it has 1, 2 are needed"):
+        client.create(MACHINE, INPUTS, preview=True)
 
 
 def test_out_of_reach_is_an_error_and_not_gone() -> None:
     def unreachable(target: ssh.Target, _script: str) -> str:
         raise ssh.SshError(f"{target}: no answer")
 
-    with serving((MachineBackend(run=unreachable),)) as client:
-        with pytest.raises(grpc.RpcError) as failed:
-            client.read(MACHINE, "root@192.0.2.7:22", INPUTS)
+    with serving((MachineBackend(run=unreachable),)) as client, pytest.raises(grpc.RpcError) as failed:
+        client.read(MACHINE, "root@192.0.2.7:22", INPUTS)
     assert failed.value.details() == "root@192.0.2.7:22: no answer"
 
 
@@ -171,7 +169,8 @@ def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
         log = tmp_path / "log"
         program.write_text(
             f'#!/bin/sh\nprintf "%s\\n" "$@" > {log}\n'
-            f'for each in "$@"; do case $each in UserKnownHostsFile=*) cat "${{each#*=}}" >> {log};; esac; done\n{script}\n'
+            f'for each in "$@"; do case $each in UserKnownHostsFile=*) cat "${{each#*=}}" >> {log};; esac; done\n'
+            f"{script}\n"
         )
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")

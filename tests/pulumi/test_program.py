@@ -42,8 +42,8 @@ class: staging
 domain: pulumi.test
 network: {{cidr: 10.231.90.0/24}}
 hosts:
-  - {{name: big, address: 10.231.90.11, groups: [edge, app, database, cache, ops], cpus: 2, memory_mb: 8192, disk_gb: 30,
-      user: admin, port: 2222, host_key: "{HOST_KEY}"}}
+  - {{name: big, address: 10.231.90.11, groups: [edge, app, database, cache, ops], cpus: 2, memory_mb: 8192,
+      disk_gb: 30, user: admin, port: 2222, host_key: "{HOST_KEY}"}}
 """
 
 
@@ -218,9 +218,9 @@ class Thing(pulumi.CustomResource):
 def test_seal_fails_on_what_was_not_named() -> None:
     recording = record(lambda: [Thing("a", 1), Thing("b", 2)], stack="test")  # type: ignore[arg-type, return-value]
     recording.seal({("test:index:Thing", "a"): {"size": 1}, ("test:index:Thing", "b"): {"size": 2}})
-    with pytest.raises(AssertionError, match="not expected.*'b'"):
+    with pytest.raises(AssertionError, match=r"not expected.*'b'"):
         recording.seal({("test:index:Thing", "a"): {"size": 1}})
-    with pytest.raises(AssertionError, match="not declared.*'c'"):
+    with pytest.raises(AssertionError, match=r"not declared.*'c'"):
         recording.seal({("test:index:Thing", name): {"size": 1} for name in "abc"})
     with pytest.raises(AssertionError, match=r"size is 2\.0, expected 3"):
         recording.seal({("test:index:Thing", "a"): {"size": 1}, ("test:index:Thing", "b"): {"size": 3}})

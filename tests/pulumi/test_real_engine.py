@@ -50,7 +50,7 @@ class Stack:
 
     def run(self, command: engine.Command, *more: str) -> subprocess.CompletedProcess[str]:
         command = engine.Command(argv=(*command.argv, *more), folder=command.folder, variables=command.variables)
-        return engine.run(command, capture=True)
+        return engine.run(command)
 
     def ok(self, command: engine.Command, *more: str) -> str:
         done = self.run(command, *more)
@@ -202,7 +202,8 @@ def test_a_create_that_fails_half_way_leaves_nothing(
     fake = project / "bin" / "podman"
     fake.parent.mkdir()
     fake.write_text(
-        f'#!/bin/sh\n[ "$1" = start ] && {{ echo "no start today" >&2; exit 125; }}\nexec {shutil.which("podman")} "$@"\n'
+        '#!/bin/sh\n[ "$1" = start ] && { echo "no start today" >&2; exit 125; }\n'
+        f'exec {shutil.which("podman")} "$@"\n'
     )
     fake.chmod(0o755)
     with monkeypatch.context() as patch:

@@ -119,6 +119,19 @@ def output(environment: str) -> Command:
     return _command(environment, "stack", "output", OUTPUT_NAME, "--json")
 
 
+def run(command: Command) -> subprocess.CompletedProcess[str]:
+    """Run a command and keep what it says; the caller looks at its return code."""
+    return subprocess.run(
+        command.argv,
+        cwd=command.folder,
+        env={**os.environ, **command.variables},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
 def read_output(environment: Environment) -> dict[str, Any] | None:
     """The program's output; None if nothing was provisioned.
 
@@ -152,14 +165,7 @@ def inventory(environment: Environment, output: dict[str, Any] | None = None) ->
 
 def _output_by_cli(environment: str) -> dict[str, Any] | None:
     command = _command(environment, "stack", "output", "--json")
-    done = subprocess.run(
-        command.argv,
-        cwd=command.folder,
-        env={**os.environ, **command.variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run(command)
     if "no stack named" in done.stderr:
         return None
     if done.returncode != 0:

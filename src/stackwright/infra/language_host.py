@@ -74,7 +74,7 @@ class LanguageHost(LanguageServer):
 
     def GenerateProgram(self, request: Any, context: Any) -> Any:
         """`pulumi import` asks for code after it has imported."""
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "this host writes no code: use pulumi import --generate-code=false")
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "no code is written here: use pulumi import --generate-code=false")
 
     def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:
         return language_pb2.RuntimeOptionsResponse()

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pulumi
 from google.protobuf import empty_pb2
 from pulumi.runtime import mocks as sdk
 from pulumi.runtime import rpc, run_in_stack
@@ -88,9 +87,10 @@ def record(
     `computed` gives, per resource type, what a provider would fill in.
     """
     monitor = _Monitor(_Provider(computed or {}))
-    settings = sdk.MockSettings(
+    features = monitor.GetDeploymentInfo(empty_pb2.Empty())  # type: ignore[no-untyped-call]
+    settings = sdk.MockSettings(  # type: ignore[no-untyped-call]
         monitor=monitor,
-        monitor_features=set(monitor.GetDeploymentInfo(empty_pb2.Empty()).supportedFeatures),
+        monitor_features=set(features.supportedFeatures),
         engine=sdk.MockEngine(None),
         project=project,
         stack=stack,
