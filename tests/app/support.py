@@ -246,7 +246,7 @@ class Instance:
         with self.log.open("ab") as log:
             command = [str(self.node), str(self.folder / "server.js")]
             self.process = subprocess.Popen(command, env=dict(self.environment), cwd="/", stdout=log, stderr=log)
-        wait_until(lambda: self.is_up(), f"the instance answers: {self.log.read_text()}")
+        wait_until(self.is_up, f"the instance answers: {self.log.read_text()}")
 
     def is_up(self) -> bool:
         assert self.process is not None

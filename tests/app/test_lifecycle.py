@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import websocket
-
 from support import Instance, Postgres, accepts, run_redis, wait_until
 
 LONG = "x" * 20
@@ -120,7 +119,7 @@ def test_an_outage_of_the_stores_stops_readiness_but_not_the_process(
     own = tmp_path / "redis"
     own.mkdir()
     with run_redis(own) as redis:
-        urls = {name: redis.url for name in ("REDIS_SESSIONS_URL", "REDIS_RATE_LIMIT_URL")}
+        urls = dict.fromkeys(("REDIS_SESSIONS_URL", "REDIS_RATE_LIMIT_URL"), redis.url)
         app = launch(**urls, NODE_EXTRA_CA_CERTS=str(redis.ca_file), REDIS_CA_FILE="", REDIS_CACHE_URL=redis.url)
         wait_until(lambda: ready(app), "ready with the CA from NODE_EXTRA_CA_CERTS")
         redis.stop()

@@ -8,13 +8,11 @@ import os
 import re
 import secrets
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import websocket
-
 from support import Instance, Postgres, Redis, session_id, wait_until
 
 PATIENT = {"fullName": "Amina Haddad", "dateOfBirth": "1984-02-29", "phone": "+971 4 000 0000"}
@@ -303,7 +301,8 @@ def test_the_log_has_the_request_and_no_person(app: Instance, sid: str, site: An
     wait_until(lambda: len(lines()) == 1, "one line for the request", 5)
     line = lines()[0]
     assert (line["path"], line["status"], line["client"]) == ("/api/patients/:id", 200, "203.0.113.5")
-    assert line["release"] and line["instance"]
+    assert line["release"]
+    assert line["instance"]
     text = app.log.read_text()
     unwanted = [PATIENT["fullName"], PATIENT["phone"], patient["id"], sid, site.admin_password, "Amina"]
     unwanted += [site.settings["SESSION_SECRET"], site.settings["DATABASE_URL"], site.settings["REDIS_CACHE_URL"]]
@@ -319,3 +318,21 @@ def test_idle_connections_outlive_those_of_the_edge(app: Instance) -> None:
     connection.close()
     assert timeout
     assert int(timeout.group(1)) > 60
+
+
+def test_a_stream_that_its_client_left_makes_room(launch: Any) -> None:
+    app = launch(MAX_LIVE_CONNECTIONS="1")
+    connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=10)
+    connection.request("GET", "/api/events")
+    connection.getresponse().readline()
+    assert app.request("GET", "/api/events").status == 503
+    connection.close()
+
+    def admitted() -> bool:
+        try:
+            websocket.create_connection(f"ws://127.0.0.1:{app.port}/api/ws", timeout=10).close()
+        except websocket.WebSocketBadStatusException:
+            return False
+        return True
+
+    wait_until(admitted, "the place is free", 10)

@@ -1,4 +1,4 @@
-import { isTransient } from './database';
+import { isAway } from './database';
 import { describeError } from './errors';
 import { runtime } from './runtime';
 import { currentUser, type User } from './sessions';
@@ -25,7 +25,7 @@ export async function answer(work: () => Promise<Response>): Promise<Response> {
     return await work();
   } catch (error) {
     if (error instanceof ApiError) return json({ error: error.code, message: error.message }, error.status, error.headers);
-    const away = isTransient(error) || isStoreAway(error);
+    const away = isAway(error) || isStoreAway(error);
     runtime().log.error('route failed', describeError(error));
     if (away) return json({ error: 'unavailable', message: 'A service this needs is away. Try again.' }, 503, { 'Retry-After': '1' });
     return json({ error: 'internal', message: 'Something went wrong.' }, 500);

@@ -5,10 +5,15 @@ const RETRY_DELAYS_MS = [100, 400, 1_000];
 /** Classes 08 and 57P: the connection or the server went away; 25006: the leader has just become a replica. */
 const TRANSIENT = /^(08...|57P0[1-5]|25006|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/;
 
+/** The connection broke or its server is about to change: the same work may succeed on the next connection. */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  return TRANSIENT.test(code) || /Connection terminated|timeout exceeded when trying to connect|server_login/.test(error.message);
+  return TRANSIENT.test((error as NodeJS.ErrnoException).code ?? '') || error.message.startsWith('Connection terminated');
+}
+
+/** The database does not answer; after a timeout another try would only make the caller wait as long again. */
+export function isAway(error: unknown): boolean {
+  return isTransient(error) || (error instanceof Error && /^(timeout exceeded when trying to connect|Query read timeout)/.test(error.message));
 }
 
 /** Runs work that may safely run twice again after a lost connection, so that a failover costs time and no request. */
@@ -33,9 +38,13 @@ export async function inTransaction<T>(pool: Pool, work: (client: PoolClient) =>
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    await client.query('ROLLBACK').catch((problem: Error) => {
-      broken = problem;
-    });
+    if (isAway(error)) {
+      broken = error as Error; // closing the connection rolls back; a ROLLBACK on it would wait as long again
+    } else {
+      await client.query('ROLLBACK').catch((problem: Error) => {
+        broken = problem;
+      });
+    }
     throw error;
   } finally {
     client.release(broken);

@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 
 import { ApiError } from './api';
 import { audit } from './audit';
-import { inTransaction, isTransient, withRetry } from './database';
+import { inTransaction, isAway, withRetry } from './database';
 import { describeError } from './errors';
 import { runtime } from './runtime';
 
@@ -59,7 +59,7 @@ export async function listPatients(source: Source, limit: number): Promise<Patie
   try {
     return await readList(databases.replica, 'replica', limit);
   } catch (error) {
-    if (!isTransient(error)) throw error;
+    if (!isAway(error)) throw error;
     log.warn('replica is away, the primary answers', describeError(error));
     return withRetry(() => readList(databases.primary, 'primary', limit));
   }

@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[3]
 SOURCE = PROJECT / "examples" / "taaleem"
 DIST = PROJECT / "dist"
 RECIPE = 1  # raised when the layout of the archives changes
-NOT_SOURCES = frozenset({"node_modules", ".next", "build", "next-env.d.ts"})
+NOT_SOURCES = frozenset({"node_modules", ".next", "build", "next-env.d.ts", "README.md", ".gitignore"})
 
 
 @dataclass(frozen=True, kw_only=True)
