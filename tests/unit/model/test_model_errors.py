@@ -302,7 +302,10 @@ SYSTEM_CASES = [
         "two owners",
         "privileges: read,",
         "privileges: owner,",
-        f"{SYSTEM}:78: database.roles: taaleem has 2 owners (emr, reports); accepted: one role with `privileges: owner`",
+        (
+            f"{SYSTEM}:78: database.roles: taaleem has 2 owners (emr, reports);"
+            " accepted: one role with `privileges: owner`"
+        ),
     ),
     (
         "role of the stack itself",
@@ -471,8 +474,8 @@ def test_even_number_of_voters(project: Project) -> None:
     project.edit("groups: [database],", "groups: [database, consensus],")
     assert project.errors() == [
         (
-            f"{STACK}:10: hosts: an even number of voters elects the database's leader: db1, db2; accepted: an odd number:"
-            " one more host in `ops`, or the group `consensus` on an odd number of hosts"
+            f"{STACK}:10: hosts: an even number of voters elects the database's leader: db1, db2;"
+            " accepted: an odd number: one more host in `ops`, or the group `consensus` on an odd number of hosts"
         )
     ]
 
@@ -514,7 +517,8 @@ EXPANDS = f"{STACK}:1: grows too large when its aliases are expanded; accepted: 
         ),
         (
             b"a: b\n\tc: d\n",
-            f"{STACK}:2: is not YAML: while scanning for the next token, found character '\\t' that cannot start any token",
+            (f"{STACK}:2: is not YAML: while scanning for the next token,"
+            " found character '\\t' that cannot start any token"),
         ),
         (b"system: taaleem\nprovider: \xff\n", f"{STACK}:2: is not UTF-8: byte 0xff; accepted: UTF-8 text"),
         (b"a: \x00", f"{STACK}:1: is not YAML: character U+0000: special characters are not allowed"),
@@ -590,7 +594,7 @@ def test_name_of_the_environment(project: Project) -> None:
     project.name = "My_Clinic"
     assert project.errors() == [
         (
-            "inventories/My_Clinic/stack.yml:3: the folder's name is the environment's, and is no name, got 'My_Clinic';"
-            " accepted: lower-case letters, digits and hyphens, a letter first, at most 39"
+            "inventories/My_Clinic/stack.yml:3: the folder's name is the environment's, and is no name,"
+            " got 'My_Clinic'; accepted: lower-case letters, digits and hyphens, a letter first, at most 39"
         )
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
@@ -231,7 +231,7 @@ def test_group_vars_are_linked_into_every_inventory(name: str) -> None:
 def test_the_picture_shows_every_host_and_is_the_same_each_time(name: str) -> None:
     environment = load(ROOT / "inventories" / name)
     picture = topology_svg(environment)
-    texts = {"".join(element.itertext()) for element in ElementTree.fromstring(picture).iter() if element.text}
+    texts = {"".join(element.itertext()) for element in ET.fromstring(picture).iter() if element.text}
     for host in environment.hosts:
         assert {host.name, host.address} <= texts
     assert picture == topology_svg(load(ROOT / "inventories" / name))
