@@ -19,7 +19,7 @@ STACK_CASES = [
         "{size: B,",
         "{size: B, databse: 2,",
         (
-            f"{STACK}:10: topology.databse: is not a known key; accepted: size, edge, app, database, cache, ops;"
+            f"{STACK}:11: topology.databse: is not a known key; accepted: size, edge, app, database, cache, ops;"
             " did you mean `database`?"
         ),
     ),
@@ -28,7 +28,7 @@ STACK_CASES = [
         "topology:",
         "sizes: {ap: {cpus: 2}}\ntopology:",
         (
-            f"{STACK}:10: sizes.ap: is not a known key; accepted: server, edge, app, database, cache, ops;"
+            f"{STACK}:11: sizes.ap: is not a known key; accepted: server, edge, app, database, cache, ops;"
             " did you mean `app`?"
         ),
     ),
@@ -36,26 +36,26 @@ STACK_CASES = [
         "wrong type",
         "app: 2",
         "app: two",
-        f"{STACK}:10: topology.app: has the wrong type, got 'two'; accepted: a whole number from 1 to 90",
+        f"{STACK}:11: topology.app: has the wrong type, got 'two'; accepted: a whole number from 1 to 90",
     ),
     (
         "no silent conversion",
         "app: 2",
         'app: "2"',
-        f"{STACK}:10: topology.app: has the wrong type, got '2'; accepted: a whole number from 1 to 90",
+        f"{STACK}:11: topology.app: has the wrong type, got '2'; accepted: a whole number from 1 to 90",
     ),
     (
         "out of range",
         "app: 2",
         "app: 0",
-        f"{STACK}:10: topology.app: is out of range, got 0; accepted: a whole number from 1 to 90",
+        f"{STACK}:11: topology.app: is out of range, got 0; accepted: a whole number from 1 to 90",
     ),
     (
         "word with a typo",
         "issuer: internal",
         "issuer: intrenal",
         (
-            f"{STACK}:12: certificates.issuer: is not accepted, got 'intrenal'; accepted: internal, acme, files;"
+            f"{STACK}:13: certificates.issuer: is not accepted, got 'intrenal'; accepted: internal, acme, files;"
             " did you mean `internal`?"
         ),
     ),
@@ -64,7 +64,7 @@ STACK_CASES = [
         "domain: taaleem.test",
         "domain: Taaleem_Clinic",
         (
-            f"{STACK}:6: domain: is not a domain name, got 'Taaleem_Clinic'; accepted: lower-case labels of letters,"
+            f"{STACK}:7: domain: is not a domain name, got 'Taaleem_Clinic'; accepted: lower-case labels of letters,"
             " digits and hyphens, such as clinic.example.org"
         ),
     ),
@@ -72,14 +72,14 @@ STACK_CASES = [
         "same name twice",
         "www.taaleem.test",
         "taaleem.test",
-        f"{STACK}:7: aliases[0]: is named twice, got 'taaleem.test'; accepted: each name once",
+        f"{STACK}:8: aliases[0]: is named twice, got 'taaleem.test'; accepted: each name once",
     ),
     (
         "bad network",
         "10.87.20.0/24",
         "10.87.20.1/24",
         (
-            f"{STACK}:9: network.cidr: is not an IPv4 network (10.87.20.1/24 has host bits set), got '10.87.20.1/24';"
+            f"{STACK}:10: network.cidr: is not an IPv4 network (10.87.20.1/24 has host bits set), got '10.87.20.1/24';"
             " accepted: a network such as 10.87.20.0/24"
         ),
     ),
@@ -88,7 +88,7 @@ STACK_CASES = [
         "10.87.20.0/24}",
         "10.87.20.0/24, subnets: {cache: 10.88.0.0/26}}",
         (
-            f"{STACK}:9: network.subnets.cache: is outside the network, got '10.88.0.0/26';"
+            f"{STACK}:10: network.subnets.cache: is outside the network, got '10.88.0.0/26';"
             " accepted: a part of 10.87.20.0/24"
         ),
     ),
@@ -97,7 +97,7 @@ STACK_CASES = [
         "10.87.20.0/24}",
         "10.87.20.0/24, subnets: {app: 10.87.20.0/25, database: 10.87.20.64/26}}",
         (
-            f"{STACK}:9: network.subnets.database: overlaps the subnet of app, 10.87.20.0/25, got '10.87.20.64/26';"
+            f"{STACK}:10: network.subnets.database: overlaps the subnet of app, 10.87.20.0/25, got '10.87.20.64/26';"
             " accepted: subnets that share no address"
         ),
     ),
@@ -106,7 +106,7 @@ STACK_CASES = [
         "10.87.20.0/24",
         "10.87.20.0/29",
         (
-            f"{STACK}:9: network.cidr: 10.87.20.0/29 has no place for edge host 1, which needs more than 21 addresses;"
+            f"{STACK}:10: network.cidr: 10.87.20.0/29 has no place for edge host 1, which needs more than 21 addresses;"
             " accepted: a larger network"
         ),
     ),
@@ -114,26 +114,26 @@ STACK_CASES = [
         "unknown system",
         "system: taaleem",
         "system: talem",
-        f"{STACK}:3: system: is no known system, got 'talem'; accepted: taaleem; did you mean `taaleem`?",
+        f"{STACK}:4: system: is no known system, got 'talem'; accepted: taaleem; did you mean `taaleem`?",
     ),
     (
         "size without its provider",
         "size: B",
         "size: C",
-        f"{STACK}:10: topology.size: leaves the data to a cloud, and local is none, got 'C'; accepted: A, B",
+        f"{STACK}:11: topology.size: leaves the data to a cloud, and local is none, got 'C'; accepted: A, B",
     ),
     (
         "no topology",
         "topology:",
         "sizes: {}\n#",
-        f"{STACK}:3: topology: is missing; accepted: a mapping such as {{size: B, app: 2}}",
+        f"{STACK}:4: topology: is missing; accepted: a mapping such as {{size: B, app: 2}}",
     ),
     (
         "memory over budget",
         "topology:",
         "apps: {emr: {instances: 4}}\nsizes: {app: {memory_mb: 2048}}\ntopology:",
         (
-            f"{STACK}:11: sizes.app: memory of app1, app2 is over budget: system 384 + proxies 128 + emr 4 x 1024"
+            f"{STACK}:12: sizes.app: memory of app1, app2 is over budget: system 384 + proxies 128 + emr 4 x 1024"
             " = 4608 MB of 2048 MB; accepted: fewer or smaller instances, or a larger host"
         ),
     ),
@@ -142,7 +142,7 @@ STACK_CASES = [
         "topology:",
         "database: {server_connections: 60}\ntopology:",
         (
-            f"{STACK}:10: database.server_connections: connections are over budget: superuser 3 + patroni 3 + backup 2"
+            f"{STACK}:11: database.server_connections: connections are over budget: superuser 3 + patroni 3 + backup 2"
             " + operator 2 + other roles 8 + password queries 2 + PgBouncer 120 = 140 of max_connections 100;"
             " accepted: fewer hosts or instances, or a larger `database.max_connections`"
         ),
@@ -152,7 +152,7 @@ STACK_CASES = [
         "app: 2,",
         "app: 25,",
         (
-            f"{SYSTEM}:76: database.max_connections: connections are over budget: superuser 3 + patroni 3 + backup 2"
+            f"{SYSTEM}:77: database.max_connections: connections are over budget: superuser 3 + patroni 3 + backup 2"
             " + operator 2 + other roles 8 + password queries 25 + PgBouncer 100 = 143 of max_connections 100;"
             " accepted: fewer hosts or instances, or a larger `database.max_connections`"
         ),
@@ -162,7 +162,7 @@ STACK_CASES = [
         "topology:",
         "database: {max_connections: 2000}\ntopology:",
         (
-            f"{STACK}:10: database.max_connections: 2000 connections need 4000 MB, 2 MB each, of 1536 MB"
+            f"{STACK}:11: database.max_connections: 2000 connections need 4000 MB, 2 MB each, of 1536 MB"
             " for the database; accepted: at most 768"
         ),
     ),
@@ -171,7 +171,7 @@ STACK_CASES = [
         "{issuer: internal}",
         "{issuer: files, files: {certificate: systems/taaleem.yml, key: certs/a.key}}",
         (
-            f"{STACK}:12: certificates.files.key: is a secret that is missing: the file does not exist,"
+            f"{STACK}:13: certificates.files.key: is a secret that is missing: the file does not exist,"
             " got 'certs/a.key'; accepted: a file, named from the project's root"
         ),
     ),
@@ -180,7 +180,7 @@ STACK_CASES = [
         "{issuer: internal}",
         "{issuer: files, files: {certificate: systems/taaleem.yml, key: ../a.key}}",
         (
-            f"{STACK}:12: certificates.files.key: is a path that leaves the project, got '../a.key';"
+            f"{STACK}:13: certificates.files.key: is a path that leaves the project, got '../a.key';"
             " accepted: a path relative to the project's root, without `..`"
         ),
     ),
@@ -189,7 +189,7 @@ STACK_CASES = [
         "issuer: internal",
         "issuer: acme",
         (
-            f"{STACK}:12: certificates.email: is missing: the authority warns this address before a certificate ends;"
+            f"{STACK}:13: certificates.email: is missing: the authority warns this address before a certificate ends;"
             " accepted: an e-mail address"
         ),
     ),
@@ -197,26 +197,26 @@ STACK_CASES = [
         "unknown application",
         "topology:",
         "apps: {ehr: {instances: 2}}\ntopology:",
-        f"{STACK}:10: apps.ehr: is not in system taaleem; accepted: emr; did you mean `emr`?",
+        f"{STACK}:11: apps.ehr: is not in system taaleem; accepted: emr; did you mean `emr`?",
     ),
     (
         "more instances than ports",
         "topology:",
         "apps: {emr: {instances: 5}}\ntopology:",
-        f"{STACK}:10: apps.emr.instances: is out of range, got 5; accepted: at most max_instances of the system, 4",
+        f"{STACK}:11: apps.emr.instances: is out of range, got 5; accepted: at most max_instances of the system, 4",
     ),
     (
         "weight of a host that is none",
         "topology:",
         "sites: {emr: {method: weighted, weights: {app7: 2}}}\ntopology:",
-        f"{STACK}:10: sites.emr.weights.app7: is no application host; accepted: app1, app2; did you mean `app2`?",
+        f"{STACK}:11: sites.emr.weights.app7: is no application host; accepted: app1, app2; did you mean `app2`?",
     ),
     (
         "admin with a reserved name",
         "topology:",
         "access: {admins: [{name: root, keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHkVQp8NqQq9]}]}\ntopology:",
         (
-            f"{STACK}:10: access.admins[0].name: is taken, got 'root';"
+            f"{STACK}:11: access.admins[0].name: is taken, got 'root';"
             " accepted: a name of its own, not root or stackwright"
         ),
     ),
@@ -225,7 +225,7 @@ STACK_CASES = [
         "topology:",
         "access: {admins: [{name: lena, keys: [ssh-dss AAAA]}]}\ntopology:",
         (
-            f"{STACK}:10: access.admins[0].keys[0]: is not an OpenSSH public key, got 'ssh-dss AAAA';"
+            f"{STACK}:11: access.admins[0].keys[0]: is not an OpenSSH public key, got 'ssh-dss AAAA';"
             " accepted: a line such as `ssh-ed25519 AAAA... comment`"
         ),
     ),
@@ -233,14 +233,14 @@ STACK_CASES = [
         "key twice",
         "topology:",
         "domain: b.test\ntopology:",
-        f"{STACK}:10: domain: is written twice, first on line 6; accepted: one",
+        f"{STACK}:11: domain: is written twice, first on line 7; accepted: one",
     ),
     (
         "tag",
         "topology:",
         "logs: !!python/object/apply:os.system [id]\ntopology:",
         (
-            f"{STACK}:10: logs: has the tag tag:yaml.org,2002:python/object/apply:os.system;"
+            f"{STACK}:11: logs: has the tag tag:yaml.org,2002:python/object/apply:os.system;"
             " accepted: values without a tag"
         ),
     ),
@@ -252,7 +252,7 @@ SYSTEM_CASES = [
         "port: 6380",
         "port: 6379",
         (
-            f"{SYSTEM}:85: cache.cache.port: port 6379 is taken by cache sessions, got 6379;"
+            f"{SYSTEM}:86: cache.cache.port: port 6379 is taken by cache sessions, got 6379;"
             " accepted: a port that nothing else has"
         ),
     ),
@@ -261,7 +261,7 @@ SYSTEM_CASES = [
         "first_port: 5005",
         "first_port: 5430",
         (
-            f"{SYSTEM}:15: apps.emr.process.first_port: port 5432 is taken by PostgreSQL, got 5430;"
+            f"{SYSTEM}:16: apps.emr.process.first_port: port 5432 is taken by PostgreSQL, got 5430;"
             " accepted: a port that nothing else has"
         ),
     ),
@@ -270,7 +270,7 @@ SYSTEM_CASES = [
         "first_port: 5005",
         "first_port: 80",
         (
-            f"{SYSTEM}:15: apps.emr.process.first_port: is out of range, got 80;"
+            f"{SYSTEM}:16: apps.emr.process.first_port: is out of range, got 80;"
             " accepted: a whole number from 1024 to 65535"
         ),
     ),
@@ -279,7 +279,7 @@ SYSTEM_CASES = [
         "first_port: 5005",
         "first_port: 10238",
         (
-            f"{SYSTEM}:15: apps.emr.process.first_port: port 10241 is out of range, got 10238;"
+            f"{SYSTEM}:16: apps.emr.process.first_port: port 10241 is out of range, got 10238;"
             " accepted: ports from 1024 to 10239"
         ),
     ),
@@ -287,14 +287,14 @@ SYSTEM_CASES = [
         "site without application",
         "    app: emr",
         "    app: erm",
-        f"{SYSTEM}:53: sites.emr.app: is no application of this system, got 'erm'; accepted: emr; did you mean `emr`?",
+        f"{SYSTEM}:54: sites.emr.app: is no application of this system, got 'erm'; accepted: emr; did you mean `emr`?",
     ),
     (
         "database that is none",
         "name: taaleem\n      role",
         "name: talem\n      role",
         (
-            f"{SYSTEM}:39: apps.emr.database.name: is no database of this system, got 'talem'; accepted: taaleem;"
+            f"{SYSTEM}:40: apps.emr.database.name: is no database of this system, got 'talem'; accepted: taaleem;"
             " did you mean `taaleem`?"
         ),
     ),
@@ -303,7 +303,7 @@ SYSTEM_CASES = [
         "privileges: read,",
         "privileges: owner,",
         (
-            f"{SYSTEM}:78: database.roles: taaleem has 2 owners (emr, reports);"
+            f"{SYSTEM}:79: database.roles: taaleem has 2 owners (emr, reports);"
             " accepted: one role with `privileges: owner`"
         ),
     ),
@@ -312,7 +312,7 @@ SYSTEM_CASES = [
         "{name: reports,",
         "{name: replicator,",
         (
-            f"{SYSTEM}:80: database.roles[1].name: is a role of the stack itself, got 'replicator';"
+            f"{SYSTEM}:81: database.roles[1].name: is a role of the stack itself, got 'replicator';"
             " accepted: a name of its own"
         ),
     ),
@@ -321,7 +321,7 @@ SYSTEM_CASES = [
         "NODE_ENV: production",
         "SESSION_SECRET: abc",
         (
-            f"{SYSTEM}:36: apps.emr.secrets.SESSION_SECRET: is in `environment` too, where everybody may read it;"
+            f"{SYSTEM}:37: apps.emr.secrets.SESSION_SECRET: is in `environment` too, where everybody may read it;"
             " accepted: one of the two"
         ),
     ),
@@ -330,7 +330,7 @@ SYSTEM_CASES = [
         "folder: public",
         "folder: ../../etc",
         (
-            f"{SYSTEM}:48: apps.emr.static[1].folder: is a path that leaves the release, got '../../etc';"
+            f"{SYSTEM}:49: apps.emr.static[1].folder: is a path that leaves the release, got '../../etc';"
             " accepted: a path relative to the release, without `..`"
         ),
     ),
@@ -341,20 +341,20 @@ BARE_METAL_CASES = [
         "host twice",
         "name: db2",
         "name: db1",
-        f"{STACK}:13: hosts[2].name: is a host twice, got 'db1'; accepted: each name once",
+        f"{STACK}:14: hosts[2].name: is a host twice, got 'db1'; accepted: each name once",
     ),
     (
         "address twice",
         "10.87.40.13",
         "10.87.40.12",
-        f"{STACK}:13: hosts[2].address: is the address of db1 too, got '10.87.40.12'; accepted: an address of its own",
+        f"{STACK}:14: hosts[2].address: is the address of db1 too, got '10.87.40.12'; accepted: an address of its own",
     ),
     (
         "address outside its subnet",
         "10.87.40.13",
         "10.87.41.13",
         (
-            f"{STACK}:13: hosts[2].address: is outside its subnet, got '10.87.41.13';"
+            f"{STACK}:14: hosts[2].address: is outside its subnet, got '10.87.41.13';"
             " accepted: a host address in 10.87.40.0/24"
         ),
     ),
@@ -363,7 +363,7 @@ BARE_METAL_CASES = [
         "10.87.40.13",
         "10.87.40.255",
         (
-            f"{STACK}:13: hosts[2].address: is outside its subnet, got '10.87.40.255';"
+            f"{STACK}:14: hosts[2].address: is outside its subnet, got '10.87.40.255';"
             " accepted: a host address in 10.87.40.0/24"
         ),
     ),
@@ -371,14 +371,14 @@ BARE_METAL_CASES = [
         "missing key",
         "address: 10.87.40.12, ",
         "",
-        f"{STACK}:12: hosts[1].address: is missing; accepted: an address such as 10.87.20.11",
+        f"{STACK}:13: hosts[1].address: is missing; accepted: an address such as 10.87.20.11",
     ),
     (
         "tier without host",
         "groups: [edge, app, cache, ops]",
         "groups: [edge, app, ops]",
         (
-            f"{STACK}:10: hosts: no host is in the group cache, which system taaleem needs;"
+            f"{STACK}:11: hosts: no host is in the group cache, which system taaleem needs;"
             " accepted: at least one host for cache"
         ),
     ),
@@ -387,7 +387,7 @@ BARE_METAL_CASES = [
         ", host_key_file: .state/taaleem-baremetal/host-keys/db1.pub",
         "",
         (
-            f"{STACK}:12: hosts[1]: db1 has no host keys; accepted: `host_key: ssh-ed25519 AAAA...` or"
+            f"{STACK}:13: hosts[1]: db1 has no host keys; accepted: `host_key: ssh-ed25519 AAAA...` or"
             " `host_key_file: <path>`"
         ),
     ),
@@ -396,7 +396,7 @@ BARE_METAL_CASES = [
         "host_key_file: .state/taaleem-baremetal/host-keys/db1.pub",
         "host_key_file: /etc/shadow",
         (
-            f"{STACK}:12: hosts[1].host_key_file: is a path that leaves the project, got '/etc/shadow';"
+            f"{STACK}:13: hosts[1].host_key_file: is a path that leaves the project, got '/etc/shadow';"
             " accepted: a path relative to the project's root, without `..`"
         ),
     ),
@@ -405,7 +405,7 @@ BARE_METAL_CASES = [
         "hosts:",
         "topology: {size: B, database: 3}\nhosts:",
         (
-            f"{STACK}:10: topology.database: wants 3 hosts in database, and 2 of `hosts` are, got 3;"
+            f"{STACK}:11: topology.database: wants 3 hosts in database, and 2 of `hosts` are, got 3;"
             " accepted: as many as `hosts` has"
         ),
     ),
@@ -414,7 +414,7 @@ BARE_METAL_CASES = [
         "hosts:",
         "sizes: {app: {cpus: 4}}\nhosts:",
         (
-            f"{STACK}:10: sizes.app: is the size of hosts that are created; these exist already;"
+            f"{STACK}:11: sizes.app: is the size of hosts that are created; these exist already;"
             " accepted: `cpus` and `memory_mb` of each of `hosts`"
         ),
     ),
@@ -423,7 +423,7 @@ BARE_METAL_CASES = [
         "cpus: 2, memory_mb: 4096",
         "cpus: 2, memory_mb: 2048",
         (
-            f"{STACK}:11: hosts[0].memory_mb: memory of app1 is over budget: system 384 + edge 128 + proxies 128"
+            f"{STACK}:12: hosts[0].memory_mb: memory of app1 is over budget: system 384 + edge 128 + proxies 128"
             " + cache 576 + consensus 128 + ops 192 + emr 1 x 1024 = 2560 MB of 2048 MB;"
             " accepted: fewer or smaller instances, or a larger host"
         ),
@@ -463,7 +463,7 @@ def test_missing_secret(project: Project) -> None:
     project.edit_system("app/emr/session", "app/erm/session")
     (message,) = project.errors()
     assert message.startswith(
-        f"{SYSTEM}:36: apps.emr.secrets.SESSION_SECRET: is a secret that is missing: nothing makes it,"
+        f"{SYSTEM}:37: apps.emr.secrets.SESSION_SECRET: is a secret that is missing: nothing makes it,"
         " got 'app/erm/session'; accepted: app/emr/admin, "
     )
 
@@ -474,7 +474,7 @@ def test_even_number_of_voters(project: Project) -> None:
     project.edit("groups: [database],", "groups: [database, consensus],")
     assert project.errors() == [
         (
-            f"{STACK}:10: hosts: an even number of voters elects the database's leader: db1, db2;"
+            f"{STACK}:11: hosts: an even number of voters elects the database's leader: db1, db2;"
             " accepted: an odd number: one more host in `ops`, or the group `consensus` on an odd number of hosts"
         )
     ]
@@ -483,15 +483,15 @@ def test_even_number_of_voters(project: Project) -> None:
 def test_two_database_hosts_without_ops(project: Project) -> None:
     project.edit("ops: 1", "ops: 0")
     assert [message.split(";")[0] for message in project.errors()] == [
-        f"{STACK}:10: topology: no host is in the group ops, which system taaleem needs",
-        f"{STACK}:10: topology: an even number of voters elects the database's leader: db1, db2",
+        f"{STACK}:11: topology: no host is in the group ops, which system taaleem needs",
+        f"{STACK}:11: topology: an even number of voters elects the database's leader: db1, db2",
     ]
 
 
 def test_counts_with_size_a(project: Project) -> None:
     project.edit("{size: B, edge: 1, app: 2, database: 2, cache: 1, ops: 1}", "{size: A, app: 2}")
     assert project.errors() == [
-        f"{STACK}:10: topology.app: counts hosts, and size A is one server; accepted: no counts, or size B"
+        f"{STACK}:11: topology.app: counts hosts, and size A is one server; accepted: no counts, or size B"
     ]
 
 
@@ -545,11 +545,11 @@ def test_all_errors_of_both_files_at_once(project: Project) -> None:
     project.edit_system("rotate_mb: 10", "rotate_mb: 0")
     project.edit_system("port: 6381", "port: 6432")
     assert [message.split(": ")[:3] for message in project.errors()] == [
-        [f"{STACK}:6", "domain", "is not a domain name, got 'taaleem'; accepted"],
-        [f"{STACK}:8", "logs.rotate", "is not a known key; accepted"],
-        [f"{STACK}:11", "topology.app", "has the wrong type, got 'two'; accepted"],
-        [f"{SYSTEM}:86", "cache.rate_limit.port", "port 6432 is taken by PgBouncer, got 6432; accepted"],
-        [f"{SYSTEM}:88", "logs.rotate_mb", "is out of range, got 0; accepted"],
+        [f"{STACK}:7", "domain", "is not a domain name, got 'taaleem'; accepted"],
+        [f"{STACK}:9", "logs.rotate", "is not a known key; accepted"],
+        [f"{STACK}:12", "topology.app", "has the wrong type, got 'two'; accepted"],
+        [f"{SYSTEM}:87", "cache.rate_limit.port", "port 6432 is taken by PgBouncer, got 6432; accepted"],
+        [f"{SYSTEM}:89", "logs.rotate_mb", "is out of range, got 0; accepted"],
     ]
 
 
@@ -560,7 +560,7 @@ def test_link_that_leaves_the_project(project: Project, tmp_path_factory: pytest
     (project.root / "a.key").symlink_to(outside)
     assert project.errors() == [
         (
-            f"{STACK}:12: certificates.files.key: is a path that leaves the project, got 'a.key';"
+            f"{STACK}:13: certificates.files.key: is a path that leaves the project, got 'a.key';"
             " accepted: a file of the project"
         )
     ]
@@ -571,7 +571,7 @@ def test_network_of_another_local_environment(project: Project) -> None:
     project.name = "other"
     assert project.errors() == [
         (
-            "inventories/other/stack.yml:9: network.cidr: overlaps 10.87.20.0/24 of inventories/clinic/stack.yml,"
+            "inventories/other/stack.yml:10: network.cidr: overlaps 10.87.20.0/24 of inventories/clinic/stack.yml,"
             " got '10.87.20.0/24'; accepted: a network that no other local environment has"
         )
     ]
@@ -584,7 +584,7 @@ def test_host_key_file_without_a_key(project: Project) -> None:
     (keys / "db1.pub").write_text("hello\n")
     assert project.errors() == [
         (
-            f"{STACK}:12: hosts[1].host_key_file: holds no OpenSSH public key,"
+            f"{STACK}:13: hosts[1].host_key_file: holds no OpenSSH public key,"
             " got '.state/taaleem-baremetal/host-keys/db1.pub'; accepted: one line such as `ssh-ed25519 AAAA...`"
         )
     ]
@@ -594,7 +594,7 @@ def test_name_of_the_environment(project: Project) -> None:
     project.name = "My_Clinic"
     assert project.errors() == [
         (
-            "inventories/My_Clinic/stack.yml:3: the folder's name is the environment's, and is no name,"
+            "inventories/My_Clinic/stack.yml:4: the folder's name is the environment's, and is no name,"
             " got 'My_Clinic'; accepted: lower-case letters, digits and hyphens, a letter first, at most 39"
         )
     ]

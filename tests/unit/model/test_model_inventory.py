@@ -218,7 +218,7 @@ FILES = [
 def test_our_files_fit_the_schema_that_editors_use(path: str, schema: str) -> None:
     text = (ROOT / path).read_text()
     jsonschema.validate(yaml.safe_load(text), json.loads((ROOT / f"schemas/{schema}.schema.json").read_text()))
-    named = text.splitlines()[0].removeprefix("# yaml-language-server: $schema=")
+    named = text.splitlines()[1].removeprefix("# yaml-language-server: $schema=")
     assert (ROOT / path).parent.joinpath(named).resolve() == ROOT / f"schemas/{schema}.schema.json"
 
 
