@@ -54,6 +54,7 @@ class Wanted:
     issuer: str
     dns: tuple[str, ...] = ()
     ip: tuple[str, ...] = ()
+    common_name: str = ""
     reload: tuple[str, ...] = ()
 
     @property
@@ -228,7 +229,8 @@ def reasons_to_issue(wanted: Wanted, config: Config, now: datetime) -> list[str]
     begin, end = lifetime(leaf)
     tests = {
         "key and certificate do not match": not matches,
-        "other names are wanted": names_of(leaf) != wanted.names,
+        "other names are wanted": names_of(leaf) != wanted.names
+        or (wanted.issuer == "internal" and leaf.subject != requested_subject(wanted)),
         "it is of another CA": not is_issued_by(leaf, ca),
         "another lifetime is wanted": round((end - begin) / timedelta(days=1)) != config.validity_days,
         "less than a third of its life is left": percent_left(leaf, now) < RENEW_PERCENT,
@@ -271,12 +273,20 @@ def key_usage() -> x509.KeyUsage:
     )
 
 
+def requested_subject(wanted: Wanted) -> x509.Name:
+    # No common name unless it is asked for: etcd takes one for a user and refuses it, pgBackRest knows its peers by it,
+    # and all others read the alternative names.
+    parts = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, wanted.name[:64])]
+    if wanted.common_name:
+        parts.append(x509.NameAttribute(NameOID.COMMON_NAME, wanted.common_name))
+    return x509.Name(parts)
+
+
 def signing_request(wanted: Wanted, key: bytes) -> str:
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     request = (
         x509.CertificateSigningRequestBuilder()
-        # No common name: etcd takes one for a user and refuses it, and all others read the alternative names.
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, wanted.name[:64])]))
+        .subject_name(requested_subject(wanted))
         .add_extension(alternative_names(wanted), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(key_usage(), critical=True)

@@ -25,7 +25,10 @@ class SecretSpec:
 
 def secret_names(environment: Environment) -> tuple[SecretSpec, ...]:
     """Every secret that the environment needs, by name."""
-    return system_secrets(environment.system)
+    hosts = (
+        SecretSpec(name=f"restic/{host.name}/{part}") for host in environment.hosts for part in ("http", "password")
+    )
+    return tuple(sorted((*system_secrets(environment.system), *hosts), key=lambda spec: spec.name))
 
 
 def system_secrets(system: System) -> tuple[SecretSpec, ...]:
@@ -43,8 +46,6 @@ def _specs(system: System) -> Iterator[SecretSpec]:
         for name in ("etcd/root", "etcd/patroni", "patroni/restapi", "pgbouncer/auth", "pgbouncer/admin"):
             yield SecretSpec(name=name)
         yield SecretSpec(name="pgbackrest/cipher")
-    yield SecretSpec(name="restic/password")
-    yield SecretSpec(name="restic/http")
     for instance in system.cache:
         yield SecretSpec(name=f"redis/{instance}/{CACHE_OPERATOR}")
     for name, app in system.apps.items():

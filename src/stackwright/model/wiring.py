@@ -65,6 +65,7 @@ def tls_certificates(certificates: Iterable[Mapping[str, Any]], stack: Stack, ho
             entry["dns"] = list(stack["certificates"]["names"])
         else:
             entry["dns"] = [host, stack["hosts"][host]["fqdn"], *_service_names(each["role"], stack)]
+            entry["common_name"] = each.get("common_name", "")
             entry["ip"] = list(dict.fromkeys([stack["hosts"][host]["address"], "127.0.0.1"]))
         if issuer == "files":
             files = stack["certificates"]["files"]
@@ -305,7 +306,47 @@ def pgbouncer_databases(stack: Stack, host: str) -> list[Data]:
     return found
 
 
+def backup_postgresql_hosts(stack: Stack) -> list[Data]:
+    """Return backup_postgresql_hosts: where each database host has its cluster."""
+    version = stack["database"]["version"]
+    place = {
+        "data_directory": f"/var/lib/postgresql/{version}/main",
+        "socket_directory": "/var/run/postgresql",
+        "port": stack["database"]["port"],
+    }
+    return [{"name": name, **place} for name in stack["database"]["hosts"]]
+
+
+def backup_files_sets(exports: Iterable[Mapping[str, Any]]) -> list[Data]:
+    """Return backup_files_sets for what the roles of a host export."""
+    return [
+        {
+            "name": each["name"],
+            "paths": list(each["paths"]),
+            "exclude": list(each.get("exclude", [])),
+            "command": each.get("command", ""),
+        }
+        for each in exports
+        if each["paths"]
+    ]
+
+
+def backup_files_clients(stack: Stack, secrets: Secrets) -> list[Data]:
+    """Return backup_files_clients: every host may have a repository; it is made when the host first uses it."""
+    return [
+        {
+            "name": name,
+            "password": secrets[f"restic/{name}/password"],
+            "http_password": secrets[f"restic/{name}/http"],
+        }
+        for name in stack["hosts"]
+    ]
+
+
 FILTERS = {
+    "backup_postgresql_hosts": backup_postgresql_hosts,
+    "backup_files_sets": backup_files_sets,
+    "backup_files_clients": backup_files_clients,
     "stack_members": members,
     "stack_addresses": addresses,
     "stack_host_networks": host_networks,

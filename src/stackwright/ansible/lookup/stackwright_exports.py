@@ -33,11 +33,11 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         for role in playbooks.roles_of(known["group_names"], root / "playbooks"):
             folder = root / "roles" / role
             defaults, constants = self._file(folder / "defaults/main.yml"), self._file(folder / "vars/main.yml")
-            exports = constants.get(f"{role}_exports")
-            if exports is None:
-                continue
+            exports = constants.get(f"{role}_exports", {})
             # As inside the role: its defaults below, its constants above what the inventory says.
             templar = self._templar.copy_with_new_env(available_variables={**defaults, **known, **constants})
+            # One expression for all kinds is taken whole; else only what is asked for is evaluated.
+            exports = templar.template(exports) if isinstance(exports, str) else exports
             for entries, kind in zip(joined, terms, strict=True):
                 if kind in exports:
                     entries += [{**entry, "role": role} for entry in templar.template(exports[kind])]

@@ -38,6 +38,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             )
         try:
             store = _stores[environment]
-            return [{name: store.get(name) for name in stack["secrets"]["names"] if name.startswith(prefix)} for prefix in terms]
+            # Ansible's strings carry marks of their own, which do not belong into the file.
+            names = [str(name) for name in stack["secrets"]["names"]]
+            return [{name: store.get(name) for name in names if name.startswith(prefix)} for prefix in terms]
         except secret_store.SecretError as error:
             raise AnsibleLookupError(str(error)) from error

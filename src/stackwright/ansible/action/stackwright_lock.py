@@ -1,0 +1,56 @@
+"""The half of `stackwright_lock` that runs on the controller: knows who asks and whether an earlier holder still runs."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+
+def started(pid: int) -> str | None:
+    """When a process started, in clock ticks since boot: with the number it names one process. None if it has ended."""
+    try:
+        # Field 22; the second, the name in parentheses, may hold blanks.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def holder() -> dict[str, Any]:
+    """Name this run: the process of ansible-playbook, which forks a worker for each task."""
+    pid = os.getppid()
+    return {"controller": platform.node(), "user": getpass.getuser(), "pid": pid, "started": started(pid)}
+
+
+def has_ended(other: dict[str, Any]) -> bool:
+    """Tell whether a holder ran on this controller and does not any more."""
+    if other.get("controller") != platform.node():
+        return False
+    return other.get("started") is None or started(int(other["pid"])) != other["started"]
+
+
+class ActionModule(ActionBase):
+    """Take the lock over from a holder that has ended, else ask once."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the module's result, failed if another one holds the lock."""
+        super().run(tmp, task_vars)
+        arguments = dict(self._task.args) | {"holder": holder()}
+        result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
+        found = result.get("found", {})
+        if result.get("held") is False and arguments["state"] == "held" and has_ended(found.get("holder", {})):
+            arguments["replace"] = found["holder"]
+            result = self._execute_module(module_args=arguments, task_vars=task_vars)
+        if result.get("held") is False and arguments["state"] == "held":
+            by = found.get("holder", {})
+            who = f"{by.get('user', 'someone')} on {by.get('controller', 'an unknown controller')}"
+            result["failed"] = True
+            result["msg"] = (
+                f"locked by {who} since {found.get('since', 'an unknown time')} ({found.get('reason') or 'no reason given'}); "
+                f"wait for it, or remove {arguments['path']} if that run is dead"
+            )
+        return result
