@@ -104,7 +104,7 @@ def test_reload_finishes_requests_and_takes_one_after_another(host: Any) -> None
     script = (
         "(curl --silent http://127.0.0.1:5005/slow > /tmp/slow) & sleep 0.3; systemctl reload pm2-forked & "
         "none=0; while kill -0 $! 2> /dev/null; do up=0; "
-        "for port in 5005 5006; do curl --silent --max-time 1 --output /dev/null http://127.0.0.1:$port/ && up=1; done; "
+        "for port in 5005 5006; do curl -sm 1 -o /dev/null http://127.0.0.1:$port/ && up=1; done; "
         "[ $up = 1 ] || none=$((none + 1)); done; wait; echo $none; cat /tmp/slow"
     )
     assert host.check_output(f"bash -c '{script}'").split() == ["0", "done"]
@@ -163,7 +163,9 @@ def test_crash_loop_is_bounded(host: Any) -> None:
     host.check_output("echo 'process.exit(1)' > /srv/forked/releases/v1/server.js")
     try:
         host.run("systemctl restart pm2-forked")
-        eventually(lambda: host.check_output("systemctl show --property=ActiveState --value pm2-forked") == "failed", 120)
+        eventually(
+            lambda: host.check_output("systemctl show --property=ActiveState --value pm2-forked") == "failed", 120
+        )
     finally:
         host.check_output("mv /srv/forked/releases/v1/kept.js /srv/forked/releases/v1/server.js")
         host.check_output("pm2-app forked restart forked-5005")
@@ -173,8 +175,9 @@ def test_crash_loop_is_bounded(host: Any) -> None:
 def test_rotation_loses_no_line(host: Any) -> None:
     log = "/var/log/forked/forked-out.log"
     script = (
-        "(for i in $(seq 400); do curl --silent --output /dev/null --header \"x-line: $i.\" http://127.0.0.1:5005/log; done) & "
-        f"for n in 1 2 3 4 5; do sleep 0.3; mv {log} {log}.$n; systemctl kill --signal=USR2 --kill-whom=main pm2-forked; done; wait"
+        '(for i in $(seq 400); do curl -so /dev/null --header "x-line: $i." http://127.0.0.1:5005/log; done) & '
+        f"for n in 1 2 3 4 5; do sleep 0.3; mv {log} {log}.$n; "
+        "systemctl kill --signal=USR2 --kill-whom=main pm2-forked; done; wait"
     )
     host.check_output(f"bash -c '{script}'")
     lines = host.check_output(f"cat {log}*").splitlines()
@@ -210,7 +213,10 @@ def test_secrets_are_nowhere_but_in_their_file_and_the_process(host: Any) -> Non
     assert secret not in host.check_output("pm2-app forked pm2 env $(pm2-app forked pm2 id forked-5005 | tr -dc 0-9)")
     # A pattern that does not match itself, as the journal has this test's own commands.
     pattern = "kep[t] in the file"
-    assert host.run(f"grep -r '{pattern}' /var/lib/pm2 /etc/pm2 /run/pm2-forked /var/log/forked /etc/systemd/system").rc == 1
+    assert (
+        host.run(f"grep -r '{pattern}' /var/lib/pm2 /etc/pm2 /run/pm2-forked /var/log/forked /etc/systemd/system").rc
+        == 1
+    )
     assert host.run(f"journalctl --no-pager | grep '{pattern}'").rc == 1
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]
     """Ask the host, verify the controller's copy, send it, unpack it."""
 
     TRANSFERS_FILES = True
@@ -27,13 +27,13 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return result
         # Without `result` of the question above: its keys would outlive the answer below.
-        folder = self._connection._shell.tmpdir
-        remote = self._transfer_file(str(source), self._connection._shell.join_path(folder, "archive"))
+        shell = self._connection._shell  # noqa: SLF001 - the only way that Ansible offers
+        remote = self._transfer_file(str(source), shell.join_path(shell.tmpdir, "archive"))
         answer: dict[str, Any] = self._execute_module(
             module_args=arguments | {"transferred": remote}, task_vars=task_vars
         )
         answer.pop("needed", None)
-        self._remove_tmp_path(folder)
+        self._remove_tmp_path(shell.tmpdir)
         return answer
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The half of `stackwright_lock` that runs on the controller: knows who asks and whether an earlier holder still runs."""
+"""The half of `stackwright_lock` on the controller: knows who asks and whether an earlier holder still runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def has_ended(other: dict[str, Any]) -> bool:
     return other.get("started") is None or started(int(other["pid"])) != other["started"]
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]
     """Take the lock over from a holder that has ended, else ask once."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -50,7 +50,8 @@ class ActionModule(ActionBase):
             who = f"{by.get('user', 'someone')} on {by.get('controller', 'an unknown controller')}"
             result["failed"] = True
             result["msg"] = (
-                f"locked by {who} since {found.get('since', 'an unknown time')} ({found.get('reason') or 'no reason given'}); "
+                f"locked by {who} since {found.get('since', 'an unknown time')}"
+                f" ({found.get('reason') or 'no reason given'}); "
                 f"wait for it, or remove {arguments['path']} if that run is dead"
             )
         return result

@@ -14,10 +14,10 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def app_release_environment_file(environment: Fields) -> str:
-    """Write an environment file as Node.js reads it with `--env-file`: each value quoted so that it means itself.
+    r"""Write an environment file as Node.js reads it with `--env-file`: each value quoted so that it means itself.
 
-    Node.js knows no escapes but `\\n` within double quotes; so a value takes the first kind of quote that it does not contain.
-    Errors name the variable, never its value.
+    Node.js knows no escapes but `\n` within double quotes; so a value takes the first kind of quote that it does not
+    contain. Errors name the variable, never its value.
     """
     lines = []
     for name, value in sorted(environment.items()):

@@ -37,8 +37,12 @@ def normalise(application: Fields) -> Fields:
     name, directory = application["name"], application["directory"]
     complete = DEFAULTS | {"log_directory": f"/var/log/{name}", "script": "server.js"} | application
     complete["instances"] = [{"workers": 1, "environment": {}} | instance for instance in application["instances"]]
-    complete["script_path"] = complete["script"] if complete["script"].startswith("/") else f"{directory}/{complete['script']}"
-    complete["log_files"] = sorted({path for one in complete["instances"] for path in _log_files(complete, one).values()})
+    complete["script_path"] = (
+        complete["script"] if complete["script"].startswith("/") else f"{directory}/{complete['script']}"
+    )
+    complete["log_files"] = sorted(
+        {path for one in complete["instances"] for path in _log_files(complete, one).values()}
+    )
     _check(complete)
     return complete
 
@@ -106,13 +110,13 @@ def pm2_ecosystem(application: Fields, interpreter: str) -> Fields:
 
 def pm2_stop_seconds(application: Fields) -> int:
     """How long PM2 may take to stop all instances of a normalised application, one after another."""
-    workers = sum(instance["workers"] for instance in application["instances"])
+    workers = int(sum(instance["workers"] for instance in application["instances"]))
     return int(application["kill_timeout_seconds"]) * workers + 15
 
 
 def pm2_start_seconds(application: Fields) -> int:
     """How long PM2 may take to start them: four at a time, each within its listen timeout."""
-    workers = sum(instance["workers"] for instance in application["instances"])
+    workers = int(sum(instance["workers"] for instance in application["instances"]))
     return int(application["listen_timeout_seconds"]) * -(-workers // 4) + 30
 
 

@@ -15,7 +15,8 @@ module: stackwright_lock
 short_description: A lock that says who holds it, since when and why
 description:
   - Taken by creating a file, so that only one of two can. Whoever holds it may take it again, which renews it.
-  - A lock whose holder's process has ended on this controller is taken over at once; one of another controller after O(stale_seconds).
+  - A lock whose holder's process has ended on this controller is taken over at once.
+  - One of another controller is taken over when it has not been renewed for O(stale_seconds).
 options:
   path: {description: The lock's file., type: path, required: true}
   state: {description: Hold or give back., type: str, choices: [held, released], required: true}

@@ -13,9 +13,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: stackwright_release_state
-short_description: Which release each instance runs, and which of them a deployment has to replace
+short_description: Which release each instance runs, and which ones have to be replaced
 description:
-  - Asks every instance for its health and readiness, the process manager for what is stale, and the folder for its links.
+  - Asks every instance for its health and readiness, the process manager for what is stale, the folder for its links.
   - Changes nothing.
 options:
   root: {description: The application's folder., type: path, required: true}
@@ -24,7 +24,7 @@ options:
   health_path: {description: Answers JSON with the running release., type: str, required: true}
   ready_path: {description: Answers 200 or 503., type: str, required: true}
   stale_command: {description: "Prints names of instances with outdated files.", type: list, elements: str, default: []}
-  wait_seconds: {description: Wait this long for all members to be ready with the release, else fail., type: int, default: 0}
+  wait_seconds: {description: Wait so long for all members to be ready with the release., type: int, default: 0}
 author: [stackwright]
 """
 
