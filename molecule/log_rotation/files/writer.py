@@ -10,8 +10,7 @@ stale = True
 
 
 def reopen(*_):
-    global stale
-    stale = True
+    globals()["stale"] = True
 
 
 signal.signal(signal.SIGUSR1, reopen)

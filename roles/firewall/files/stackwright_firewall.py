@@ -100,7 +100,8 @@ def guard(port: int, sources: list[str]) -> dict[str, Any]:
         raise FirewallError(f"this session came to port {peer[1]}, but the rules admit SSH on {port} alone")
     networks = [ipaddress.ip_network(each, strict=False) for each in sources if each != "any"]
     if "any" not in sources and not any(address in each for each in networks):
-        raise FirewallError(f"the rules admit SSH from {', '.join(sources) or 'nowhere'}, not from the controller ({address})")
+        admitted = ", ".join(sources) or "nowhere"
+        raise FirewallError(f"the rules admit SSH from {admitted}, not from the controller ({address})")
     return {"peer": str(address)}
 
 
@@ -116,13 +117,12 @@ def plan() -> dict[str, Any]:
 
 def apply(seconds: int) -> dict[str, Any]:
     """Replace the running table, to be taken back after so many seconds unless confirmed."""
-    result = subprocess.run(["nft", "-s", "list", "table", *TABLE], capture_output=True, text=True, check=False)
+    listing = ["nft", "-s", "list", "table", *TABLE]
+    result = subprocess.run(listing, capture_output=True, text=True, check=False)
     PREVIOUS.write_text(FLUSH + (result.stdout if result.returncode == 0 else ""))
     cancel()
-    run(
-        "systemd-run", "--quiet", f"--on-active={seconds}", f"--unit={ROLLBACK_UNIT}", "--timer-property=AccuracySec=1s",
-        sys.argv[0], "rollback",
-    )  # fmt: skip
+    timer = [f"--on-active={seconds}", "--timer-property=AccuracySec=1s"]
+    run("systemd-run", "--quiet", f"--unit={ROLLBACK_UNIT}", *timer, sys.argv[0], "rollback")
     run("nft", "-f", str(WANTED))
     return {"changed": ["running"]}
 

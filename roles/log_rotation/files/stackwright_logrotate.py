@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What logrotate does not do by itself: reopen after an interruption, and keep packages from rotating the same files."""
+"""What logrotate leaves undone: reopen after an interruption, keep packages from rotating the same files."""
 
 from __future__ import annotations
 

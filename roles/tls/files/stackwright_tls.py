@@ -14,14 +14,16 @@ import hashlib
 import ipaddress
 import json
 import os
+import pwd
 import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,12 @@ class Wanted:
     ip: tuple[str, ...] = ()
     common_name: str = ""
     reload: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, raw: dict[str, Any]) -> Wanted:
+        dns, ip, units = (tuple(raw[key]) for key in ("dns", "ip", "reload"))
+        common_name = raw.get("common_name", "")
+        return cls(name=raw["name"], issuer=raw["issuer"], dns=dns, ip=ip, common_name=common_name, reload=units)
 
     @property
     def group(self) -> str:
@@ -94,10 +102,7 @@ class Config:
     def read(cls, path: Path = CONFIG) -> Config:
         raw: dict[str, Any] = json.loads(path.read_text())
         return cls(
-            certificates=tuple(
-                Wanted(**{key: tuple(value) if isinstance(value, list) else value for key, value in each.items()})
-                for each in raw["certificates"]
-            ),
+            certificates=tuple(Wanted.read(each) for each in raw["certificates"]),
             ca_certificate=(raw["ca_certificate"].strip() + "\n").encode() if raw["ca_certificate"] else b"",
             validity_days=raw["validity_days"],
             warning_percent=raw["warning_percent"],
@@ -156,8 +161,7 @@ def lifetime(certificate: x509.Certificate) -> tuple[datetime, datetime]:
     """Begin and end in UTC; the `_utc` properties are newer than Debian 12's and Ubuntu 24.04's library."""
     if hasattr(certificate, "not_valid_after_utc"):
         return certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    zone = timezone.utc
-    return certificate.not_valid_before.replace(tzinfo=zone), certificate.not_valid_after.replace(tzinfo=zone)
+    return certificate.not_valid_before.replace(tzinfo=UTC), certificate.not_valid_after.replace(tzinfo=UTC)
 
 
 def percent_left(certificate: x509.Certificate, now: datetime) -> float:
@@ -197,8 +201,15 @@ def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
     return True
 
 
+def run(*command: str) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise TlsError(f"{' '.join(command)} failed: {result.stdout}{result.stderr}")
+    return result.stdout
+
+
 def utc_now() -> datetime:
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 # --- what is there -----------------------------------------------------------------------------------------------
@@ -392,6 +403,14 @@ def leftovers(config: Config) -> list[Path]:
     return links + versions + pending
 
 
+def groups_left_over(config: Config) -> list[str]:
+    """Groups of certificates that are gone; one that is some user's own group stays."""
+    own = {each.pw_gid for each in pwd.getpwall()}
+    wanted = {each.group for each in config.certificates}
+    groups = [each for each in grp.getgrall() if each.gr_name.startswith("tls-") and each.gr_gid not in own]
+    return [each.gr_name for each in groups if each.gr_name not in wanted]
+
+
 def remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
@@ -428,7 +447,7 @@ def check_pair(wanted: Wanted, pair: Pair, now: datetime) -> None:
     chain = certificates(pair.chain)
     if not pair.key_matches:
         raise TlsError(f"{wanted.name}: the private key does not belong to the certificate")
-    for lower, upper in zip(chain, chain[1:]):
+    for lower, upper in pairwise(chain):
         if not is_issued_by(lower, upper):
             raise TlsError(f"{wanted.name}: the chain is broken after {lower.subject.rfc4514_string()}")
     anchors = certificates(pair.ca)
@@ -460,23 +479,24 @@ def install(config: Config, *, dry_run: bool) -> dict[str, Any]:
             pair = delivered(each, config, given[each.name])
             check_pair(each, pair, utc_now())
             if current(each) != pair:
-                steps.append((f"{each.name}: certificate replaced", lambda e=each, p=pair: swap_in(e, p)))  # type: ignore[misc]
+                steps.append((f"{each.name}: certificate replaced", partial(swap_in, each, pair)))
         elif each.issuer == "acme" and current(each) is None:
-            steps.append((f"{each.name}: placeholder made", lambda e=each: swap_in(e, placeholder(e))))  # type: ignore[misc]
-        for path, mode in wrong_modes(each):
-            steps.append((f"{path}: mode repaired", lambda p=path, m=mode, e=each: repair(p, m, e)))  # type: ignore[misc]
-    if not dry_run:
-        for _, step in steps:
-            step()
-    changes = [text for text, _ in steps]
-    for path in leftovers(config):
-        changes.append(f"{path}: removed")
-        if not dry_run:
-            remove(path)
-    if not dry_run:
-        for each in config.of_issuer("internal"):
-            each.pending_key.unlink(missing_ok=True)
+            steps.append((f"{each.name}: placeholder made", partial(swap_in, each, placeholder(each))))
+        steps += [(f"{path}: mode repaired", partial(repair, path, mode, each)) for path, mode in wrong_modes(each)]
+    changes = perform(steps, dry_run=dry_run)
+    # Only now are the former versions out of use.
+    steps = [(f"{path}: removed", partial(remove, path)) for path in leftovers(config)]
+    steps += [(f"group {name}: removed", partial(run, "groupdel", name)) for name in groups_left_over(config)]
+    changes += perform(steps, dry_run=dry_run)
+    for each in [] if dry_run else config.of_issuer("internal"):
+        each.pending_key.unlink(missing_ok=True)
     return {"changed": changes + trust(config, dry_run=dry_run)}
+
+
+def perform(steps: list[tuple[str, Callable[[], object]]], *, dry_run: bool) -> list[str]:
+    for _, step in [] if dry_run else steps:
+        step()
+    return [text for text, _ in steps]
 
 
 def repair(path: Path, mode: int, wanted: Wanted) -> None:
@@ -503,14 +523,13 @@ def trust(config: Config, *, dry_run: bool) -> list[str]:
             path.write_bytes(content)
             path.chmod(0o644)
     if changes and not dry_run:
-        subprocess.run(["update-ca-certificates"], check=True, capture_output=True, text=True)
+        run("update-ca-certificates")
     return changes
 
 
 def started(unit: str) -> tuple[bool, int]:
     """Is the unit active, and since which second (0 if not known)."""
-    command = ["systemctl", "show", "--timestamp=unix", "-p", "ActiveState,InactiveExitTimestamp", unit]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    text = run("systemctl", "show", "--timestamp=unix", "-p", "ActiveState,InactiveExitTimestamp", unit)
     values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     stamp = values.get("InactiveExitTimestamp", "").lstrip("@")
     return values.get("ActiveState") in {"active", "reloading"}, int(stamp) if stamp.isdigit() else 0
@@ -522,36 +541,28 @@ def reload(config: Config, *, dry_run: bool) -> dict[str, Any]:
     What a unit has loaded is known from a mark set after a reload that succeeded, or from its having been started
     after the swap. A run that died between swap and reload is therefore made good by the next one.
     """
-    marks = STATE / "loaded"
-    done: list[str] = []
-    stale: dict[str, list[Path]] = {}
-    identities: dict[Path, str] = {}
+    wanting: dict[str, list[tuple[Path, str]]] = {}
+    marks = set()
     for each in config.certificates:
-        if not each.link.is_symlink():
-            continue
-        for unit in each.reload:
-            mark = marks / f"{each.name}@{unit}"
-            identities[mark] = each.link.readlink().name
+        for unit in each.reload if each.link.is_symlink() else ():
+            mark, identity = STATE / "loaded" / f"{each.name}@{unit}", each.link.readlink().name
+            marks.add(mark)
             active, since = started(unit)
-            if not active or (mark.exists() and mark.read_text() == identities[mark]):
+            if not active or (mark.exists() and mark.read_text() == identity):
                 continue
-            stale.setdefault(unit, [])
             if since <= each.link.lstat().st_mtime + 1:
-                stale[unit].append(mark)
+                wanting.setdefault(unit, []).append((mark, identity))
             elif not dry_run:
-                set_mark(mark, identities[mark])
-    for unit, wanting in stale.items():
-        if not wanting:
-            continue
-        done.append(unit)
-        if not dry_run:
-            subprocess.run(["systemctl", "try-reload-or-restart", unit], check=True, capture_output=True, text=True)
-            for mark in wanting:
-                set_mark(mark, identities[mark])
-    for mark in [] if dry_run else marks.glob("*"):
-        if mark not in identities:
-            mark.unlink()
-    return {"changed": done}
+                set_mark(mark, identity)
+    if dry_run:
+        return {"changed": list(wanting)}
+    for unit, owed in wanting.items():
+        run("systemctl", "try-reload-or-restart", unit)
+        for mark, identity in owed:
+            set_mark(mark, identity)
+    for mark in set((STATE / "loaded").glob("*")) - marks:
+        mark.unlink()
+    return {"changed": list(wanting)}
 
 
 def set_mark(mark: Path, identity: str) -> None:
@@ -578,9 +589,12 @@ def check(config: Config, *, dry_run: bool) -> dict[str, Any]:
             faults.append(f"{each.name}: ends {end:%F %H:%M} UTC; converge the host to renew it")
         if not pair.key_matches:
             faults.append(f"{each.name}: key and certificate do not match")
-    for anchor in certificates(config.ca_certificate) if config.ca_certificate else []:
-        if percent_left(anchor, now) < config.warning_percent:
-            faults.append(f"CA {anchor.subject.rfc4514_string()}: ends {lifetime(anchor)[1]:%F}; give the environment a new one")
+    anchors = certificates(config.ca_certificate) if config.ca_certificate else []
+    faults += [
+        f"CA {each.subject.rfc4514_string()}: ends {lifetime(each)[1]:%F}; give the environment a new one"
+        for each in anchors
+        if percent_left(each, now) < config.warning_percent
+    ]
     if faults:
         raise TlsError("\n".join(faults))
     return {"checked": len(config.certificates)}
@@ -593,9 +607,11 @@ def acme(config: Config, *, dry_run: bool) -> dict[str, Any]:
     for each in config.of_issuer("acme"):
         domains = [word for name in each.dns for word in ("-d", name)]
         command = ["certbot", "certonly", "--config", config.acme["config"], "--cert-name", each.name, *domains]
-        result = subprocess.run(command, capture_output=True, text=True, check=False) if not dry_run else None
-        if result and result.returncode != 0:
-            faults.append(f"{each.name}: {result.stdout}{result.stderr}")
+        try:
+            if not dry_run:
+                run(*command)
+        except TlsError as fault:
+            faults.append(f"{each.name}: {fault}")
             continue
         live = home / "live" / each.name
         if not (live / "fullchain.pem").exists():
@@ -629,9 +645,6 @@ def main() -> int:
         print(json.dumps(COMMANDS[options.command](Config.read(), dry_run=options.dry_run)))
     except TlsError as fault:
         print(fault, file=sys.stderr)
-        return 1
-    except subprocess.CalledProcessError as fault:
-        print(f"{' '.join(fault.cmd)} failed: {fault.stderr}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,0 +1,107 @@
+"""What an operator or an intruder would notice of a host's baseline."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+ADDRESS = "10.231.11.11"
+
+
+def ssh(host: Any, user: str, *options: str) -> Any:
+    """Log in to the host from itself, with a key that only admins have."""
+    words = " ".join(f"-o {each}" for each in ("StrictHostKeyChecking=no", "BatchMode=yes", *options))
+    return host.run(f"ssh -i /root/probe {words} {user}@{ADDRESS} id -un")
+
+
+def with_probe_key(host: Any, user: str) -> None:
+    host.check_output("test -f /root/probe || ssh-keygen -q -t ed25519 -N '' -f /root/probe")
+    home = host.check_output(f"getent passwd {user} | cut -d: -f6")
+    host.check_output(f"mkdir -p {home}/.ssh && cat /root/probe.pub >> {home}/.ssh/authorized_keys")
+
+
+def without_probe_key(host: Any, user: str) -> None:
+    home = host.check_output(f"getent passwd {user} | cut -d: -f6")
+    host.check_output(f"sed -i '/root@/d' {home}/.ssh/authorized_keys")
+
+
+def test_admins_log_in_by_key_and_become_root(host: Any) -> None:
+    with host.sudo():
+        with_probe_key(host, "alice")
+        assert ssh(host, "alice").stdout.strip() == "alice"
+        without_probe_key(host, "alice")
+        assert host.check_output("runuser -u alice -- sudo -n id -un") == "root"
+
+
+def test_root_is_closed_even_with_a_key(host: Any) -> None:
+    with host.sudo():
+        with_probe_key(host, "root")
+        refused = ssh(host, "root")
+        without_probe_key(host, "root")
+        assert refused.rc == 255
+        assert "Permission denied" in refused.stderr
+
+
+def test_passwords_are_not_even_asked_for(host: Any) -> None:
+    with host.sudo():
+        refused = ssh(host, "alice", "PubkeyAuthentication=no")
+        assert refused.rc == 255
+        assert "Permission denied (publickey)" in refused.stderr
+
+
+def test_old_key_exchanges_are_refused(host: Any) -> None:
+    with host.sudo():
+        assert ssh(host, "alice", "KexAlgorithms=diffie-hellman-group14-sha256").rc == 255
+        assert "no match" in ssh(host, "alice", "Ciphers=aes128-cbc").stderr.lower().replace("no matching", "no match")
+
+
+def test_names_resolve(host: Any) -> None:
+    assert host.check_output("hostname") == "host1"
+    assert host.check_output("getent hosts host1.molecule.internal").split()[0] == ADDRESS
+    assert host.check_output("getent hosts database-primary.molecule.internal").split()[0] == "127.0.0.1"
+
+
+def test_time_is_watched(host: Any) -> None:
+    with host.sudo():
+        assert host.service("chrony.service").is_running
+        assert "Leap status" in host.check_output("chronyc -n tracking")
+    assert host.check_output("date +%Z") == "UTC"
+
+
+def test_security_updates_spare_databases(host: Any) -> None:
+    with host.sudo():
+        log = host.run("unattended-upgrade --dry-run --debug").stdout
+        assert "Debian-Security" in log
+        assert "postgresql-" in log
+        settings = host.check_output("apt-config dump Unattended-Upgrade")
+        assert settings.count("Origins-Pattern:: ") == 1
+        assert host.service("apt-daily-upgrade.timer").is_enabled
+        script = "do q(/etc/needrestart/needrestart.conf); print join q( ), sort keys %{$nrconf{override_rc}}"
+        kept = host.check_output(f"perl -e 'our %nrconf; {script}'")
+        assert "^postgresql" in kept
+        assert "^redis" in kept
+
+
+def test_the_journal_is_bounded_and_kept(host: Any) -> None:
+    with host.sudo():
+        shown = host.check_output("systemd-analyze cat-config systemd/journald.conf")
+        assert "SystemMaxUse=500M" in shown
+        assert host.run("ls /var/log/journal/*/system.journal").rc == 0
+
+
+def test_limits_reach_services_and_sessions(host: Any) -> None:
+    with host.sudo():
+        assert host.check_output("systemd-run --quiet --wait --pipe sh -c 'ulimit -n'") == "16384"
+        assert host.check_output("su - alice -c 'ulimit -n'") == "16384"
+
+
+def test_kernel_settings_are_in_force_or_reported(host: Any) -> None:
+    with host.sudo():
+        assert host.check_output("sysctl -n net.ipv4.ip_local_port_range").split() == ["20000", "60999"]
+        assert "vm.overcommit_memory = 1" in host.file("/etc/sysctl.d/60-stackwright.conf").content_string
+
+
+def test_no_unit_failed(host: Any) -> None:
+    with host.sudo():
+        failed = json.loads(host.check_output("systemctl list-units --failed --output=json"))
+        assert [unit["unit"] for unit in failed] == []
