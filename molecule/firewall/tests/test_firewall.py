@@ -17,10 +17,7 @@ PORTS = (8001, 8002, 8003, 8004)
 def hosts_(request: pytest.FixtureRequest) -> dict[str, Any]:
     """All three hosts, with IPv6 addresses and listeners on the guarded one."""
     inventory = request.config.getoption("--ansible-inventory")
-    hosts = {
-        name: testinfra.get_host(f"ansible://{name}?ansible_inventory={inventory}&force_ansible=false", sudo=True)
-        for name in IPV6
-    }
+    hosts = {name: testinfra.get_host(f"ansible://{name}?ansible_inventory={inventory}", sudo=True) for name in IPV6}
     for name, host in hosts.items():
         host.run(f"sysctl -w net.ipv6.conf.eth0.disable_ipv6=0; ip -6 addr add {IPV6[name]}/64 dev eth0 nodad")
     for port in PORTS:
