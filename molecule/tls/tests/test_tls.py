@@ -1,0 +1,251 @@
+"""Certificates as a client, a service and an intruder on the host see them."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from stackwright.testing.testinfra import security_score
+
+STORE = "/etc/stackwright/tls"
+ACCOUNT = "/var/lib/stackwright/acme-account"
+testinfra_hosts = ["tls1"]
+
+
+def served(host: Any, port: int, name: str) -> str:
+    """Fingerprint of the certificate that a service answers with, verified against the system store and the name."""
+    command = f"echo | openssl s_client -connect 127.0.0.1:{port} -servername {name}"
+    output = host.run(f"{command} 2>/dev/null | openssl x509 -noout -fingerprint -sha256")
+    return str(output.stdout.strip())
+
+
+def on_disk(host: Any, name: str) -> str:
+    return str(host.check_output(f"openssl x509 -in {STORE}/{name}/tls.crt -noout -fingerprint -sha256").strip())
+
+
+def until(probe: Any, seconds: int = 60) -> None:
+    for _ in range(seconds * 2):
+        if probe():
+            return
+        time.sleep(0.5)
+    raise AssertionError("did not come to pass in time")
+
+
+def config(host: Any) -> dict[str, Any]:
+    return dict(json.loads(host.check_output("cat /etc/stackwright/tls.json")))
+
+
+def write_config(host: Any, values: dict[str, Any]) -> None:
+    host.check_output(f"cat > /etc/stackwright/tls.json <<'END'\n{json.dumps(values)}\nEND")
+
+
+@pytest.fixture(autouse=True)
+def root(host: Any) -> Any:
+    with host.sudo():
+        yield
+
+
+@pytest.mark.parametrize("name", ["web", "idle", "given", "public"])
+def test_the_pair_lies_where_services_expect_it(host: Any, name: str) -> None:
+    host.check_output(f"id probe-{name} || useradd --system --groups tls-{name} probe-{name}")
+    assert host.run(f"runuser -u probe-{name} -- head -c 1 {STORE}/{name}/tls.key").rc == 0
+    assert host.run(f"runuser -u nobody -- head -c 1 {STORE}/{name}/tls.key").rc != 0
+    assert host.run(f"runuser -u nobody -- head -c 1 {STORE}/{name}/tls.crt").rc != 0
+    assert host.check_output(f"stat -L -c '%U %G %a' {STORE}/{name} {STORE}/{name}/tls.key").splitlines() == [
+        f"root tls-{name} 750",
+        f"root tls-{name} 640",
+    ]
+
+
+def test_the_system_trusts_the_environments_ca(host: Any) -> None:
+    until(lambda: served(host, 8443, "tls1") == on_disk(host, "web"))
+    for name in ("tls1", "tls1.molecule.internal"):
+        host.check_output(
+            f"echo | openssl s_client -connect 127.0.0.1:8443 -verify_hostname {name} -verify_return_error"
+        )
+    host.check_output("echo | openssl s_client -connect 127.0.0.1:8443 -verify_ip ::1 -verify_return_error")
+    wrong = "echo | openssl s_client -connect 127.0.0.1:8443 -verify_hostname other -verify_return_error"
+    assert host.run(wrong).rc != 0
+
+
+def test_it_serves_both_ends_of_a_connection(host: Any) -> None:
+    text = host.check_output(f"openssl x509 -in {STORE}/web/tls.crt -noout -text")
+    assert "TLS Web Server Authentication, TLS Web Client Authentication" in text
+    assert "CA:FALSE" in text
+
+
+def test_no_key_of_the_ca_reached_the_host(host: Any) -> None:
+    found = host.run("grep -rlE 'BEGIN (EC |RSA )?PRIVATE KEY' /etc/stackwright /var/lib/stackwright /tmp /root")
+    allowed = (f"{STORE}/.versions/", ACCOUNT)
+    assert [path for path in found.stdout.split() if not path.startswith(allowed)] == []
+    anchors = host.check_output(
+        "openssl x509 -in /usr/local/share/ca-certificates/stackwright-molecule.crt -noout -pubkey"
+    )
+    for path in found.stdout.split():
+        assert host.run(f"openssl pkey -in {path} -pubout").stdout.strip() != anchors.strip()
+
+
+def test_a_certificate_from_the_acme_server_replaces_the_placeholder(host: Any) -> None:
+    def issued() -> bool:
+        return "Pebble" in str(host.run(f"openssl x509 -in {STORE}/public/tls.crt -noout -issuer").stdout)
+
+    until(issued, 150)
+    until(lambda: served(host, 443, "www.molecule.internal") == on_disk(host, "public"))
+    names = host.check_output(f"openssl x509 -in {STORE}/public/tls.crt -noout -ext subjectAltName")
+    assert "DNS:molecule.internal" in names
+    assert "DNS:www.molecule.internal" in names
+    assert host.run("systemctl is-failed tls-acme.service").stdout.strip() == "inactive"
+
+
+def test_the_acme_certificate_is_renewed_and_its_user_reloaded(host: Any) -> None:
+    before = on_disk(host, "public")
+    pid = host.check_output("systemctl show --value -p MainPID edge.service")
+    host.check_output("echo 'force-renewal = true' >> /etc/stackwright/acme.ini")
+    host.check_output("sed -i '/^keep-until-expiring/d' /etc/stackwright/acme.ini")
+    host.check_output("systemctl start tls-acme.service")
+    host.check_output("sed -i 's/^force-renewal.*/keep-until-expiring = true/' /etc/stackwright/acme.ini")
+    after = on_disk(host, "public")
+    assert after != before
+    until(lambda: served(host, 443, "www.molecule.internal") == after)
+    assert host.check_output("systemctl show --value -p MainPID edge.service") == pid
+
+
+def test_the_secret_of_the_account_is_not_on_a_command_line(host: Any) -> None:
+    assert host.check_output("stat -c '%U %a' /etc/stackwright/acme.ini") == "root 600"
+    assert host.run("journalctl --no-pager | grep -c zWNDZM6eQGHWpSRTPal5").stdout.strip() == "0"
+    assert host.run(f"grep -rl zWNDZM6eQGHWpSRTPal5 {ACCOUNT}").rc != 0
+
+
+def test_an_interrupted_swap_is_completed_and_the_service_reloaded(host: Any) -> None:
+    """The link is turned, the run dies before the reload: the next run has to notice by itself."""
+    until(lambda: served(host, 8443, "tls1") == on_disk(host, "web"))
+    host.check_output("stackwright-tls reload")
+    loaded = on_disk(host, "web")
+    pid = host.check_output("systemctl show --value -p MainPID web.service")
+    version = host.check_output(f"readlink {STORE}/web")
+    folder = version.rpartition("/")[0]
+    host.check_output(
+        f"cd {STORE}/{folder} && cp -a {STORE}/{version} other && "
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 9 -subj /CN=x "
+        "-keyout other/tls.key -out other/tls.crt && "
+        f"ln -sfn {folder}/other {STORE}/web"
+    )
+    assert served(host, 8443, "tls1") == loaded
+    assert "web.service" in host.check_output("stackwright-tls reload --dry-run")
+    assert "web.service" in host.check_output("stackwright-tls reload")
+    until(lambda: served(host, 8443, "tls1") == on_disk(host, "web"), 10)
+    assert host.check_output("systemctl show --value -p MainPID web.service") == pid
+    assert "web.service" not in host.check_output("stackwright-tls reload")
+    # What does not come from the CA is no certificate of this environment.
+    requests = json.loads(host.check_output("stackwright-tls request --dry-run"))["requests"]
+    assert [each["name"] for each in requests] == ["web"]
+    assert "it is of another CA" in requests[0]["reasons"]
+    host.check_output(f"ln -sfn {version} {STORE}/web && rm -rf {STORE}/{folder}/other")
+    host.check_output("stackwright-tls reload")
+
+
+def test_new_names_and_a_new_lifetime_ask_for_a_new_certificate(host: Any) -> None:
+    wanted = config(host)
+    changed = json.loads(json.dumps(wanted))
+    changed["certificates"][0]["dns"].append("more.molecule.internal")
+    changed["certificates"][1]["reload"] = []
+    changed["validity_days"] = 30
+    write_config(host, changed)
+    requests = json.loads(host.run("stackwright-tls request --dry-run").stdout)["requests"]
+    write_config(host, wanted)
+    reasons = {each["name"]: each["reasons"] for each in requests}
+    assert reasons["web"] == ["other names are wanted", "another lifetime is wanted"]
+    assert reasons["idle"] == ["another lifetime is wanted"]
+    assert json.loads(host.check_output("stackwright-tls request --dry-run"))["requests"] == []
+
+
+def test_less_than_a_third_left_is_renewed_and_less_than_a_fifth_fails_the_check(host: Any) -> None:
+    """Time is moved by a library under the one call, not on the machine."""
+    host.check_output("dpkg -s faketime >/dev/null 2>&1 || apt-get install -y -q --no-install-recommends faketime")
+    fresh = host.run("faketime '+55 days' stackwright-tls request --dry-run")
+    assert json.loads(fresh.stdout)["requests"] == []
+    due = json.loads(host.check_output("faketime '+62 days' stackwright-tls request --dry-run"))["requests"]
+    assert {each["name"] for each in due} == {"web", "idle"}
+    assert due[0]["reasons"] == ["less than a third of its life is left"]
+    late = host.run("faketime '+80 days' stackwright-tls check")
+    assert late.rc == 1
+    assert "web: ends" in late.stderr
+
+
+def test_the_expiry_check_fails_visibly(host: Any) -> None:
+    """The scenario's CA lives two days; what is handed over ends in 30."""
+    wanted = config(host)
+    write_config(host, {**wanted, "warning_percent": 99, "ca_certificate": ""})
+    assert host.run("systemctl start tls-expiry-check.service").rc != 0
+    assert "converge the host to renew it" in host.check_output("journalctl -u tls-expiry-check -n 20 --no-pager")
+    assert host.run("systemctl is-failed tls-expiry-check.service").stdout.strip() == "failed"
+    write_config(host, wanted)
+    assert host.run("systemctl start tls-expiry-check.service").rc == 0
+    for unit in ("tls-expiry-check.timer", "tls-acme.timer"):
+        assert host.service(unit).is_running
+        assert host.service(unit).is_enabled
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"key": "other"}, "the private key does not belong to the certificate"),
+        ({"dns": ["elsewhere.internal"]}, "does not cover DNS:elsewhere.internal"),
+        ({"ca": "web"}, "the chain does not lead to its CA"),
+        ({"time": "+60 days"}, "not now"),
+    ],
+)
+def test_files_that_would_not_serve_are_refused(host: Any, change: dict[str, Any], message: str) -> None:
+    key = "web" if "key" in change else "given"
+    ca = "web/ca.crt" if "ca" in change else "given/tls.crt"
+    delivery = {
+        "given": {
+            "certificate": host.check_output(f"cat {STORE}/given/tls.crt"),
+            "key": host.check_output(f"cat {STORE}/{key}/tls.key"),
+            "ca": host.check_output(f"cat {STORE}/{ca}"),
+        }
+    }
+    wanted = config(host)
+    changed = json.loads(json.dumps(wanted))
+    for each in changed["certificates"]:
+        if each["name"] == "given":
+            each["dns"] = change.get("dns", each["dns"])
+    write_config(host, changed)
+    prefix = f"faketime '{change['time']}' " if "time" in change else ""
+    before = on_disk(host, "given")
+    refused = host.run(f"{prefix}stackwright-tls install <<'END'\n{json.dumps(delivery)}\nEND")
+    write_config(host, wanted)
+    assert refused.rc == 1
+    assert message in refused.stderr
+    assert on_disk(host, "given") == before
+
+
+def test_what_is_no_longer_wanted_disappears(host: Any) -> None:
+    wanted = config(host)
+    fewer = {**wanted, "certificates": [each for each in wanted["certificates"] if each["name"] != "idle"]}
+    host.check_output(f"cp -a {STORE} /root/store")
+    host.check_output("gpasswd -d probe-idle tls-idle || true")
+    write_config(host, fewer)
+    changes = json.loads(host.check_output("echo '{}' | stackwright-tls install"))["changed"]
+    assert "group tls-idle: removed" in changes
+    assert not host.file(f"{STORE}/idle").exists
+    assert not host.file(f"{STORE}/.versions/idle").exists
+    assert host.file(f"{STORE}/web/tls.key").exists
+    host.check_output(f"groupadd --system tls-idle && rm -rf {STORE} && mv /root/store {STORE}")
+    write_config(host, wanted)
+    host.check_output("echo '{}' | stackwright-tls install")
+
+
+def test_changed_modes_are_repaired(host: Any) -> None:
+    host.check_output(f"chmod 0644 {STORE}/web/tls.key && chown root:root {STORE}/web/tls.key")
+    assert "mode repaired" in host.check_output("echo '{}' | stackwright-tls install")
+    assert host.check_output(f"stat -L -c '%G %a' {STORE}/web/tls.key") == "tls-web 640"
+    assert host.check_output("echo '{}' | stackwright-tls install") == '{"changed": []}'
+
+
+def test_the_units_may_do_little_else(host: Any) -> None:
+    assert security_score(host, "tls-expiry-check.service") <= 3.0
+    assert security_score(host, "tls-acme.service") <= 4.0
