@@ -32,7 +32,7 @@ class FakePodman(podman.Podman):
             for each in self.nets.values()
         ]
 
-    def _refuse_routed(self, wanted: object) -> None:
+    def _refuse_routed(self, wanted: object, own: object) -> None:
         """The routes of the machine that the test runs on are not its business."""
 
     def create_network(self, network: podman.Network) -> None:
@@ -62,6 +62,9 @@ class FakePodman(podman.Podman):
     def remove_host(self, container: str) -> None:
         self._called("remove_host")
         self.made.pop(container, None)
+
+    def hosts(self, environment: str) -> list[str]:
+        return [name for name, host in self.made.items() if host.environment == environment]
 
     def find_address(self, address: str) -> str | None:
         return next((name for name, host in self.made.items() if host.address == address), None)

@@ -118,6 +118,21 @@ def test_a_network_of_another_environment_is_not_taken_over(client: Client, fake
     assert "not for environment test" in failures["cidr"]
 
 
+def test_a_network_is_not_in_the_way_of_its_own_successor(client: Client, fake: FakePodman) -> None:
+    old = {"name": "test", "environment": "test", "cidr": "10.231.90.0/24"}
+    client.create(NETWORK, old)
+    assert not client.failures(NETWORK, old | {"cidr": "10.231.90.0/25"}, old)
+    # So does the engine ask once it knows that the network will be replaced.
+    assert not client.failures(NETWORK, old | {"cidr": "10.231.90.0/25"})
+    with pytest.raises(grpc.RpcError, match=r"exists with subnet 10\.231\.90\.0/24.*podman network rm test"):
+        client.create(NETWORK, old | {"cidr": "10.231.91.0/24"})
+
+
+def test_hosts_of_one_environment_may_swap_addresses(client: Client) -> None:
+    client.create(HOST, INPUTS)
+    assert not client.failures(HOST, INPUTS | {"name": "app2"})
+
+
 @pytest.mark.parametrize(
     ("cidr", "reason"),
     [("10.231.90.1/24", "not an IPv4 network"), ("8.8.8.0/24", "public"), ("10.231.90.0/30", "no room")],

@@ -60,9 +60,9 @@ class Stack:
     def up(self, *more: str) -> dict[str, int]:
         """How many resources were created, updated, replaced, deleted, left as they were."""
         self.ok(engine.up(ENVIRONMENT), *more)
-        history = json.loads(self.ok(self.command("stack", "history", "--json", "--page-size", "1")))
-        changes: dict[str, int] = history[0]["resourceChanges"]
-        return changes
+        newest = max(self._backend("history").glob("*.history.json"), key=lambda path: path.stat().st_mtime_ns)
+        changes: dict[str, int] = json.loads(newest.read_text())["resourceChanges"]
+        return {kind: number for kind, number in changes.items() if number}
 
     def command(self, *arguments: str) -> engine.Command:
         return engine.Command(
@@ -74,7 +74,15 @@ class Stack:
         return found
 
     def state(self) -> str:
-        return self.ok(self.command("stack", "export"))
+        """The state as it lies on the disk."""
+        return (self._backend("stacks").parent / f"{ENVIRONMENT}.json").read_text()
+
+    def resources(self, kind: str) -> list[dict[str, Any]]:
+        recorded = json.loads(self.state())["checkpoint"]["latest"].get("resources", [])
+        return [each for each in recorded if each["type"] == kind]
+
+    def _backend(self, part: str) -> Path:
+        return self.project / ".state" / ENVIRONMENT / "pulumi/.pulumi" / part / engine.PROJECT / ENVIRONMENT
 
 
 @pytest.fixture
@@ -155,8 +163,7 @@ def test_an_environment_from_preview_to_destroy(
     path.write_text(path.read_text() + limits(1, 6144))
     assert stack.up()["update"] == 1
     assert ssh.run(target, "cat /proc/1/stat | cut -d' ' -f22") == boot
-    resource = json.loads(stack.state())["deployment"]["resources"]
-    (host,) = (each for each in resource if each["type"] == HOST)
+    (host,) = stack.resources(HOST)
     assert (host["outputs"]["cpus"], host["outputs"]["memoryMb"]) == (1, 6144)
     stack.ok(engine.refresh(ENVIRONMENT))
     assert stack.up() == {"same": 9}
@@ -171,7 +178,7 @@ def test_an_environment_from_preview_to_destroy(
     # A host that is gone is noticed, and made anew with a host key of its own.
     containers.remove_host(container)
     stack.ok(engine.refresh(ENVIRONMENT))
-    assert HOST not in stack.state()
+    assert not stack.resources(HOST)
     assert stack.up()["create"] == 1
     assert stack.output()["hosts"]["server1"]["connection"]["host_key"] != connection["host_key"]
 
@@ -213,7 +220,7 @@ def test_a_create_that_fails_half_way_leaves_nothing(
     assert "podman start" in done.stdout + done.stderr
     assert "no start today" in done.stdout + done.stderr
     assert containers.hosts(ENVIRONMENT) == []
-    assert HOST not in stack.state()
+    assert not stack.resources(HOST)
     # The same command goes on from there.
     assert stack.up()["create"] == 1
 
@@ -234,7 +241,7 @@ def test_import_takes_a_host_over(stack: Stack) -> None:
             HOST, "imported", f"{ENVIRONMENT}-server1",
         )
     )  # fmt: skip
-    (host,) = (each for each in json.loads(stack.state())["deployment"]["resources"] if each["type"] == HOST)
+    (host,) = stack.resources(HOST)
     assert host["inputs"]["address"] == "10.231.90.11"
     assert host["inputs"]["authorizedKeys"][0].startswith("ssh-ed25519 ")
     assert host["outputs"]["hostKey"].startswith("ssh-ed25519 ")
@@ -280,11 +287,10 @@ def test_servers_are_adopted_and_never_touched(
     assert stack.up() == {"same": 8}
 
     # Out of reach is an error, and the server stays in the state.
-    subprocess.run([*containers.command, "pause", server.container], check=False, capture_output=True)
     subprocess.run([*containers.command, "stop", "--time", "1", server.container], check=True, capture_output=True)
     done = stack.run(engine.refresh(ENVIRONMENT))
     assert done.returncode != 0
-    assert "stackwright:baremetal:Machine" in stack.state()
+    assert len(stack.resources("stackwright:baremetal:Machine")) == 1
     containers.start_host(server.container)
 
     before = containers.execute(server.container, "find /root /etc -newer /proc/1 -type f | wc -l")
@@ -294,7 +300,7 @@ def test_servers_are_adopted_and_never_touched(
 
 
 def _urn(stack: Stack) -> str:
-    (host,) = (each for each in json.loads(stack.state())["deployment"]["resources"] if each["type"] == HOST)
+    (host,) = stack.resources(HOST)
     urn: str = host["urn"]
     return urn
 

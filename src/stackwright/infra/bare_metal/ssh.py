@@ -109,7 +109,7 @@ def _cause(stderr: str) -> str:
     """What went wrong in a person's words; OpenSSH's own last line where it is not one of the usual cases."""
     lines = [line for line in stderr.strip().splitlines() if line.strip()]
     for sign, meaning in (
-        ("REMOTE HOST IDENTIFICATION HAS CHANGED", "the server shows another host key than the recorded one"),
+        ("REMOTE HOST IDENTIFICATION HAS CHANGED", "the server's host key is not the recorded one"),
         ("no matching host key type", "the server has no host key of the recorded key's type"),
         ("Host key verification failed", "the server's host key is not the recorded one"),
         ("Permission denied", "the server refuses the login: check the user and that its authorized_keys has the key"),

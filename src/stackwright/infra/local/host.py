@@ -92,14 +92,13 @@ class HostBackend:
     def check(self, old: Properties | None, new: Properties) -> list[Failure]:
         if old is not None and old.get("address") == new["address"]:
             return []
-        name = podman.container_name(new["environment"], new["name"])
         try:
             taken = self._podman().find_address(new["address"])
+            # Within the environment, two hosts may be about to swap addresses.
+            if taken is None or taken in self._podman().hosts(new["environment"]):
+                return []
         except podman.PodmanError as error:
             return [Failure(property="", reason=str(error))]
-        if taken is None or taken == name or taken.startswith(f"{new['environment']}-"):
-            # Within the environment, two hosts may be about to swap addresses.
-            return []
         return [Failure(property="address", reason=f"{new['address']} is in use by container {taken}")]
 
     def preview(self, inputs: Properties) -> Properties:

@@ -42,7 +42,8 @@ class NetworkBackend:
         if old == new:
             return []
         try:
-            self._podman().refuse_taken_subnet(_network(new))
+            # The engine asks about a replacement as if there were no predecessor.
+            self._podman().refuse_taken_subnet(_network(new), replacing=True)
         except podman.PodmanError as error:
             return [Failure(property="cidr", reason=str(error))]
         return []

@@ -33,6 +33,9 @@ LABEL_ADDRESS = "stackwright.address"
 _CAPABILITIES = "NET_ADMIN,NET_RAW,SYS_ADMIN"
 
 
+_Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
 class PodmanError(RuntimeError):
     """podman refused; the message says what and the remedy where one is known."""
 
@@ -124,35 +127,46 @@ class Podman:
             label = f"{LABEL}={network.environment}"
             self._run("network", "create", "--subnet", network.cidr, "--label", label, network.name)
 
-    def refuse_taken_subnet(self, network: Network) -> None:
-        """An error if the name or the subnet is already something else's."""
-        wanted = ipaddress.ip_network(network.cidr)
+    def refuse_taken_subnet(self, network: Network, *, replacing: bool = False) -> None:
+        """An error if the name or the subnet is already something else's.
+
+        With `replacing`, the environment's own network may have another subnet: it goes before its successor comes.
+        """
+        wanted, own = ipaddress.ip_network(network.cidr), list[_Subnet]()
         for other in self.networks():
             subnets = _subnets(other)
             if _value(other, "name") == network.name:
-                if subnets == [wanted] and (_value(other, "labels") or {}).get(LABEL) == network.environment:
-                    return
-                if subnets == [wanted]:
+                if (_value(other, "labels") or {}).get(LABEL) != network.environment:
                     raise PodmanError(f"network {network.name} exists, but not for environment {network.environment}")
-                raise PodmanError(f"network {network.name} exists with subnet {subnets}, wanted {network.cidr}")
+                if subnets == [wanted]:
+                    return
+                if replacing:
+                    own += subnets
+                    continue
+                raise PodmanError(
+                    f"network {network.name} exists with subnet {', '.join(map(str, subnets))}, wanted {network.cidr}:"
+                    f" remove it with `podman network rm {network.name}`"
+                )
             for taken in subnets:
                 if wanted.overlaps(taken):
                     raise PodmanError(
                         f"subnet {network.cidr} overlaps {taken} of podman network {_value(other, 'name')}:"
                         " choose another `network.cidr`"
                     )
-        self._refuse_routed(wanted)
+        self._refuse_routed(wanted, own)
 
     def remove_network(self, name: str) -> None:
         """Remove the network if it is there."""
         if any(_value(other, "name") == name for other in self.networks()):
             self._run("network", "rm", name)
 
-    def _refuse_routed(self, wanted: ipaddress.IPv4Network | ipaddress.IPv6Network) -> None:
+    def _refuse_routed(self, wanted: _Subnet, own: Sequence[_Subnet]) -> None:
         """A subnet that this machine already routes would cut it off from those hosts."""
         shown = subprocess.run(["ip", "-json", "route"], capture_output=True, text=True, check=False)
         for route in json.loads(shown.stdout or "[]"):
-            if route["dst"] != "default" and wanted.overlaps(ipaddress.ip_network(route["dst"])):
+            if route["dst"] == "default" or ipaddress.ip_network(route["dst"]) in own:
+                continue
+            if wanted.overlaps(ipaddress.ip_network(route["dst"])):
                 raise PodmanError(
                     f"subnet {wanted} overlaps {route['dst']}, which this machine reaches by {route.get('dev')}:"
                     " choose another `network.cidr`"
@@ -327,5 +341,5 @@ def _value(network: dict[str, Any], key: str) -> Any:
     return network.get(key, network.get(key.capitalize()))
 
 
-def _subnets(network: dict[str, Any]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+def _subnets(network: dict[str, Any]) -> list[_Subnet]:
     return [ipaddress.ip_network(each["subnet"]) for each in network.get("subnets") or []]
