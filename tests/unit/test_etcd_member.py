@@ -75,8 +75,15 @@ ALL = [("db1", "https://10.0.0.1:2380"), ("db2", "https://10.0.0.2:2380"), ("ops
 )
 def test_enter(listed: list[dict[str, Any]], changes: list[str], expected: list[tuple[str, str]]) -> None:
     cluster = Cluster(listed)
-    assert etcd_member.enter(cluster, MEMBERS[2], "secret") == expected
+    assert etcd_member.enter(cluster, MEMBERS[2], ["rotated", "secret"]) == expected
     assert [call.rsplit("/", 1)[1] for call in cluster.calls] == ["list", *changes]
+
+
+def test_enter_names_the_remedy_for_an_unknown_password() -> None:
+    cluster = Cluster([_member(1, "db1")])
+    with pytest.raises(api.EtcdError, match="converge its other voters first"):
+        etcd_member.enter(cluster, MEMBERS[2], ["rotated"])
+    assert cluster.calls == []
 
 
 class Peer:

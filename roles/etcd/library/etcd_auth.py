@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.stackwright_etcd import TLS_SPEC, Etcd, EtcdError, encode, range_end
+from ansible.module_utils.stackwright_etcd import TLS_SPEC, Etcd, EtcdError, encode, previous_password, range_end
 
 DOCUMENTATION = r"""
 ---
@@ -94,15 +92,6 @@ class Auth:
         if f"add user {name}" in self.actions or probe.login(name, password):
             return
         self.change(f"change the password of {name}", "auth/user/changepw", name=name, password=password)
-
-
-def previous_password(path: str) -> str | None:
-    """Root's password as the last converge left it."""
-    if Path(path).exists():
-        for line in Path(path).read_text().splitlines():
-            if line.startswith("ETCDCTL_PASSWORD="):
-                return shlex.split(line.split("=", 1)[1])[0]
-    return None
 
 
 def login(etcd: Etcd, wanted: dict[str, Any]) -> tuple[bool, bool]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.stackwright_etcd import TLS_SPEC, Etcd, EtcdError, UnreachableError
+from ansible.module_utils.stackwright_etcd import TLS_SPEC, Etcd, EtcdError, UnreachableError, previous_password
 
 DOCUMENTATION = r"""
 ---
@@ -29,7 +29,8 @@ options:
   token: {type: str, required: true, description: Token of the cluster.}
   bootstrap_file: {type: path, required: true, description: Environment file to write.}
   unit: {type: str, required: true, description: Unit to start when the voter joins.}
-  root_password: {type: str, required: true, description: Password of etcd's root.}
+  root_password: {type: str, required: true, description: Password of etcd's root as it should be.}
+  credentials_file: {type: path, required: true, description: Environment file with root's password as it was.}
 author: [stackwright]
 """
 EXAMPLES = r"""
@@ -43,6 +44,7 @@ EXAMPLES = r"""
     bootstrap_file: /etc/etcd/bootstrap.env
     unit: etcd.service
     root_password: "{{ etcd_root_password }}"
+    credentials_file: /etc/etcd/etcdctl.env
   throttle: 1
 """
 RETURN = r"""
@@ -86,10 +88,14 @@ def running_cluster(members: list[dict[str, str]], me: str, tls: dict[str, str])
     return None
 
 
-def enter(cluster: Etcd, me: dict[str, str], root_password: str) -> list[tuple[str, str]]:
-    """Have the running cluster expect this voter; returns its (name, peer URL) pairs."""
+def enter(cluster: Etcd, me: dict[str, str], passwords: list[str]) -> list[tuple[str, str]]:
+    """Have the running cluster expect this voter; returns its (name, peer URL) pairs.
+
+    `passwords` are root's: the wanted one, and the one before it, which is in force until the users are applied.
+    """
     try:
-        cluster.login("root", root_password)
+        if not any(cluster.login("root", password) for password in passwords):
+            raise EtcdError("the running cluster knows another password of root: converge its other voters first")
     except EtcdError as error:
         if "not enabled" not in str(error):
             raise
@@ -128,7 +134,8 @@ def settle(module: AnsibleModule) -> dict[str, Any]:
             write(file, founding)
         return {"changed": differs, "entry": "founds"}
     if not module.check_mode:
-        expected = enter(cluster, me, wanted["root_password"])
+        previous = previous_password(wanted["credentials_file"])
+        expected = enter(cluster, me, [wanted["root_password"], *([previous] if previous else [])])
         write(file, settings("existing", wanted["token"], expected))
         module.run_command(["systemctl", "daemon-reload"], check_rc=True)
         module.run_command(["systemctl", "restart", wanted["unit"]], check_rc=True)
@@ -148,6 +155,7 @@ def main() -> None:
             "bootstrap_file": path,
             "unit": text,
             "root_password": {**text, "no_log": True},
+            "credentials_file": path,
         },
         supports_check_mode=True,
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import ssl
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 #: Seconds for one request; a voter without quorum answers writes only after its own five.
@@ -39,6 +41,15 @@ def encode(text: str) -> str:
 def range_end(prefix: str) -> str:
     """The first key after all keys that start with `prefix`."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+def previous_password(path: str) -> str | None:
+    """Root's password as the last converge left it."""
+    if Path(path).exists():
+        for line in Path(path).read_text().splitlines():
+            if line.startswith("ETCDCTL_PASSWORD="):
+                return shlex.split(line.split("=", 1)[1])[0]
+    return None
 
 
 class Etcd:
