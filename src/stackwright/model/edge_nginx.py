@@ -167,8 +167,10 @@ def _neutral_timeouts(timeouts: Mapping[str, Any]) -> Data:
 
 
 def _neutral_upstream(upstream: Mapping[str, Any]) -> Data:
-    """By least_conn a dead member is chosen rarely, since waiting requests count as its connections; by the other
-    methods nothing but max_fails keeps requests away from it. See docs/adr/0003-nginx-differs-from-the-original.md.
+    """Return the upstream; a failing member is taken out only where the method would choose it again and again.
+
+    By least_conn it is chosen rarely, since waiting requests count as its connections. See
+    docs/adr/0003-nginx-differs-from-the-original.md.
     """
     balance, health = upstream["balance"], upstream["health"]
     passive = {"max_fails": health["failures"], "fail_timeout_seconds": health["retry_after_seconds"]}
@@ -218,7 +220,7 @@ def _neutral_locations(site: Mapping[str, Any], static_root: str) -> list[Data]:
             {
                 "path": static["url"].rstrip("/") + "/",
                 "type": "static",
-                "directory": f"{static_root}/{site['app']}/current/{static['folder']}/",
+                "directory": f"{static_root}/{site['app']}/current/{static['url'].strip('/')}/",
                 "cache": {"max_age_seconds": static["max_age_days"] * 86400, "immutable": static["immutable"]},
                 "limits": _limits_of(site, static["url"]),
             }
@@ -304,27 +306,36 @@ def _check_site(site: Data, upstreams: set[str]) -> Iterable[str]:
     if site["hsts"] and not site["tls"]:
         yield "hsts without tls: browsers ignore the header over HTTP"
     yield from _check_headers(site)
-    for kind in site["compression"]["types"]:
+    yield from _check_types(site["compression"]["types"])
+    for upstream in site["upstreams"]:
+        yield from (f"upstream {upstream['name']}: {problem}" for problem in _check_upstream(upstream))
+    yield from _check_limits(site["limits"])
+    zones = {limit["zone"] for limit in site["limits"]}
+    seen = Counter((location["match"], location["path"]) for location in site["locations"])
+    for location in site["locations"]:
+        problems = _check_location(location, upstreams, zones)
+        yield from (f"location {location['path']}: {problem}" for problem in problems)
+        if seen[location["match"], location["path"]] > 1:
+            yield f"location {location['path']} is there twice"
+
+
+def _check_types(types: list[str]) -> Iterable[str]:
+    for kind in types:
         if not re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+", kind):
             yield f"compression type {kind!r} is no media type"
         if kind == "text/event-stream":
             yield "compression would hold up text/event-stream"
-    for upstream in site["upstreams"]:
-        yield from (f"upstream {upstream['name']}: {problem}" for problem in _check_upstream(upstream))
-    zones = [limit["zone"] for limit in site["limits"]]
-    for limit in site["limits"]:
+
+
+def _check_limits(limits: list[Data]) -> Iterable[str]:
+    zones = [limit["zone"] for limit in limits]
+    for limit in limits:
         if not _RATE.fullmatch(limit["rate"]):
             yield f"limit {limit['zone']}: rate {limit['rate']!r} is not like '10r/s' or '5r/m'"
         if any(not re.fullmatch("[A-Z]+", method) for method in limit["methods"]):
             yield f"limit {limit['zone']}: methods are words in capitals"
         if not _NAME.fullmatch(limit["zone"]) or zones.count(limit["zone"]) > 1:
             yield f"limit {limit['zone']!r}: zones are unique and have letters, digits, '-' and '_'"
-    seen = Counter((location["match"], location["path"]) for location in site["locations"])
-    for location in site["locations"]:
-        problems = _check_location(location, upstreams, set(zones))
-        yield from (f"location {location['path']}: {problem}" for problem in problems)
-        if seen[location["match"], location["path"]] > 1:
-            yield f"location {location['path']} is there twice"
 
 
 def _check_headers(site: Data) -> Iterable[str]:
@@ -393,7 +404,10 @@ def _derive(site: Data) -> Data:
     if site["hsts"]:
         headers["Strict-Transport-Security"] = _hsts(site["hsts"])
     # nginx compresses text/html in any case and warns of the repetition.
-    compression = {**site["compression"], "types": [each for each in site["compression"]["types"] if each != "text/html"]}
+    compression = {
+        **site["compression"],
+        "types": [each for each in site["compression"]["types"] if each != "text/html"],
+    }
     hidden = sorted({*headers, *_EDGE_HEADERS, *_HIDDEN_HEADERS}, key=str.lower)
     return {
         **site,

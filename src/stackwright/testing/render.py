@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ from ansible.plugins.loader import filter_loader, init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 _FILTERS = Path(__file__).parents[1] / "ansible" / "filter"
-_loaded = False
+
+
+@cache
+def _load_plugins() -> None:
+    init_plugin_loader()
+    filter_loader.add_directory(str(_FILTERS))
 
 
 def _trust(value: Any) -> Any:
@@ -26,11 +32,7 @@ class Role:
     """A role's variables (defaults, vars, vars of one operating system, inputs) and its templates."""
 
     def __init__(self, folder: Path, inputs: dict[str, Any], *, system: str = "") -> None:
-        global _loaded
-        if not _loaded:
-            init_plugin_loader()
-            filter_loader.add_directory(str(_FILTERS))
-            _loaded = True
+        _load_plugins()
         self.folder = folder
         self.variables: dict[str, Any] = {"ansible_managed": "Ansible managed"}
         for name in ("defaults/main.yml", "vars/main.yml", f"vars/{system}.yml"):

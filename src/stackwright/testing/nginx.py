@@ -1,0 +1,71 @@
+"""Finds a real nginx to test rendered configuration with, without installing a server on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+_PACKAGES = (
+    "nginx",
+    "nginx-common",
+    "libnginx-mod-http-brotli-filter",
+    "libnginx-mod-http-brotli-static",
+    "libbrotli1",
+)
+
+
+class NginxMissingError(RuntimeError):
+    """There is no nginx, and none could be unpacked."""
+
+
+@cache
+def unpacked() -> Path:
+    """Return a folder with the distribution's nginx, downloaded but not installed, cached by version."""
+    version = _candidate_version()
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "stackwright" / "nginx"
+    packages = hashlib.sha256(" ".join(_PACKAGES).encode()).hexdigest()[:8]
+    folder = home / f"{version}_{packages}"
+    if not folder.exists():
+        temporary = home / f"{folder.name}.{os.getpid()}"
+        temporary.mkdir(parents=True)
+        _run(["apt-get", "download", "--quiet", *_PACKAGES], temporary)
+        for package in temporary.glob("*.deb"):
+            _run(["dpkg-deb", "--extract", package.name, "root"], temporary)
+            (temporary / package.name).unlink()
+        try:
+            temporary.rename(folder)
+        except OSError:  # another process was faster
+            shutil.rmtree(temporary)
+    return folder / "root"
+
+
+def test(main: Path, prefix: Path) -> str:
+    """Run `nginx -t` on a main file; return what it says on standard error, raise AssertionError if it refuses."""
+    root = unpacked()
+    environment = {"LD_LIBRARY_PATH": ":".join(map(str, root.glob("usr/lib/*-linux-*")))}
+    command = [str(root / "usr/sbin/nginx"), "-t", "-c", str(main), "-p", str(prefix)]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert run.returncode == 0, run.stderr
+    return run.stderr
+
+
+def _candidate_version() -> str:
+    try:
+        policy = subprocess.run(["apt-cache", "policy", "nginx"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise NginxMissingError(f"apt-cache cannot tell of nginx: {error}") from error
+    match = re.search(r"Candidate: ([0-9][^\s]*)", policy.stdout)
+    if not match:
+        raise NginxMissingError("no package nginx is known here; run apt-get update")
+    return match[1]
+
+
+def _run(command: list[str], folder: Path) -> None:
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise NginxMissingError(f"{' '.join(command)}: {run.stderr.strip()}")
