@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, VaultSecret
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -121,9 +122,10 @@ class SecretStore:
             return self._values
         seen = (status.st_mtime_ns, status.st_ino)
         if seen != self._seen:
+            vault = self._vault()
             try:
-                text = self._vault().decrypt(self.file.read_bytes())
-            except Exception as error:
+                text = vault.decrypt(self.file.read_bytes())
+            except AnsibleError as error:
                 raise SecretError(f"{self.file} does not open with the password of {self._password_source()}") from error
             self._values = yaml.safe_load(text) or {}
             self._seen = seen

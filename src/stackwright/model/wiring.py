@@ -187,6 +187,12 @@ def instance_names(stack: Stack, app: str, host: str) -> list[Data]:
     ]
 
 
+def app_members(stack: Stack, app: str) -> list[Data]:
+    """Return app_release_members: every instance on every host."""
+    hosts = stack["apps"][app]["instances_by_host"]
+    return [{"host": host, **each} for host in hosts for each in instance_names(stack, app, host)]
+
+
 def pm2_applications(stack: Stack, host: str) -> list[Data]:
     """Return pm2_applications of an application host."""
     return [_pm2_application(stack, app, host) for app in stack["apps"]]
@@ -357,7 +363,7 @@ FILTERS = {
     "postgresql_roles": postgresql_roles,
     "postgresql_databases": postgresql_databases,
     "postgresql_privileges": postgresql_privileges,
-    "instance_names": instance_names,
+    "app_members": app_members,
     "pm2_applications": pm2_applications,
     "app_secrets": app_secrets,
     "pgbouncer_databases": pgbouncer_databases,

@@ -1,0 +1,142 @@
+"""What group_vars hand to roles: filters over `stack`, and the lookups of roles per host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stackwright.ansible.playbooks import roles_of
+from stackwright.model import inventory, wiring
+from stackwright.model.environment import load
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class AnySecret(dict[str, str]):
+    """A value for every name, from which the name can be told."""
+
+    def __missing__(self, key: str) -> str:
+        return f"<{key}>"
+
+
+@pytest.fixture(scope="module", params=["taaleem-local", "taaleem-single"])
+def stack(request: pytest.FixtureRequest) -> Mapping[str, Any]:
+    environment = load(ROOT / "inventories" / request.param)
+    return inventory.stack(environment, environment.hosts)
+
+
+def first(stack: Mapping[str, Any], group: str) -> str:
+    return str(stack["groups"][group][0])
+
+
+def test_ports_are_open_to_the_groups_that_need_them(stack: Mapping[str, Any]) -> None:
+    ports = [
+        {"name": "https", "port": 443, "protocol": "tcp", "from": ["any"], "role": "nginx"},
+        {"name": "postgresql", "port": 5432, "protocol": "tcp", "from": ["app"], "role": "postgresql"},
+    ]
+    rules = wiring.firewall_rules(ports, stack)
+    apps = [f"{stack['hosts'][name]['address']}/32" for name in stack["groups"]["app"]]
+    assert rules == [
+        {"name": "https", "port": 443, "protocol": "tcp", "sources": ["any"]},
+        {"name": "postgresql", "port": 5432, "protocol": "tcp", "sources": apps},
+    ]
+
+
+def test_two_roles_on_one_port_admit_the_clients_of_both(stack: Mapping[str, Any]) -> None:
+    port = {"name": "x", "port": 1, "protocol": "tcp"}
+    rules = wiring.firewall_rules([{**port, "from": ["app"]}, {**port, "from": ["ops"]}], stack)
+    assert len(rules) == 1
+    assert set(rules[0]["sources"]) == set(wiring.host_networks(stack, ["app", "ops"]))
+
+
+def test_only_the_site_certificate_follows_the_issuer_of_the_environment(stack: Mapping[str, Any]) -> None:
+    changed = {**stack, "certificates": {**stack["certificates"], "issuer": "acme"}}
+    exports = [{"name": "nginx", "role": "nginx", "reload": []}, {"name": "redis", "role": "redis", "reload": []}]
+    found = wiring.tls_certificates(exports, changed, first(stack, "edge"), "/project")
+    assert [(each["name"], each["issuer"]) for each in found] == [("nginx", "acme"), ("redis", "internal")]
+    assert found[0]["dns"] == stack["certificates"]["names"]
+    assert "ip" not in found[0]
+
+
+def test_the_database_certificate_carries_the_names_behind_the_proxy(stack: Mapping[str, Any]) -> None:
+    exports = [{"name": "postgresql", "role": "postgresql"}]
+    found = wiring.tls_certificates(exports, stack, first(stack, "database"), "/project")
+    assert stack["database"]["primary_name"] in found[0]["dns"]
+    assert stack["database"]["replica_name"] in found[0]["dns"]
+
+
+def test_the_database_names_lead_to_the_proxy_on_application_hosts_alone(stack: Mapping[str, Any]) -> None:
+    local = [entry for entry in wiring.host_entries(stack, first(stack, "app")) if entry["address"] == "127.0.0.1"]
+    assert local == [
+        {"address": "127.0.0.1", "names": [stack["database"]["primary_name"], stack["database"]["replica_name"]]}
+    ]
+    for name in set(stack["hosts"]) - set(stack["groups"]["app"]):
+        assert all(entry["address"] != "127.0.0.1" for entry in wiring.host_entries(stack, name))
+
+
+def test_each_cache_user_gets_its_own_password_and_its_own_keys(stack: Mapping[str, Any]) -> None:
+    instances = wiring.redis_instances(stack, first(stack, "cache"), AnySecret())
+    assert [each["name"] for each in instances] == ["sessions", "cache", "rate-limit"]
+    sessions = instances[0]
+    assert sessions["admin_password"] == "<redis/sessions/operator>"
+    assert sessions["users"][0]["passwords"] == ["<redis/sessions/emr>"]
+    assert sessions["users"][0]["keys"] == ["taaleem:*"]
+    assert sessions["persistence"] == "aof"
+
+
+def test_roles_of_the_database_come_from_where_they_are_needed(stack: Mapping[str, Any]) -> None:
+    roles = {role["name"]: role for role in wiring.postgresql_roles(stack, AnySecret())}
+    apps = wiring.host_networks(stack, ["app"])
+    assert roles["emr"]["networks"] == apps
+    assert roles["emr"]["password"] == "<postgresql/role/emr>"
+    assert roles["pgbouncer"]["networks"] == apps
+    assert roles["monitoring"]["member_of"] == ["pg_monitor"]
+
+
+def test_a_reading_role_gets_select_on_what_is_and_what_will_be(stack: Mapping[str, Any]) -> None:
+    granted = [each for each in wiring.postgresql_privileges(stack) if each["role"] == "reports"]
+    assert [(each["type"], each["privileges"]) for each in granted] == [
+        ("schema", ["USAGE"]),
+        ("table", ["SELECT"]),
+        ("default_privs", ["SELECT"]),
+    ]
+    assert granted[2]["owner"] == "emr"
+
+
+def test_no_secret_is_in_the_public_environment(stack: Mapping[str, Any]) -> None:
+    host = first(stack, "app")
+    public = wiring.pm2_applications(stack, host)[0]["environment"]
+    secret = wiring.app_secrets(stack, "emr", AnySecret())
+    assert not set(public) & set(secret)
+    assert not [value for value in public.values() if "<" in value]
+    assert set(secret) >= {"DATABASE_URL", "DATABASE_READ_URL", "SESSION_SECRET", "REDIS_SESSIONS_URL"}
+
+
+def test_pools_lead_to_the_verified_names(stack: Mapping[str, Any]) -> None:
+    found = {each["name"]: each for each in wiring.pgbouncer_databases(stack, first(stack, "app"))}
+    assert found["taaleem"]["host"] == stack["database"]["primary_name"]
+    assert found["taaleem_replica"]["host"] == stack["database"]["replica_name"]
+    assert (found["taaleem"]["port"], found["taaleem_replica"]["port"]) == (5000, 5001)
+
+
+def test_every_instance_is_a_member_of_the_rollout(stack: Mapping[str, Any]) -> None:
+    members = wiring.app_members(stack, "emr")
+    counted = sum(len(each) for each in stack["apps"]["emr"]["instances_by_host"].values())
+    assert len(members) == counted
+    assert {"host", "name", "address", "port"} == set(members[0])
+
+
+def test_cluster_mode_shares_one_port(stack: Mapping[str, Any]) -> None:
+    app = {**stack["apps"]["emr"], "mode": "cluster"}
+    host = first(stack, "app")
+    found = wiring.pm2_applications({**stack, "apps": {"emr": app}}, host)[0]["instances"]
+    assert found == [{"name": "taaleem-emr", "port": 5005, "workers": len(app["instances_by_host"][host])}]
+
+
+def test_a_host_gets_the_roles_of_all_its_groups() -> None:
+    roles = roles_of({"edge"}, ROOT / "playbooks")
+    assert {"baseline", "tls", "firewall", "nginx", "log_rotation", "backup"} <= set(roles)
+    assert "postgresql" not in roles
