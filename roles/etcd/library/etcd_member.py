@@ -94,11 +94,14 @@ def enter(cluster: Etcd, me: dict[str, str], passwords: list[str]) -> list[tuple
     `passwords` are root's: the wanted one, and the one before it, which is in force until the users are applied.
     """
     try:
-        if not any(cluster.login("root", password) for password in passwords):
-            raise EtcdError("the running cluster knows another password of root: converge its other voters first")
+        known = any(cluster.login("root", password) for password in passwords)
     except EtcdError as error:
+        # Before its first converge has ended, a cluster lets everybody in.
         if "not enabled" not in str(error):
             raise
+        known = True
+    if not known:
+        raise EtcdError("the running cluster knows another password of root: converge its other voters first")
     listed = cluster.call("cluster/member/list")["members"]
     mine = [each for each in listed if peer_url(me) in each["peerURLs"] or each.get("name") == me["name"]]
     # One that is expected but never came up has no name yet, and is this voter itself after an interrupted run.
