@@ -78,11 +78,17 @@ def test_a_member_that_shows_somebody_elses_certificate_is_not_believed(host):
         host.check_output("rm /srv/members/db1.env; systemctl restart member@db1")
 
 
-def test_a_reload_kept_the_session(host):
-    log = host.check_output("systemctl is-active session.service; sort /srv/members/session.log | uniq -c").split()
-    assert log[0] == "active"
-    assert "closed" not in log
-    assert int(log[log.index("ping") - 1]) > 5
+def test_a_reload_keeps_sessions_and_refuses_no_new_one(host):
+    script = (
+        "import socket,subprocess;c=lambda:socket.create_connection(('127.0.0.1',5000),timeout=10);"
+        "s=c();f=s.makefile('rw');assert f.readline()=='db1\\n';"
+        "subprocess.run(['systemctl','reload','haproxy'],check=True);"
+        "assert all(c().makefile().readline()=='db1\\n' for _ in range(20));"
+        "print('ping',file=f,flush=True);print(f.readline().strip())"
+    )
+    workers = set(host.check_output("pgrep -x haproxy").split())
+    assert host.check_output(f'python3 -c "{script}"') == "ping"
+    assert set(host.check_output("pgrep -x haproxy").split()) - workers, "nothing was reloaded"
 
 
 def test_only_the_host_itself_is_served(host):
