@@ -1,13 +1,16 @@
 """Archives, ids and tools of the build, without building."""
 
+import concurrent.futures
 import io
 import json
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 
 from stackwright.artifact import application, runtime, tarball, toolchain
+from stackwright.artifact.workshop import WorkshopError, workshop
 
 TREE = {
     "bin/run": tarball.Entry(content=b"#!/bin/sh\n", executable=True),
@@ -121,3 +124,34 @@ def test_an_old_or_missing_node_is_refused_with_the_remedy(tmp_path: Path, monke
     monkeypatch.delenv("NPM", raising=False)
     with pytest.raises(toolchain.ToolchainError, match=r"node is version 18\.1\.0\): install Node\.js >= 20\.12"):
         toolchain.find()
+
+
+def test_a_workshop_is_empty_private_and_gone_afterwards(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    (folder / "left by a killed build").mkdir(parents=True)
+    with workshop(folder):
+        assert not list(folder.iterdir())
+        (folder / "file").touch()
+    assert not folder.exists()
+
+
+def test_a_workshop_is_for_one_build_at_a_time(tmp_path: Path) -> None:
+    inside: list[int] = []
+
+    def build(number: int) -> int:
+        with workshop(tmp_path / "shop"):
+            inside.append(number)
+            time.sleep(0.02)
+            assert inside == [number]
+            inside.remove(number)
+        return number
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+        assert list(pool.map(build, range(24))) == list(range(24))
+
+
+def test_a_workshop_that_is_a_planted_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "shop").symlink_to("target")
+    with pytest.raises(WorkshopError, match="is no folder of ours"), workshop(tmp_path / "shop"):
+        pass

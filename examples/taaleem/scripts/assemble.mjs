@@ -1,13 +1,12 @@
 // Puts a release together in build/release: the standalone server of Next.js, our own server in place of its, the static
-// files, the migrations. What depends on the machine or the moment of the build is taken out, so that equal sources
-// give equal releases.
+// files, the migrations. What depends on the moment of the build is taken out, so that equal sources in a folder of the
+// same path give equal releases. (The path itself is in module ids and chunk names, where Next.js and webpack put it.)
 import { build } from 'esbuild';
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const root = path.resolve(import.meta.dirname, '..');
 const release = path.join(root, 'build', 'release');
-const PLACE = '/srv/taaleem'; // stands for the build folder, whose path Next.js writes into its manifests
 
 function bundle() {
   return build({
@@ -22,21 +21,6 @@ function bundle() {
     define: { 'process.env.NODE_ENV': '"production"' },
     logLevel: 'warning',
   });
-}
-
-function* files(directory) {
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    const full = path.join(directory, entry.name);
-    if (entry.isDirectory()) yield* files(full);
-    else if (entry.isFile()) yield full;
-  }
-}
-
-function withoutBuildFolder(directory) {
-  for (const file of files(directory)) {
-    const text = readFileSync(file);
-    if (text.includes(root)) writeFileSync(file, text.toString('utf8').replaceAll(root, PLACE));
-  }
 }
 
 // Next.js makes random keys for draft mode in each build. It is not used here: `false` equals no header and no cookie,
@@ -56,6 +40,18 @@ function withoutActionsKey(directory) {
   writeFileSync(manifest, JSON.stringify({ node, edge, encryptionKey: '' }));
 }
 
+// Next.js lists the routes as the file system lists folders, in no order. They are looked up by name, so order is free.
+function withRoutesInOrder(directory) {
+  for (const name of ['app-path-routes-manifest.json', 'app-build-manifest.json', 'server/app-paths-manifest.json', 'server/pages-manifest.json']) {
+    const file = path.join(directory, '.next', name);
+    const inOrder = (_key, value) =>
+      value && typeof value === 'object' && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)))
+        : value;
+    writeFileSync(file, JSON.stringify(JSON.parse(readFileSync(file, 'utf8')), inOrder, 2));
+  }
+}
+
 rmSync(path.join(root, 'build'), { recursive: true, force: true });
 cpSync(path.join(root, '.next', 'standalone'), release, { recursive: true, verbatimSymlinks: true });
 for (const folder of ['.next/static', 'public', 'migrations']) {
@@ -64,5 +60,5 @@ for (const folder of ['.next/static', 'public', 'migrations']) {
 await bundle();
 withoutDraftMode(release);
 withoutActionsKey(release);
-withoutBuildFolder(release);
+withRoutesInOrder(release);
 if (!existsSync(path.join(release, 'node_modules', 'next'))) throw new Error('the standalone build lacks Next.js');

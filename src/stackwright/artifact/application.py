@@ -7,12 +7,12 @@ machine, and what is built already is known without building. `label` replaces t
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stackwright.artifact import tarball, toolchain
 from stackwright.artifact.runtime import SOURCE as RUNTIME
+from stackwright.artifact.workshop import workshop
 
 PROJECT = Path(__file__).resolve().parents[3]
 SOURCE = PROJECT / "examples" / "taaleem"
@@ -32,10 +32,8 @@ class Release:
     static_sha256: str
 
 
-def build(
-    *, label: str | None = None, source: Path = SOURCE, target: Path = DIST, workshop: Path | None = None
-) -> Release:
-    """The release of `source`, built only if `target` does not hold it whole; `workshop` is where to build."""
+def build(*, label: str | None = None, source: Path = SOURCE, target: Path = DIST) -> Release:
+    """The release of `source`, built only if `target` does not hold it whole."""
     sources = _sources(source)
     package = json.loads(sources["package.json"].content)
     name, version = package["name"], label or os.environ.get("RELEASE_LABEL") or package["version"]
@@ -43,7 +41,7 @@ def build(
     archives = (target / f"{name}-{release}.tar.gz", target / f"{name}-static-{release}.tar.gz")
     checksums = [_recorded(archive) for archive in archives]
     if None in checksums:
-        tree = _compile(sources, release, workshop)
+        tree = _compile(sources, release)
         tree["manifest.json"] = tarball.Entry(content=_manifest(release, version))
         packed = [tarball.pack(tree, f"{name}-{release}"), tarball.pack(_static(tree), f"{name}-static-{release}")]
         checksums = [tarball.write_with_checksum(*pair) for pair in zip(archives, packed, strict=True)]
@@ -102,14 +100,12 @@ def _recorded(archive: Path) -> str | None:
     return noted if noted == actual else None
 
 
-def _compile(sources: tarball.Tree, release: str, workshop: Path | None) -> tarball.Tree:
-    with tempfile.TemporaryDirectory(prefix="artifact-", dir=workshop) as scratch:
-        # Resolved, as Node.js resolves its own working directory before it writes paths into the build.
-        folder = Path(scratch).resolve()
+def _compile(sources: tarball.Tree, release: str) -> tarball.Tree:
+    tools = toolchain.find()
+    with workshop() as folder:
         for name, entry in sources.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(entry.content)
-        tools = toolchain.find()
         tools.run(["ci", "--ignore-scripts", "--prefer-offline"], cwd=folder)
         tools.run(["run", "build"], cwd=folder, extra={"BUILD_ID": release})
         return tarball.read_tree(folder / "build" / "release")
