@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -93,6 +96,21 @@ def test_an_old_cli_gives_way_to_the_built_one(cli: Path, project: Path) -> None
         engine.cli()
 
 
+@pytest.mark.parametrize(
+    ("pid", "host", "recovers"),
+    [(2**22 + 1, socket.gethostname(), True), (os.getpid(), socket.gethostname(), False), (2**22 + 1, "other", False)],
+)
+def test_only_the_lock_of_a_dead_process_of_this_machine_is_taken_away(
+    cli: Path, project: Path, pid: int, host: str, recovers: bool
+) -> None:
+    assert engine.recover("test") == ()
+    lock = project / ".state/test/pulumi/.pulumi/locks/organization/stackwright/test/some.json"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(json.dumps({"pid": pid, "username": "me", "hostname": host}))
+    argv = [" ".join(command.argv[:4]) for command in engine.recover("test")]
+    assert argv == (["pulumi cancel --yes test"] if recovers else [])
+
+
 def test_versions_and_names_are_the_same_everywhere() -> None:
     wanted = ".".join(str(part) for part in engine.CLI_VERSION)
     project = yaml.safe_load((ROOT / "pulumi/Pulumi.yaml").read_text())
@@ -140,6 +158,25 @@ def test_the_language_host_serves_and_leaves_quietly(host: subprocess.Popen[str]
     host.send_signal(signal.SIGINT)
     assert host.communicate(timeout=10) == ("", "")
     assert host.returncode == 0
+
+
+@pytest.mark.parametrize("program", ["pulumi-resource-stackwright", "stackwright-language-host"])
+def test_a_killed_engine_leaves_no_process_behind(program: str) -> None:
+    command = f"{Path(sys.executable).parent}/{program} 127.0.0.1:1 & echo $!; wait"
+    engine_process = subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE, text=True)
+    assert engine_process.stdout is not None
+    child = int(engine_process.stdout.readline())
+    assert int(engine_process.stdout.readline()) > 0
+    engine_process.kill()
+    engine_process.wait()
+    for _ in range(100):
+        stat = Path(f"/proc/{child}/stat")
+        if not stat.is_file() or ") Z " in stat.read_text():
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(child, signal.SIGKILL)
+        pytest.fail(f"{program} outlives its engine")
 
 
 def test_the_shim_says_what_is_missing(tmp_path: Path) -> None:

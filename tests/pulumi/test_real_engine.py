@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -223,6 +225,25 @@ def test_a_create_that_fails_half_way_leaves_nothing(
     assert not stack.resources(HOST)
     # The same command goes on from there.
     assert stack.up()["create"] == 1
+
+
+def test_a_run_that_was_killed_is_gone_on_with(stack: Stack, containers: podman.Podman) -> None:
+    command = engine.up(ENVIRONMENT)
+    run = subprocess.Popen(
+        command.argv, cwd=command.folder, env={**os.environ, **command.variables}, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not containers.hosts(ENVIRONMENT) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    run.kill()
+    run.wait()
+    assert containers.hosts(ENVIRONMENT)
+    assert stack.run(engine.up(ENVIRONMENT)).returncode != 0
+    for each in engine.recover(ENVIRONMENT):
+        stack.ok(each)
+    stack.up()
+    assert stack.up() == {"same": 9}
+    assert containers.hosts(ENVIRONMENT) == [f"{ENVIRONMENT}-server1"]
 
 
 def test_a_host_that_no_state_knows_is_made_anew(stack: Stack, containers: podman.Podman) -> None:

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from stackwright import project, verify
@@ -23,7 +22,7 @@ from stackwright.infra import engine
 from stackwright.infra.local.podman import Podman, PodmanError
 from stackwright.model.environment import Environment, load
 from stackwright.model.errors import ModelError
-from stackwright.secret_store import SecretError, SecretStore
+from stackwright.secret_store import SecretError
 
 app = typer.Typer(
     name="stackwright",
@@ -63,7 +62,7 @@ def plan(name: EnvironmentName, verbose: Verbose = True) -> None:
     environment = _load(name)
     runner = _runner(environment, verbose=verbose)
     with _project_folder(environment):
-        runner.pulumi(engine.select(name), engine.preview(name))
+        runner.pulumi(engine.select(name), *engine.recover(name), engine.preview(name))
 
 
 @app.command()
@@ -76,7 +75,7 @@ def up(name: EnvironmentName, verbose: Verbose = False) -> None:
             for command in report.artifact_commands(environment):
                 runner.run(command, os.environ)
         with runner.phase("Provisioning"):
-            runner.pulumi(engine.select(name), engine.up(name))
+            runner.pulumi(engine.select(name), *engine.recover(name), engine.up(name))
         _converge(environment, runner)
         stack = _stack(environment)
         ca_file = report.write_ca(environment)
@@ -118,7 +117,7 @@ def destroy(name: EnvironmentName, yes: Yes = False, verbose: Verbose = False) -
     with _project_folder(environment):
         if environment.state_folder.is_dir():
             with runner.phase("Destroying"):
-                runner.pulumi(engine.select(name), engine.destroy(name), engine.remove(name))
+                runner.pulumi(engine.select(name), *engine.recover(name), engine.destroy(name), engine.remove(name))
         if environment.provider == "local":
             # An `up` that was cut short can leave hosts that no state knows of; their label still does.
             Podman().remove_environment(environment.name)
@@ -129,7 +128,7 @@ def destroy(name: EnvironmentName, yes: Yes = False, verbose: Verbose = False) -
 @app.command()
 def graph(
     name: EnvironmentName,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; standard output without.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write.")] = None,
 ) -> None:
     """Draw the topology as SVG."""
     from stackwright.model.graph import topology_svg
@@ -153,7 +152,7 @@ def doctor_command() -> None:
     """Check this machine: what is there, what is missing, what to do."""
     findings = doctor.examine()
     for finding in findings:
-        console.print(Text(f"{'ok ' if finding.ok else 'NO '} {finding.name:<18} {finding.detail}", style="" if finding.ok else "red"))
+        _print_finding(f"{finding.name:<18} {finding.detail}", ok=finding.ok)
     raise typer.Exit(int(not all(finding.ok for finding in findings)))
 
 
@@ -210,6 +209,10 @@ def _require(findings: Iterator[verify.Finding]) -> None:
     bad = 0
     for finding in findings:
         bad += not finding.ok
-        console.print(Text(f"  {'ok ' if finding.ok else 'NO '} {finding.name}: {finding.detail}", style="" if finding.ok else "red"))
+        _print_finding(f"{finding.name}: {finding.detail}", ok=finding.ok)
     if bad:
         raise CommandFailedError(f"{bad} of the checks failed")
+
+
+def _print_finding(text: str, *, ok: bool) -> None:
+    console.print(Text(f"  {'ok ' if ok else 'NO '} {text}", style="" if ok else "red"), soft_wrap=True)

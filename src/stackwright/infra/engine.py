@@ -12,6 +12,7 @@ import re
 import secrets
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -117,6 +118,31 @@ def remove(environment: str) -> Command:
 def output(environment: str) -> Command:
     """Print the program's one output as JSON."""
     return _command(environment, "stack", "output", OUTPUT_NAME, "--json")
+
+
+def recover(environment: str) -> tuple[Command, ...]:
+    """What has to run first where an earlier run was killed: nothing, or `pulumi cancel`, which takes its lock away.
+
+    Only a lock of a process of this machine that is no more counts; anybody else's stays.
+    """
+    url = os.environ.get("PULUMI_BACKEND_URL", _backend(state_folder(environment)).as_uri())
+    if not url.startswith("file://"):
+        return ()
+    found = outputs.locks(url, PROJECT, environment)
+    ours = [lock for lock in found if lock.get("hostname") == socket.gethostname()]
+    if not found or len(ours) < len(found) or any(_runs(int(lock["pid"])) for lock in ours):
+        return ()
+    return (_command(environment, "cancel", "--yes", environment),)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def run(command: Command) -> subprocess.CompletedProcess[str]:

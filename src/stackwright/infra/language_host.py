@@ -86,6 +86,7 @@ class LanguageHost(LanguageServer):
 
 def main() -> None:
     """Serve until the engine ends this process."""
+    parent = os.getppid()
     # The engine's address is the last argument; what comes before are the official host's own switches.
     engine = next((each for each in reversed(sys.argv[1:]) if not each.startswith("-")), "")
     sizes = ("grpc.max_receive_message_length", "grpc.max_send_message_length")
@@ -99,5 +100,7 @@ def main() -> None:
     # The handshake with the engine: the port, alone on the first line.
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    host.stopped.wait()
+    # An engine that was killed ends nobody.
+    while not host.stopped.wait(timeout=1) and os.getppid() == parent:
+        pass
     server.stop(grace=None)

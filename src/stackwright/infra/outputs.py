@@ -36,6 +36,12 @@ def from_file_backend(url: str, project: str, environment: str) -> dict[str, Any
     return None
 
 
+def locks(url: str, project: str, environment: str) -> list[dict[str, Any]]:
+    """The locks that a file backend holds for a stack: `pid`, `username`, `hostname`, `timestamp`."""
+    folder = Path(unquote(urlparse(url).path)) / ".pulumi" / "locks" / "organization" / project / environment
+    return [_json(path) for path in sorted(folder.glob("*.json"))]
+
+
 def _json(path: Path) -> dict[str, Any]:
     try:
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()

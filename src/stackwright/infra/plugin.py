@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import functools
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
@@ -82,6 +83,7 @@ def main() -> None:
 
 
 async def _serve(engine: str) -> None:
+    parent = os.getppid()
     sizes = ("grpc.max_receive_message_length", "grpc.max_send_message_length")
     server = grpc.aio.server(options=[(size, _MAX_MESSAGE_BYTES) for size in sizes])
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(provider(), engine), server)
@@ -90,4 +92,8 @@ async def _serve(engine: str) -> None:
     # The handshake with the engine: the port, alone on the first line.
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    await server.wait_for_termination()
+    # An engine that was killed ends nobody. What runs here still finishes: `asyncio.run` waits for its threads.
+    ended = asyncio.ensure_future(server.wait_for_termination())
+    while os.getppid() == parent and not ended.done():
+        await asyncio.wait({ended}, timeout=1)
+    await server.stop(grace=None)

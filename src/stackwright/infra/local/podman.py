@@ -33,6 +33,11 @@ LABEL_ADDRESS = "stackwright.address"
 _CAPABILITIES = "NET_ADMIN,NET_RAW,SYS_ADMIN"
 
 
+#: Inotify instances are counted per user over all containers, a booted systemd has about five of them, and without one
+#: it does not boot to the end. The kernel's usual 128 are gone with some twenty hosts.
+_INOTIFY_INSTANCES = 4096
+_INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
+
 _Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -183,6 +188,7 @@ class Podman:
             # Left by a run that was cut short before it was recorded: its state is unknown, so it is made anew.
             self.remove_host(host.container)
         image = images.ensure(host.image, self.command)
+        _raise_inotify_limit()
         try:
             container = self._run("create", *self._options(host), image, "/lib/systemd/systemd").strip()
             self._install_keys(host)
@@ -334,6 +340,20 @@ def runtime_options() -> list[str]:
         # podman's own default is above the hard limit of many machines, and then no container starts.
         options += ["--ulimit", f"{name}={value}:{value}"]
     return options
+
+
+def _raise_inotify_limit() -> None:
+    """Let enough hosts boot side by side; lasts until this machine's next boot."""
+    if not _INOTIFY_LIMIT.is_file() or int(_INOTIFY_LIMIT.read_text()) >= _INOTIFY_INSTANCES:
+        return
+    setting = f"fs.inotify.max_user_instances={_INOTIFY_INSTANCES}"
+    become = () if os.geteuid() == 0 else ("sudo", "-n")
+    done = subprocess.run([*become, "sysctl", "--write", setting], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PodmanError(
+            f"this machine's {setting.partition('=')[0]} is too low, and cannot be raised to"
+            f" {_INOTIFY_INSTANCES} from here: run `sysctl --write {setting}` ({done.stderr.strip()})"
+        )
 
 
 def _value(network: dict[str, Any], key: str) -> Any:
