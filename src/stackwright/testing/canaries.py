@@ -1,0 +1,79 @@
+"""Looks for an environment's secrets where none may be: the secrets that exist are themselves the canaries."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_PUBLIC = {"tls/ca_crt"}
+#: Shorter pieces (the last line of a key) may occur by chance.
+_LEAST = 16
+
+Texts = Mapping[str, list[str]]
+
+
+def texts(secrets: Mapping[str, str]) -> dict[str, list[str]]:
+    """What to look for, by the secret's name: a value, or the lines of a key."""
+    found = {}
+    for name, value in secrets.items():
+        if name in _PUBLIC:
+            continue
+        lines = [line.strip() for line in value.splitlines() if not line.startswith("-----")]
+        found[name] = [line for line in lines if len(line) >= _LEAST]
+        assert found[name], f"the secret {name} is too short to look for"
+    return found
+
+
+def names_in(content: bytes, wanted: Texts) -> set[str]:
+    """The names of the secrets that `content` shows."""
+    return {name for name, parts in wanted.items() if any(part.encode() in content for part in parts)}
+
+
+def names_in_files(paths: Iterable[Path], wanted: Texts) -> dict[str, set[str]]:
+    """The secrets that files show, by path."""
+    found = {str(path): names_in(path.read_bytes(), wanted) for path in paths if path.is_file()}
+    return {path: names for path, names in found.items() if names}
+
+
+class CommandLines:
+    """Watches the command lines of all processes of this machine, those in containers among them.
+
+    A command that carries a secret lives for a moment; a look afterwards would not see it.
+    """
+
+    def __init__(self, wanted: Texts, every_seconds: float = 0.2) -> None:
+        self._wanted, self._every = wanted, every_seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        #: Secrets seen, with the program that had them.
+        self.found: set[tuple[str, str]] = set()
+        #: Every program that was seen at all: a watch that saw none proves nothing.
+        self.programs: set[str] = set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._every):
+            for entry in Path("/proc").iterdir():
+                if entry.name.isdigit():
+                    self._look(entry / "cmdline")
+
+    def _look(self, file: Path) -> None:
+        try:
+            line = file.read_bytes()
+        except OSError:
+            return  # it has ended meanwhile
+        program = Path(line.split(b"\0", 1)[0].decode(errors="replace")).name
+        self.programs.add(program.split(":", 1)[0])
+        self.found |= {(name, program) for name in names_in(line, self._wanted)}

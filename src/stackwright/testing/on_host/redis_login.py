@@ -1,0 +1,35 @@
+"""The first words of Redis's answers to {address, port, name, ca_file, logins: [[user, password] or []]}, then PING."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import sys
+from typing import Any
+
+_SECONDS = 10
+
+
+def _attempt(asked: dict[str, Any], login: list[str]) -> str:
+    context = ssl.create_default_context(cafile=asked["ca_file"])
+    plain = socket.create_connection((asked["address"], asked["port"]), timeout=_SECONDS)
+    with context.wrap_socket(plain, server_hostname=asked["name"]) as connection:
+        answers = connection.makefile("rb")
+        for words in ([["AUTH", *login]] if login else []) + [["PING"]]:
+            command = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
+            connection.sendall(command.encode())
+            answer = answers.readline().decode().strip()
+            if answer.startswith("-"):
+                break
+        return answer.split()[0]
+
+
+def main() -> None:
+    """Log in with each."""
+    asked = json.load(sys.stdin)
+    print(json.dumps([_attempt(asked, login) for login in asked["logins"]]))
+
+
+if __name__ == "__main__":
+    main()

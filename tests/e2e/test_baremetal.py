@@ -1,0 +1,141 @@
+"""taaleem-baremetal: servers that existed before, that are somebody else's to make and to remove."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stackwright.infra import keys
+from stackwright.infra.local import podman
+from stackwright.testing.e2e import Environment, differences
+
+NAME = "taaleem-baremetal"
+#: Whose the servers are: an environment that the one under test knows nothing of.
+OWNER = "e2e-baremetal-servers"
+
+pytestmark = pytest.mark.timeout(5400)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Servers:
+    """Servers that run, and what their owner recorded of them."""
+
+    environment: Environment
+    containers: dict[str, str]
+    host_keys: dict[str, Path]
+    private_key_file: Path
+
+    def boots(self) -> dict[str, str]:
+        """When each server booted: it changes if one is touched that was to be left alone."""
+        client = podman.Podman()
+        return {
+            host: client.execute(container, "systemctl show --property=UserspaceTimestampMonotonic --value")
+            for host, container in self.containers.items()
+        }
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    client, environment = podman.Podman(), Environment(NAME)
+    environment.stackwright("destroy", "--yes")
+    client.remove_environment(OWNER)
+    try:
+        yield _start(client, environment, tmp_path_factory.mktemp("servers"))
+    finally:
+        environment.stackwright("destroy", "--yes", expect=None)
+        client.remove_environment(OWNER)
+
+
+def _start(client: podman.Podman, environment: Environment, folder: Path) -> Servers:
+    key = keys.ensure(environment.state_folder / "ssh" / "id_ed25519")
+    # A copy: destroying the environment removes its own.
+    private_key_file = folder / "id_ed25519"
+    keys.write(private_key_file, key.private_key_file.read_text(), mode=0o600)
+    client.create_network(podman.Network(name=OWNER, cidr=environment.model.network.cidr, environment=OWNER))
+    containers, host_keys = {}, {}
+    for host in environment.model.hosts:
+        private, public = podman.generate_key()
+        server = podman.Host(
+            name=host.name,
+            environment=OWNER,
+            network=OWNER,
+            address=host.address,
+            authorized_keys=(key.public_key,),
+            host_key=private,
+            cpus=host.cpus,
+            memory_mb=host.memory_mb,
+        )
+        client.create_host(server)
+        containers[host.name] = server.container
+        host_keys[host.name] = environment.state_folder / "host-keys" / f"{host.name}.pub"
+        keys.write(host_keys[host.name], f"{public}\n", mode=0o644)
+    return Servers(
+        environment=environment, containers=containers, host_keys=host_keys, private_key_file=private_key_file
+    )
+
+
+@pytest.fixture(scope="module")
+def adopted(servers: Servers) -> Environment:
+    servers.environment.stackwright("up")
+    servers.environment.forget()
+    return servers.environment
+
+
+def test_a_server_with_another_host_key_is_refused_before_anything_is_done(servers: Servers) -> None:
+    file = servers.host_keys["db2"]
+    recorded = file.read_text()
+    keys.write(file, f"{podman.generate_key()[1]}\n", mode=0o644)
+    try:
+        done = servers.environment.stackwright("up", seconds=1200, expect=1)
+    finally:
+        keys.write(file, recorded, mode=0o644)
+    assert "root@10.87.40.13:22: the server's host key is not the recorded one" in " ".join(done.output.split())
+    assert "Converging" not in done.output
+    assert podman.Podman().execute(servers.containers["app1"], "getent passwd stackwright || echo none") == "none\n"
+
+
+def test_servers_are_adopted_and_answer(servers: Servers, adopted: Environment) -> None:
+    adopted.stackwright("verify", seconds=300)
+    assert adopted.group("edge") == ["app1"]
+    assert None not in adopted.releases()
+    assert adopted.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "postgres") == "1"
+
+
+def test_root_is_no_longer_admitted(servers: Servers, adopted: Environment) -> None:
+    """The first user's way in is closed once the admin's is open."""
+    options = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes"]
+    known = f"UserKnownHostsFile={adopted.state_folder / 'ssh' / 'known_hosts'}"
+    for host in adopted.hosts:
+        argv = [
+            "ssh",
+            *options,
+            "-o",
+            known,
+            "-i",
+            str(servers.private_key_file),
+            f"root@{adopted.address(host)}",
+            "true",
+        ]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 255
+        assert "Permission denied" in done.stderr
+        assert adopted.ssh(host, "id -un").strip() == "root"
+
+
+def test_a_second_converge_changes_nothing_and_restarts_nothing(adopted: Environment) -> None:
+    before = adopted.processes()
+    recap = adopted.converge()
+    assert recap.changed == dict.fromkeys(sorted(adopted.hosts), 0), recap.changes
+    assert not differences(before, adopted.processes())
+
+
+def test_destroying_forgets_the_servers_and_leaves_them_running(servers: Servers, adopted: Environment) -> None:
+    before, client, edge = servers.boots(), adopted.client, adopted.edge
+    adopted.stackwright("destroy", "--yes", seconds=600)
+    assert not adopted.state_folder.exists()
+    assert servers.boots() == before
+    assert edge.get(client.name, "/api/ready").status == 200
