@@ -65,7 +65,7 @@ def test_each_application_uses_its_own_keys(connect, instance, key):
     ],
 )
 def test_dangerous_commands_are_refused(connect, command):
-    with pytest.raises(redis.exceptions.ResponseError, match="no permissions|DEBUG command not allowed"):
+    with pytest.raises(redis.exceptions.ResponseError, match=r"no permissions|DEBUG command not allowed"):
         connect("sessions").execute_command(*command.split())
 
 
