@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import shlex
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -43,12 +44,14 @@ class Connection(http.client.HTTPSConnection):
     """A connection to an edge's address for a site's name; opens anew after the edge has closed it."""
 
     def __init__(self, edge: Edge, name: str, seconds: float = _HTTP_SECONDS) -> None:
-        super().__init__(name, timeout=seconds)
+        super().__init__(name, timeout=seconds, context=edge.context)
         self._edge, self._name = edge, name
 
     def connect(self) -> None:
         self.sock = self._edge.connect(self._name, tls=True)
         self.sock.settimeout(self.timeout)
+        # Else the body of a small POST would wait for the acknowledgement of its headers.
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class Client:
