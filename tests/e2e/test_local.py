@@ -80,7 +80,7 @@ def last_line(text: str) -> str:
 def test_the_end_of_make_local_says_where_everything_is(running: Any) -> None:
     local, output = running.environment, running.output
     assert f"https://{local.domain}/" in output
-    rows = [line.split(maxsplit=2) for line in output.splitlines()]
+    rows = [line.strip().split(maxsplit=2) for line in output.splitlines()]
     for host, facts in local.stack["hosts"].items():
         assert [host, facts["address"], ", ".join(facts["groups"])] in rows
     assert f".state/{NAME}/ca.crt" in output
