@@ -16,7 +16,18 @@ import pytest
 from stackwright.artifact import application, runtime
 
 sys.path.insert(0, str(Path(__file__).parent))
-from support import Instance, Postgres, Redis, free_port, postgres_program, run_postgres, run_redis, session_id
+from support import (
+    Instance,
+    Postgres,
+    Redis,
+    free_port,
+    postgres_program,
+    replayed,
+    run_postgres,
+    run_redis,
+    session_id,
+    wait_until,
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -103,6 +114,7 @@ def site(
     found = Site(node=node, folder=unpacked, settings=settings, admin_password=secrets.token_urlsafe(16))
     environment = settings | {"ADMIN_PASSWORD": found.admin_password}
     subprocess.run([node, unpacked / "migrate.js"], env=environment, check=True, timeout=60)
+    wait_until(lambda: replayed(postgres), "the replica has the schema")
     return found
 
 

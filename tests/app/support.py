@@ -91,6 +91,12 @@ class Postgres:
             return cursor.fetchall() if cursor.description else []
 
 
+def replayed(server: Postgres) -> bool:
+    """Whether the replica has all that the primary had written when this was asked."""
+    written = server.query("SELECT pg_current_wal_lsn()")[0][0]
+    return server.query(f"SELECT pg_last_wal_replay_lsn() >= '{written}'", port=server.replica_port) == [(True,)]
+
+
 @contextlib.contextmanager
 def run_postgres(folder: Path) -> Iterator[Postgres]:
     user, password = server_user(), secrets.token_hex(16)
