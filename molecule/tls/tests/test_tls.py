@@ -178,7 +178,7 @@ def test_less_than_a_third_left_is_renewed_and_less_than_a_fifth_fails_the_check
 def test_the_expiry_check_fails_visibly(host: Any) -> None:
     """The scenario's CA lives two days; what is handed over ends in 30."""
     wanted = config(host)
-    write_config(host, {**wanted, "warning_percent": 99, "ca_certificate": ""})
+    write_config(host, {**wanted, "warning_percent": 100, "ca_certificate": ""})
     assert host.run("systemctl start tls-expiry-check.service").rc != 0
     assert "converge the host to renew it" in host.check_output("journalctl -u tls-expiry-check -n 20 --no-pager")
     assert host.run("systemctl is-failed tls-expiry-check.service").stdout.strip() == "failed"
