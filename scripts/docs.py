@@ -6,7 +6,6 @@ The inputs of every role (from its argument spec) into its README; the JSON Sche
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +16,15 @@ import yaml
 from stackwright.model import environment, graph, schema
 
 ROOT = Path(__file__).resolve().parents[1]
-_MARKS = re.compile(r"(<!-- inputs: begin -->\n).*?(<!-- inputs: end -->)", re.DOTALL)
+_BEGIN, _END = "<!-- inputs: begin -->\n", "<!-- inputs: end -->"
 
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Every generated file with the text that it should have."""
     for spec in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml")):
         readme = spec.parents[1] / "README.md"
-        yield readme, _MARKS.sub(lambda found: found[1] + _inputs(spec) + found[2], readme.read_text())
+        before, _, rest = readme.read_text().partition(_BEGIN)
+        yield readme, f"{before}{_BEGIN}{_inputs(spec)}{_END}{rest.partition(_END)[2]}"
     yield from schema.documents(ROOT / "schemas")
     for path in sorted((ROOT / "inventories").glob("*/stack.yml")):
         yield ROOT / "docs/topology" / f"{path.parent.name}.svg", graph.topology_svg(environment.load(path))
@@ -32,7 +32,8 @@ def generated() -> Iterator[tuple[Path, str]]:
 
 def _inputs(spec: Path) -> str:
     main = yaml.safe_load(spec.read_text())["argument_specs"]["main"]
-    return "\n| input | type | default | what it is |\n|---|---|---|---|\n" + "".join(_rows(main.get("options", {}), "")) + "\n"
+    rows = "".join(_rows(main.get("options", {}), ""))
+    return f"\n| input | type | default | what it is |\n|---|---|---|---|\n{rows}\n"
 
 
 def _rows(options: dict[str, Any], prefix: str) -> Iterator[str]:

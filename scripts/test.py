@@ -174,7 +174,8 @@ def check(suite: Suite) -> None:
     suite.command("shellcheck", "shellcheck", *[str(path) for path in sorted((ROOT / "scripts").glob("*.sh"))])
     suite.command("mypy", "mypy")
     suite.command("generated files", sys.executable, "scripts/docs.py", "--check")
-    suite.pytest("unit, render, contract", "-n", "2", "tests/unit", "tests/render", "tests/contract", "tests/pulumi", "-m", "not cli")
+    places = ("tests/unit", "tests/render", "tests/contract", "tests/pulumi")
+    suite.pytest("unit, render, contract", "-n", "2", "-m", "not cli", *places)
 
 
 def molecule(suite: Suite, names: list[str]) -> None:

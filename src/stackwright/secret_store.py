@@ -126,7 +126,8 @@ class SecretStore:
             try:
                 text = vault.decrypt(self.file.read_bytes())
             except AnsibleError as error:
-                raise SecretError(f"{self.file} does not open with the password of {self._password_source()}") from error
+                source = self._password_source()
+                raise SecretError(f"{self.file} does not open with the password of {source}") from error
             self._values = yaml.safe_load(text) or {}
             self._seen = seen
         return self._values

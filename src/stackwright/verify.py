@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def verify(stack: dict[str, Any], ca_file: Path | None) -> Iterator[Finding]:
         edge = Edge(stack["hosts"][host]["address"], ca_file)
         for site in stack["edge"]["sites"]:
             yield from _site(host, edge, site["names"][0], stack["apps"][site["app"]]["health"])
-        yield _finding(f"{host}: a name that no site has is refused", lambda: _unknown(edge))
+        yield _finding(f"{host}: a name that no site has is refused", partial(_unknown, edge))
 
 
 def _site(host: str, edge: Edge, name: str, health: dict[str, Any]) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -183,9 +183,9 @@ def _project_folder(environment: Environment) -> Iterator[None]:
         os.chdir(before)
 
 
-def _stack(environment: Environment) -> Mapping[str, Any]:
+def _stack(environment: Environment) -> dict[str, Any]:
     found = engine.inventory(environment, engine.read_output(environment))
-    stack: Mapping[str, Any] = found.variables["stack"]
+    stack: dict[str, Any] = found.variables["stack"]
     return stack
 
 

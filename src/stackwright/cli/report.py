@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,12 +28,14 @@ def store(environment: Environment) -> SecretStore:
 
 
 def artifact_commands(environment: Environment) -> list[list[str]]:
-    """The commands that build what hosts are given: the runtime bundle, and the example application where it is used."""
-    commands = [[sys.executable, "-m", "stackwright.artifact", "runtime"]]
-    for app in environment.apps.values():
-        if app.artifact == EXAMPLE and not (environment.root / app.artifact).exists():
-            commands.append([sys.executable, "-m", "stackwright.artifact", "application"])
-    return commands
+    """The commands that build what hosts are given: the runtime bundle, and the example where it is used."""
+    missing = [
+        app
+        for app in environment.apps.values()
+        if app.artifact == EXAMPLE and not (environment.root / EXAMPLE).exists()
+    ]
+    builds = ["runtime", *("application" for _ in missing)]
+    return [["python", "-m", "stackwright.artifact", build] for build in builds]
 
 
 def write_ca(environment: Environment) -> Path | None:
@@ -55,16 +56,20 @@ def print_summary(console: Console, environment: Environment, stack: Mapping[str
     vault = f"ansible-vault view --vault-password-file {state}/vault-password {state}/secrets.vault.yml"
     resolve = f"--resolve {domain}:443:{edge}"
     trust = f"--cacert {_relative(ca_file, environment)} " if ca_file else ""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("URL", f"https://{domain}/   (put `{edge} {domain}` into /etc/hosts)")
-    table.add_row("try", f"curl {trust}{resolve} https://{domain}/api/health")
+    rows = {"URL": f"https://{domain}/   (put `{edge} {domain}` into /etc/hosts)"}
+    rows["try"] = f"curl {trust}{resolve} https://{domain}/api/health"
     if ca_file:
-        table.add_row("trust the CA", f"import {_relative(ca_file, environment)} into the browser")
-    table.add_row("log in as", "admin, password: app/emr/admin in")
-    table.add_row("credentials", vault)
-    table.add_row("a shell", f"ssh -i {state}/ssh/id_ed25519 -o UserKnownHostsFile={state}/ssh/known_hosts stackwright@{edge}")
-    table.add_row("next", f"stackwright status {environment.name}; docs/how-to/; stackwright destroy {environment.name}")
-    console.print(table, soft_wrap=True)
+        rows["trust the CA"] = f"import {_relative(ca_file, environment)} into the browser"
+    known = f"-o UserKnownHostsFile={state}/ssh/known_hosts"
+    rows |= {
+        "log in as": "admin, with the password app/emr/admin of the credentials",
+        "credentials": vault,
+        "a shell": f"ssh -i {state}/ssh/id_ed25519 {known} stackwright@{edge}",
+        "next": f"stackwright status {environment.name}, docs/how-to/, stackwright destroy {environment.name}",
+    }
+    for name, text in rows.items():
+        # Plain lines: a table would break commands that people copy.
+        console.print(Text(f"{name:<14}{text}"), soft_wrap=True)
 
 
 def _hosts(stack: Mapping[str, Any]) -> Table:

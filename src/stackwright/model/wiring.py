@@ -6,7 +6,7 @@ Pure functions; `secrets` are the values that a lookup hands in, by name.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Data = dict[str, Any]
@@ -312,6 +312,12 @@ def pgbouncer_databases(stack: Stack, host: str) -> list[Data]:
     return found
 
 
+def log_rotation_logs(logs: Iterable[Mapping[str, Any]], stack: Stack) -> list[Data]:
+    """Return log_rotation_logs for what the roles of a host export."""
+    limits = {"size_mb": stack["logs"]["rotate_mb"], "keep": stack["logs"]["keep"]}
+    return [{key: value for key, value in each.items() if key != "role"} | limits for each in logs]
+
+
 def backup_postgresql_hosts(stack: Stack) -> list[Data]:
     """Return backup_postgresql_hosts: where each database host has its cluster."""
     version = stack["database"]["version"]
@@ -349,7 +355,8 @@ def backup_files_clients(stack: Stack, secrets: Secrets) -> list[Data]:
     ]
 
 
-FILTERS = {
+FILTERS: dict[str, Callable[..., Any]] = {
+    "log_rotation_logs": log_rotation_logs,
     "backup_postgresql_hosts": backup_postgresql_hosts,
     "backup_files_sets": backup_files_sets,
     "backup_files_clients": backup_files_clients,

@@ -30,12 +30,13 @@ options:
 class LookupModule(LookupBase):  # type: ignore[misc]
     """One description per name."""
 
-    def run(self, terms: list[str], variables: dict[str, Any] | None = None, **_: Any) -> list[dict[str, Any]]:
+    def run(self, terms: list[str], variables: Any = None, **_: Any) -> list[dict[str, Any]]:  # noqa: ARG002 - Ansible's
         return [self._runtime(name) if name in {"nodejs", "pm2"} else self._release(name) for name in terms]
 
     def _runtime(self, name: str) -> dict[str, Any]:
         # The role verifies the checksum; here the description is enough, and it is read for every task.
-        found: dict[str, Any] = self._read(runtime.cache_folder() / "runtime-x64.json", "python -m stackwright.artifact runtime")
+        bundle = runtime.cache_folder() / "runtime-x64.json"
+        found = self._read(bundle, "python -m stackwright.artifact runtime")
         part: dict[str, Any] = found[name]
         return part
 

@@ -7,6 +7,7 @@ nothing about the result that the linear strategy would not give. `STACKWRIGHT_M
 from __future__ import annotations
 
 import os
+from typing import Any
 
 DOCUMENTATION = """
 name: stackwright_linear
@@ -18,7 +19,7 @@ author: stackwright
 __all__ = ["StrategyModule"]
 
 
-def _strategy() -> type:
+def _strategy() -> Any:
     from ansible.plugins.strategy.linear import StrategyModule as Linear
 
     if os.environ.get("STACKWRIGHT_MITOGEN", "1") == "0":
@@ -28,8 +29,7 @@ def _strategy() -> type:
         from ansible_mitogen.plugins.strategy.mitogen_linear import StrategyModule as MitogenLinear
     except Exception:  # noqa: BLE001 - whatever is wrong with mitogen, Ansible itself still works
         return Linear
-    found: type = MitogenLinear
-    return found
+    return MitogenLinear
 
 
 StrategyModule = _strategy()
