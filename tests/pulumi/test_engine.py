@@ -99,6 +99,7 @@ def test_an_old_cli_gives_way_to_the_built_one(cli: Path, project: Path) -> None
 @pytest.mark.parametrize(
     ("pid", "host", "recovers"),
     [(2**22 + 1, socket.gethostname(), True), (os.getpid(), socket.gethostname(), False), (2**22 + 1, "other", False)],
+    ids=["dead", "alive", "elsewhere"],
 )
 def test_only_the_lock_of_a_dead_process_of_this_machine_is_taken_away(
     cli: Path, project: Path, pid: int, host: str, recovers: bool

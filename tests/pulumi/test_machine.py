@@ -151,6 +151,7 @@ def test_import_reads_what_the_server_is(monkeypatch: pytest.MonkeyPatch) -> Non
         ("ssh-ed25519 !!!", "not base64"),
         (HOST_KEY.replace("ssh-ed25519", "ssh-rsa"), "not of the type ssh-rsa"),
     ],
+    ids=["fingerprint", "base64", "type"],
 )
 def test_a_host_key_that_is_none_is_refused(key: str, reason: str) -> None:
     with serving((backend(),)) as client:

@@ -42,8 +42,8 @@ def _specs(system: System) -> Iterator[SecretSpec]:
     yield SecretSpec(name="tls/ca_crt", kind="certificate_authority_certificate")
     if system.database is not None:
         yield from (SecretSpec(name=f"postgresql/role/{role.name}") for role in system.database.roles)
-        yield from (SecretSpec(name=f"postgresql/{name}") for name in ("superuser", "replication", "rewind"))
-        for name in ("etcd/root", "etcd/patroni", "patroni/restapi", "pgbouncer/auth", "pgbouncer/admin"):
+        yield from (SecretSpec(name=f"postgresql/{name}") for name in ("replication", "rewind"))
+        for name in ("etcd/root", "etcd/patroni", "patroni/restapi", "pgbouncer/auth"):
             yield SecretSpec(name=name)
         yield SecretSpec(name="pgbackrest/cipher")
     for instance in system.cache:
