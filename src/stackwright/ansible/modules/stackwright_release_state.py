@@ -19,7 +19,7 @@ description:
   - Changes nothing.
 options:
   root: {description: The application's folder., type: path, required: true}
-  release: {description: The release that is wanted., type: str, required: true}
+  release: {description: The release that is wanted; empty for the confirmed one., type: str, required: true}
   members: {description: "Instances: name, address, port.", type: list, elements: dict, required: true}
   health_path: {description: Answers JSON with the running release., type: str, required: true}
   ready_path: {description: Answers 200 or 503., type: str, required: true}
@@ -69,7 +69,7 @@ def stale_names(command: list[str]) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
 
 
-def ask(parameters: Fields, member: Fields, stale: list[str]) -> Fields:
+def ask(parameters: Fields, member: Fields, wanted: str | None, stale: list[str]) -> Fields:
     """Describe one instance."""
     address, port = member["address"], int(member["port"])
     health, body = get(address, port, parameters["health_path"])
@@ -77,7 +77,7 @@ def ask(parameters: Fields, member: Fields, stale: list[str]) -> Fields:
     release = running_release(health, body)
     # A marker says that a deployment died while it had this instance drained.
     marked = (Path(parameters["root"]) / "rolling" / member["name"]).exists()
-    settled = release == parameters["release"] and ready == http.client.OK and member["name"] not in stale
+    settled = release == wanted and ready == http.client.OK and member["name"] not in stale
     return {
         "name": member["name"],
         "alive": health != 0,
@@ -94,9 +94,10 @@ def describe(parameters: Fields) -> Fields:
     """Describe the host."""
     root = Path(parameters["root"])
     stale = stale_names(parameters["stale_command"])
-    members = [ask(parameters, member, stale) for member in parameters["members"]]
     links = {name: link(root / name) for name in ("current", "confirmed", "previous")}
-    settled = links["current"] == links["confirmed"] == parameters["release"]
+    wanted = parameters["release"] or links["confirmed"]
+    members = [ask(parameters, member, wanted, stale) for member in parameters["members"]]
+    settled = links["current"] == links["confirmed"] == wanted
     return {
         **links,
         "releases": sorted(path.name for path in root.glob("releases/[!.]*")),
