@@ -14,7 +14,6 @@ FLAWS = {
     "v2": "",
     "v3": "",
     "v4": "",
-    "v5": "",
     "crash": "crash",
     "unready": "unready",
     "migration": "migration",
