@@ -102,6 +102,11 @@ def test_exports_name_ports_logs_and_how_to_reopen_them() -> None:
     assert exports["logs"][0]["reopen"] == "systemctl kill --signal=USR2 --kill-whom=main pm2-taaleem-emr.service"
 
 
+def test_folders_that_an_application_writes_are_backed_up() -> None:
+    exports = pm2.pm2_exports([{**APPLICATION, "writable_paths": ["/var/lib/emr/uploads"]}])
+    assert exports["backups"] == [{"name": "uploads", "paths": ["/var/lib/emr/uploads"]}]
+
+
 def test_times_grow_with_the_instances() -> None:
     application = pm2.pm2_application(APPLICATION)
     assert (pm2.pm2_start_seconds(application), pm2.pm2_stop_seconds(application)) == (60, 75)

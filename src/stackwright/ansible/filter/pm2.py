@@ -121,7 +121,7 @@ def pm2_start_seconds(application: Fields) -> int:
 
 
 def pm2_exports(applications: list[Fields]) -> Fields:
-    """Make `pm2_exports`: the ports of the instances and the logs of each application."""
+    """Make `pm2_exports`: the ports of the instances, the logs and the folders of each application."""
     complete = [normalise(application) for application in applications]
     return {
         "ports": [
@@ -139,6 +139,11 @@ def pm2_exports(applications: list[Fields]) -> Fields:
                 "reopen": f"systemctl kill --signal=USR2 --kill-whom=main pm2-{application['name']}.service",
             }
             for application in complete
+        ],
+        "backups": [
+            {"name": path.rstrip("/").rpartition("/")[2], "paths": [path]}
+            for application in complete
+            for path in application["writable_paths"]
         ],
     }
 
