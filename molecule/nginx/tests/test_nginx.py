@@ -333,10 +333,10 @@ def test_a_converge_leaves_a_drained_member_alone(host, edge, undrained):
 
 def test_draining_waits_for_the_requests_that_run(host, edge, undrained):
     with ThreadPoolExecutor(8) as pool:
-        slow = [pool.submit(edge.ask, {"target": "/x?wait=6"}) for _ in range(8)]
+        slow = [pool.submit(edge.ask, {"target": "/x?wait=12"}) for _ in range(8)]
         time.sleep(1)
         assert drain(host, 5005, "on", "--wait", "1", expect=6)["connections"] >= 1
-        assert drain(host, 5005, "on", "--wait", "20")["connections"] == 0
+        assert drain(host, 5005, "on", "--wait", "30")["connections"] == 0
         assert {each.result().status for each in slow} == {200}
 
 
@@ -386,6 +386,7 @@ def test_a_silent_host_slows_few_requests(host, edge):
         "nft add table ip silent && nft 'add chain ip silent input { type filter hook input priority 0; }'"
         " && nft add rule ip silent input tcp dport 5005 drop",
     )
+    time.sleep(5)  # kept connections end after 4 s; a request on one would wait for the read timeout
     try:
         started = time.monotonic()
         with ThreadPoolExecutor(4) as pool:
