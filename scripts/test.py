@@ -23,6 +23,9 @@ LOGS = ROOT / ".state" / "test"
 #: A scenario that hangs must not take the whole run with it.
 SCENARIO_SECONDS = 1500
 
+#: Written, but not seen green yet: named in every run, and in docs/roadmap.md. The milestone is done when this is empty.
+UNDER_WAY: dict[str, str] = {}
+
 
 @dataclass
 class Result:
@@ -110,9 +113,11 @@ class Suite:
         skipped = [f"{result.name}: {reason}" for result in self.results for reason in result.skipped]
         for reason in skipped:
             print(f"skipped: {reason}")
+        for name, reason in UNDER_WAY.items():
+            print(f"not run: {name}: {reason}")
         minutes = sum(result.seconds for result in self.results) / 60
         print(f"{len(self.results)} stages, {minutes:.1f} minutes of stages")
-        print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")
+        print(f"{passed} passed, {failed} failed, {len(skipped) + len(UNDER_WAY)} skipped")
         return int(bool(failed or skipped or not passed))
 
 
@@ -189,7 +194,9 @@ def e2e(suite: Suite) -> None:
     suite.pytest("pulumi engine", "tests/pulumi", "-m", "cli")
     suite.pytest("application", "tests/app")
     for path in sorted((ROOT / "tests/e2e").glob("test_*.py")):
-        suite.pytest(f"e2e {path.stem.removeprefix('test_')}", "-x", str(path))
+        name = f"e2e {path.stem.removeprefix('test_')}"
+        if name not in UNDER_WAY:
+            suite.pytest(name, "-x", str(path))
 
 
 def main(arguments: list[str]) -> int:
@@ -206,7 +213,9 @@ def main(arguments: list[str]) -> int:
         case ["all"]:
             check(suite)
             suite.command("ansible-lint", "ansible-lint", "--offline")
-            lane = threading.Thread(target=molecule, args=(suite, scenarios()))
+            lane = threading.Thread(
+                target=molecule, args=(suite, [name for name in scenarios() if name not in UNDER_WAY])
+            )
             lane.start()
             e2e(suite)
             lane.join()
