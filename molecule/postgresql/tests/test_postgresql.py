@@ -112,7 +112,7 @@ def test_a_role_has_what_was_granted_and_no_more(host, client):
         ({"database": "other"}, "rejects connection"),
         ({"database": "postgres"}, "rejects connection"),
         ({"user": "rewind", "database": "postgres"}, "rejects connection"),
-        ({"user": "replicator", "options": "replication=true sslmode=require"}, "rejects connection"),
+        ({"user": "replicator", "options": "replication=true sslmode=require"}, "rejects replication connection"),
         ({"options": "require_auth=md5 sslmode=require"}, "SASL authentication"),
     ],
 )

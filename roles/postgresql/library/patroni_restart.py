@@ -55,15 +55,19 @@ def restart_patroni(module: AnsibleModule, patroni: Patroni) -> bool:
     wait(wanted["seconds"], "the pause does not arrive", lambda: bool(patroni.status().get("pause")))
     module.run_command(["systemctl", "restart", wanted["unit"]], check_rc=True)
     wait(wanted["seconds"], "Patroni is not back", lambda: _runs(patroni))
-    resume(patroni, marker)
+    resume(patroni, marker, wanted["seconds"])
     return True
 
 
-def resume(patroni: Patroni, marker: Path) -> bool:
-    """End a pause of this module's own."""
+def resume(patroni: Patroni, marker: Path, seconds: int) -> bool:
+    """End a pause of this module's own.
+
+    Every member has to know: the next one to be restarted would take the former pause for its own.
+    """
     if not marker.exists():
         return False
     patroni.send("PATCH", "/config", {"pause": None})
+    wait(seconds, "the pause does not end", lambda: not any(each.status().get("pause") for each in patroni.members()))
     marker.unlink()
     return True
 
@@ -88,7 +92,9 @@ def main() -> None:
         if module.params["unit"]:
             changed = restart_patroni(module, patroni)
         else:
-            left_over = not module.check_mode and resume(patroni, Path(module.params["marker"]))
+            left_over = not module.check_mode and resume(
+                patroni, Path(module.params["marker"]), module.params["seconds"]
+            )
             changed = restart_postgresql(patroni, module.params, check_mode=module.check_mode) or left_over
     except (OSError, PatroniError) as error:
         module.fail_json(msg=str(error))

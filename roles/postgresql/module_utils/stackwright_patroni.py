@@ -36,6 +36,7 @@ class Patroni:
     """One member, asked by its own interface."""
 
     def __init__(self, api: dict[str, str]) -> None:
+        self._api = api
         self._url = api["url"]
         self._context = ssl.create_default_context(cafile=api["ca_file"])
         self._context.load_cert_chain(api["certificate_file"], api["key_file"])
@@ -73,6 +74,11 @@ class Patroni:
             for each in members
             if each.get("role") in {"leader", "standby_leader"} and each.get("state") == "running"
         ]
+
+    def members(self) -> list[Patroni]:
+        """Every member that this one knows of, itself included."""
+        known = (self.get("/cluster") or {}).get("members") or []
+        return [Patroni({**self._api, "url": each["api_url"].removesuffix("/patroni")}) for each in known]
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None, *, timeout: int) -> tuple[int, str]:
         data = None if body is None else json.dumps(body).encode()
