@@ -141,19 +141,19 @@ def test_cluster_reload_fails_no_request(host: Any) -> None:
 def test_crash_is_restarted_and_counted(host: Any) -> None:
     before = answer(host, 5005)["pid"]
     ask(host, 5005, "/crash")
-    eventually(lambda: ask(host, 5005).rc == 0 and answer(host, 5005)["pid"] != before, 15)
+    eventually(lambda: ask(host, 5005).rc == 0 and answer(host, 5005)["pid"] != before, 60)
     assert instances(host, "forked")["forked-5005"]["processes"][0]["restarts"] >= 1
 
 
 def test_too_much_memory_is_restarted(host: Any) -> None:
     before = answer(host, 5006)["pid"]
     ask(host, 5006, "/leak")
-    eventually(lambda: ask(host, 5006).rc == 0 and answer(host, 5006)["pid"] != before, 75)
+    eventually(lambda: ask(host, 5006).rc == 0 and answer(host, 5006)["pid"] != before, 150)
 
 
 def test_death_of_the_supervisor_brings_everything_back(host: Any) -> None:
     host.check_output("systemctl kill --signal=KILL --kill-whom=main pm2-forked")
-    eventually(lambda: host.run("systemctl is-active pm2-forked").rc == 0, 30)
+    eventually(lambda: host.run("systemctl is-active pm2-forked").rc == 0, 90)
     assert [answer(host, port)["instance"] for port in FORKED] == ["forked-5005", "forked-5006"]
 
 
@@ -164,7 +164,7 @@ def test_crash_loop_is_bounded(host: Any) -> None:
     try:
         host.run("systemctl restart pm2-forked")
         eventually(
-            lambda: host.check_output("systemctl show --property=ActiveState --value pm2-forked") == "failed", 120
+            lambda: host.check_output("systemctl show --property=ActiveState --value pm2-forked") == "failed", 500
         )
     finally:
         host.check_output("mv /srv/forked/releases/v1/kept.js /srv/forked/releases/v1/server.js")
