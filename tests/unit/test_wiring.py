@@ -133,7 +133,8 @@ def test_cluster_mode_shares_one_port(stack: Mapping[str, Any]) -> None:
     app = {**stack["apps"]["emr"], "mode": "cluster"}
     host = first(stack, "app")
     found = wiring.pm2_applications({**stack, "apps": {"emr": app}}, host)[0]["instances"]
-    assert found == [{"name": "taaleem-emr", "port": 5005, "workers": len(app["instances_by_host"][host])}]
+    workers = len(app["instances_by_host"][host])
+    assert found == [{"name": "taaleem-emr", "port": 5005, "workers": workers, "environment": {"INSTANCE_ID": host}}]
 
 
 def test_a_host_gets_the_roles_of_all_its_groups() -> None:

@@ -200,9 +200,20 @@ def pm2_applications(stack: Stack, host: str) -> list[Data]:
 
 def _pm2_application(stack: Stack, app: str, host: str) -> Data:
     facts = stack["apps"][app]
-    instances = instance_names(stack, app, host)
+    # Users and logs see which host an instance is on; its name alone is the same on every host.
+    instances = [
+        {"name": each["name"], "port": each["port"], "environment": {"INSTANCE_ID": f"{host}:{each['port']}"}}
+        for each in instance_names(stack, app, host)
+    ]
     if facts["mode"] == "cluster":
-        instances = [{**instances[0], "name": facts["process_name"], "workers": len(instances)}]
+        instances = [
+            {
+                "name": facts["process_name"],
+                "port": facts["first_port"],
+                "workers": len(instances),
+                "environment": {"INSTANCE_ID": host},
+            }
+        ]
     return {
         "name": app,
         "user": app,
@@ -211,7 +222,7 @@ def _pm2_application(stack: Stack, app: str, host: str) -> Data:
         "arguments": list(facts["command"][1:]),
         "environment": app_environment(stack, app, host),
         "environment_file": environment_file(app),
-        "instances": [{key: value for key, value in each.items() if key != "address"} for each in instances],
+        "instances": instances,
         "mode": facts["mode"],
         "max_restarts": facts["restarts"]["limit"],
         "min_uptime_seconds": facts["restarts"]["min_uptime_seconds"],

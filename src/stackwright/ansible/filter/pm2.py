@@ -65,8 +65,8 @@ def _log_files(application: Fields, instance: Fields) -> Fields:
 
 def _entry(application: Fields, instance: Fields, interpreter: str) -> Fields:
     secrets = application["environment_file"]
-    environment = {"NODE_ENV": "production"} | application["environment"] | instance["environment"]
-    environment |= {"PORT": instance["port"], "INSTANCE_ID": instance["name"]}
+    environment = {"NODE_ENV": "production", "INSTANCE_ID": instance["name"]}
+    environment |= application["environment"] | instance["environment"] | {"PORT": instance["port"]}
     entry = {
         "name": instance["name"],
         "script": application["script_path"],
