@@ -3,7 +3,7 @@ SHELL := /bin/bash
 ENV ?= taaleem-local
 export PATH := $(CURDIR)/.venv/bin:$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stackwright/bin:$(PATH)
 
-.PHONY: help setup setup-tests local destroy status verify artifact check lint types test molecule e2e bench docs
+.PHONY: help setup setup-tests local destroy status verify artifact check test molecule e2e docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,9 +40,6 @@ molecule: setup-tests ## the Molecule scenarios (ROLE=... for one)
 
 e2e: setup-tests ## the end-to-end tests
 	@python scripts/test.py e2e
-
-bench: setup-tests ## measure, and write docs/bench.md
-	@python bench/run.py
 
 docs: setup ## regenerate what is generated: schemas, role READMEs, topology pictures
 	@python scripts/docs.py --write
