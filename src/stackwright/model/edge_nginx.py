@@ -112,8 +112,8 @@ class EdgeError(ValueError):
 def nginx_sites(edge: Iterable[Mapping[str, Any]], *, certificate_folder: str, static_root: str) -> list[Data]:
     """Return the role's `nginx_sites` for the neutral sites of stackwright.model.edge (as mappings).
 
-    `certificate_folder` has `tls.crt` and `tls.key` for all names; the release of an application is unpacked below
-    `<static_root>/<app>/current`.
+    `certificate_folder` has `tls.crt` and `tls.key` for all names; below `<static_root>/<app>/current` an application's
+    static files lie by their URL.
     """
     return [_from_neutral(site, certificate_folder, static_root) for site in edge]
 
