@@ -29,8 +29,9 @@ LABEL_HOST = "stackwright.host"
 LABEL_ADDRESS = "stackwright.address"
 
 #: What systemd in a container needs beyond podman's default: SYS_ADMIN, or unit sandboxing is silently ignored;
-#: NET_ADMIN and NET_RAW for nftables and ping inside the host's own network namespace.
-_CAPABILITIES = "NET_ADMIN,NET_RAW,SYS_ADMIN"
+#: NET_ADMIN and NET_RAW for nftables and ping inside the host's own network namespace; DAC_READ_SEARCH, which units
+#: on real servers may keep to read others' files.
+_CAPABILITIES = "DAC_READ_SEARCH,NET_ADMIN,NET_RAW,SYS_ADMIN"
 
 
 #: Inotify instances are counted per user over all containers, a booted systemd has about five of them, and without one
