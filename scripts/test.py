@@ -24,7 +24,24 @@ LOGS = ROOT / ".state" / "test"
 SCENARIO_SECONDS = 1500
 
 #: Written, but not seen green yet: named in every run, and in docs/roadmap.md. The milestone is done when this is empty.
-UNDER_WAY: dict[str, str] = {}
+UNDER_WAY: dict[str, str] = {
+    "app_release": "converges; its side effects and tests have not ended green yet",
+    "backup": "converges in taaleem-local; its scenario has not been run to its end yet",
+    "baseline": "converges; 7 of 11 tests seen green, the others were mended and not run again",
+    "database_proxy": "converges; 10 of 11 tests seen green, the other was rewritten and not run again",
+    "etcd": "converges; its side effect (a voter that rejoins) has not ended green yet",
+    "firewall": "converges; its tests have not been run yet",
+    "log_rotation": "8 of 9 tests green in the last run",
+    "nginx": "each part seen green, the whole sequence not yet",
+    "pgbouncer": "converges; 18 of 29 tests seen green before the last mend",
+    "pm2": "21 of 22 tests seen green before the last mend",
+    "postgresql": "converges; its side effects and tests have not been run to their end yet",
+    "tls": "internal issuer seen green; acme and files not run to their end yet",
+    "e2e single": "not run yet",
+    "e2e baremetal": "not run yet",
+    "e2e local, tests marked under_way": "second converge, release under load, interruption, restore, canaries: not seen green yet",
+    "pulumi engine, test marked under_way": "going on after a killed run: not seen green yet",
+}
 
 
 @dataclass
@@ -191,7 +208,7 @@ def molecule(suite: Suite, names: list[str]) -> None:
 
 def e2e(suite: Suite) -> None:
     """The real engine and whole environments."""
-    suite.pytest("pulumi engine", "tests/pulumi", "-m", "cli")
+    suite.pytest("pulumi engine", "tests/pulumi", "-m", "cli and not under_way")
     suite.pytest("application", "tests/app")
     for path in sorted((ROOT / "tests/e2e").glob("test_*.py")):
         name = f"e2e {path.stem.removeprefix('test_')}"
