@@ -227,7 +227,6 @@ def test_a_create_that_fails_half_way_leaves_nothing(
     assert stack.up()["create"] == 1
 
 
-@pytest.mark.under_way
 def test_a_run_that_was_killed_is_gone_on_with(stack: Stack, containers: podman.Podman) -> None:
     command = engine.up(ENVIRONMENT)
     run = subprocess.Popen(
