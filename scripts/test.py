@@ -228,7 +228,9 @@ def main(arguments: list[str]) -> int:
             e2e(suite)
         case ["all"]:
             check(suite)
-            suite.command("ansible-lint", "ansible-lint", "--offline")
+            # It checks playbooks without an environment, which the project's own inventory plugin refuses to do.
+            lenient = ("env", "ANSIBLE_INVENTORY_ENABLED=host_list,yaml,ini", "ANSIBLE_INVENTORY_UNPARSED_FAILED=false")
+            suite.command("ansible-lint", *lenient, "ansible-lint", "--offline", "--nocolor")
             lane = threading.Thread(
                 target=molecule, args=(suite, [name for name in scenarios() if name not in UNDER_WAY])
             )
