@@ -26,9 +26,13 @@ def _strategy() -> Any:
         return Linear
     try:
         import ansible_mitogen.loaders  # noqa: F401 - raises where this Ansible is not one that mitogen knows
+        from ansible_mitogen import affinity
         from ansible_mitogen.plugins.strategy.mitogen_linear import StrategyModule as MitogenLinear
     except Exception:  # noqa: BLE001 - whatever is wrong with mitogen, Ansible itself still works
         return Linear
+    # mitogen would pin every worker, and all that a local task starts (a container with its whole life in it), to a
+    # single CPU of a small controller: on 2 cores everything shared one and took twice as long.
+    affinity.policy = affinity.Policy()
     return MitogenLinear
 
 
