@@ -27,11 +27,8 @@ SCENARIO_SECONDS = 1500
 UNDER_WAY: dict[str, str] = {
     "app_release": "converges; its side effects and tests have not ended green yet",
     "backup": "converges in taaleem-local; its scenario has not been run to its end yet",
-    "baseline": "converges; 7 of 11 tests seen green, the others were mended and not run again",
-    "database_proxy": "converges; 10 of 11 tests seen green, the other was rewritten and not run again",
     "etcd": "converges; its side effect (a voter that rejoins) has not ended green yet",
     "firewall": "converges; its tests have not been run yet",
-    "log_rotation": "8 of 9 tests green in the last run; the other one's cause (start limit) was mended and not run again",
     "nginx": "each part seen green, the whole sequence not yet",
     "pgbouncer": "converges; 18 of 29 tests seen green before the last mend",
     "pm2": "21 of 22 tests seen green before the last mend",
