@@ -1,6 +1,7 @@
 """What users of the consensus store, and its operators, rely on."""
 
 import json
+import re
 
 import pytest
 
@@ -68,7 +69,8 @@ def test_without_a_client_certificate_nobody_is_heard(host, scheme):
     )
     refused = host.run(f'python3 -c "{script}"')
     assert refused.rc != 0
-    assert "Error" in refused.stderr
+    # With http the server hangs up; with https it says what is missing, or hangs up, too.
+    assert re.search(r"CERTIFICATE_REQUIRED|RemoteDisconnected|ConnectionResetError", refused.stderr), refused.stderr
 
 
 def test_a_certificate_that_is_no_voters_cannot_be_a_peer(host):

@@ -195,7 +195,9 @@ print(json.dumps(time.monotonic() - began))
 def test_clients_wait_while_the_server_is_away(host):
     query(host, "SELECT 1")
     host.check_output("systemctl stop postgresql@17-main")
-    host.check_output("systemd-run --quiet --on-active=3 systemctl start postgresql@17-main")
+    host.check_output(
+        "systemd-run --quiet --on-active=3 --timer-property=AccuracySec=100ms systemctl start postgresql@17-main"
+    )
     assert query(host, "SELECT 1").rc == 0 or answers_again(host, 10)
 
 

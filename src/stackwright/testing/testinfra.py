@@ -1,11 +1,25 @@
-"""pytest plugin for testinfra suites: a failing test shows the end of its host's journal."""
+"""pytest plugin for testinfra suites: one connection per host, and a failing test shows the end of its host's journal."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all commands to a host share a connection: a suite is some hundred commands, and logins were half its time.
+
+    The sockets are in a folder of this run: another run's hosts have the same addresses.
+    """
+    folder = tempfile.mkdtemp(prefix="stackwright-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    shared = f"-o ControlMaster=auto -o ControlPersist=20 -o ControlPath={folder}/%C -o ServerAliveInterval=5"
+    os.environ["ANSIBLE_SSH_EXTRA_ARGS"] = shared
 
 
 @pytest.hookimpl(wrapper=True)
