@@ -68,6 +68,16 @@ def test_the_database_certificate_carries_the_names_behind_the_proxy(stack: Mapp
     assert stack["database"]["replica_name"] in found[0]["dns"]
 
 
+def test_a_voters_certificate_carries_the_name_that_peers_ask_for(stack: Mapping[str, Any]) -> None:
+    voter = first(stack, "consensus")
+    names = {
+        role: wiring.tls_certificates([{"name": role, "role": role}], stack, voter, "/project")[0]["dns"]
+        for role in ("etcd", "postgresql")
+    }
+    assert stack["database"]["voter_name"] in names["etcd"]
+    assert stack["database"]["voter_name"] not in names["postgresql"]
+
+
 def test_the_database_names_lead_to_the_proxy_on_application_hosts_alone(stack: Mapping[str, Any]) -> None:
     local = [entry for entry in wiring.host_entries(stack, first(stack, "app")) if entry["address"] == "127.0.0.1"]
     assert local == [

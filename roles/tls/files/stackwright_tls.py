@@ -9,6 +9,7 @@ Private keys of the internal issuer are made here and never leave; `request` han
 from __future__ import annotations
 
 import argparse
+import fcntl
 import grp
 import hashlib
 import ipaddress
@@ -19,7 +20,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -42,6 +44,8 @@ PLACEHOLDER = "stackwright placeholder"
 PLACEHOLDER_PATIENCE = timedelta(hours=1)
 RENEW_PERCENT = 33
 PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.S)
+#: What a change is called, and what makes it.
+Step = tuple[str, Callable[[], object]]
 
 
 class TlsError(Exception):
@@ -76,6 +80,10 @@ class Wanted:
     @property
     def versions(self) -> Path:
         return ROOT / ".versions" / self.name
+
+    @property
+    def former_versions(self) -> list[Path]:
+        return [path for path in self.versions.glob("*") if path != self.link.resolve()]
 
     @property
     def pending_key(self) -> Path:
@@ -347,6 +355,17 @@ def write(path: Path, content: bytes, mode: int, group: int) -> None:
         os.fsync(stream.fileno())
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let one process at a time touch the store: the ACME client's timer and a converge may meet."""
+    descriptor = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def swap_in(wanted: Wanted, pair: Pair) -> None:
     """Write the pair beside the one in use, then turn the link: readers never see halves of two pairs."""
     if not pair.key_matches:
@@ -396,8 +415,7 @@ def leftovers(config: Config) -> list[Path]:
     versions = [
         path
         for folder in (ROOT / ".versions").glob("*")
-        for path in ([folder] if folder.name not in wanted else folder.glob("*"))
-        if path != (ROOT / folder.name).resolve()
+        for path in (wanted[folder.name].former_versions if folder.name in wanted else [folder])
     ]
     pending = [path for path in (ROOT / ".pending").glob("*") if path.stem not in wanted]
     return links + versions + pending
@@ -473,27 +491,31 @@ def delivered(wanted: Wanted, config: Config, given: dict[str, Any]) -> Pair:
 def install(config: Config, *, dry_run: bool) -> dict[str, Any]:
     """Bring in what standard input holds, repair modes, remove what nobody wants any more."""
     given: dict[str, Any] = json.load(sys.stdin)
-    steps: list[tuple[str, Callable[[], object]]] = []
-    for each in config.certificates:
-        if each.name in given:
-            pair = delivered(each, config, given[each.name])
-            check_pair(each, pair, utc_now())
-            if current(each) != pair:
-                steps.append((f"{each.name}: certificate replaced", partial(swap_in, each, pair)))
-        elif each.issuer == "acme" and current(each) is None:
-            steps.append((f"{each.name}: placeholder made", partial(swap_in, each, placeholder(each))))
-        steps += [(f"{path}: mode repaired", partial(repair, path, mode, each)) for path, mode in wrong_modes(each)]
-    changes = perform(steps, dry_run=dry_run)
-    # Only now are the former versions out of use.
-    steps = [(f"{path}: removed", partial(remove, path)) for path in leftovers(config)]
-    steps += [(f"group {name}: removed", partial(run, "groupdel", name)) for name in groups_left_over(config)]
-    changes += perform(steps, dry_run=dry_run)
+    with nullcontext() if dry_run else alone():
+        changes = perform(list(deliveries(config, given)), dry_run=dry_run)
+        # Only now are the former versions out of use.
+        steps = [(f"{path}: removed", partial(remove, path)) for path in leftovers(config)]
+        steps += [(f"group {name}: removed", partial(run, "groupdel", name)) for name in groups_left_over(config)]
+        changes += perform(steps, dry_run=dry_run)
     for each in [] if dry_run else config.of_issuer("internal"):
         each.pending_key.unlink(missing_ok=True)
     return {"changed": changes + trust(config, dry_run=dry_run)}
 
 
-def perform(steps: list[tuple[str, Callable[[], object]]], *, dry_run: bool) -> list[str]:
+def deliveries(config: Config, given: dict[str, Any]) -> Iterator[Step]:
+    """What brings each certificate to what was delivered, and its files to their modes."""
+    for each in config.certificates:
+        if each.name in given:
+            pair = delivered(each, config, given[each.name])
+            check_pair(each, pair, utc_now())
+            if current(each) != pair:
+                yield f"{each.name}: certificate replaced", partial(swap_in, each, pair)
+        elif each.issuer == "acme" and current(each) is None:
+            yield f"{each.name}: placeholder made", partial(swap_in, each, placeholder(each))
+        yield from ((f"{path}: mode repaired", partial(repair, path, mode, each)) for path, mode in wrong_modes(each))
+
+
+def perform(steps: list[Step], *, dry_run: bool) -> list[str]:
     for _, step in [] if dry_run else steps:
         step()
     return [text for text, _ in steps]
@@ -625,7 +647,11 @@ def acme(config: Config, *, dry_run: bool) -> dict[str, Any]:
         if current(each) != pair:
             changes.append(each.name)
             if not dry_run:
-                swap_in(each, pair)
+                with alone():
+                    swap_in(each, pair)
+                    # Else the next converge would find the former one to remove, which is no news to anybody.
+                    for path in each.former_versions:
+                        shutil.rmtree(path)
     reloaded = reload(config, dry_run=dry_run)["changed"]
     if faults:
         raise TlsError("\n".join(faults))

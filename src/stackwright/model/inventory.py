@@ -27,7 +27,7 @@
         client_body_seconds, keepalive_seconds}, body_limit_mb,
         compression: {gzip, brotli, min_bytes, types: [str]}}]}
     database: null | {engine, version, run_by: "hosts", port, hosts: [host], initial_primary: host, voters: [host],
-        primary_name, replica_name, max_connections, synchronous, databases: [str], extensions: [str],
+        voter_name, primary_name, replica_name, max_connections, synchronous, databases: [str], extensions: [str],
         roles: [{name, privileges: owner|write|read|monitor, databases: [str], connection_limit}],
         sizes: {host: {memory_mb, cpus}}, parameters: {name: value},
         pools: {host: [{app, database, role, alias, replica_alias: null | str, primary, replica, clients}]},
@@ -37,8 +37,7 @@
     logs: {rotate_mb, keep}
     backups: {host, full_day, time, keep_full, keep_differential, files_every_hours, files_keep_days,
         archive_timeout_seconds}
-    certificates: {issuer, names: [str], email, directory, directory_ca, files: null | {certificate, key},
-        renew_before_days}
+    certificates: {issuer, names: [str], email, directory, directory_ca, files: null | {certificate, key}}
     secrets: {names: [str], password_command: null | str}
     access: {admin_user, admins: [{name, keys: [str]}], ssh_from: [cidr]}
     capacity: {memory: {host: {memory_mb, shares: {part: mb}}}, connections: null | {max_connections,
@@ -254,6 +253,7 @@ def _database(environment: Environment) -> dict[str, Any] | None:
         "hosts": list(groups["database"]),
         "initial_primary": groups["database"][0],
         "voters": list(groups["consensus"]),
+        "voter_name": f"database-voter.{domain}",
         "primary_name": f"database-primary.{domain}",
         "replica_name": f"database-replica.{domain}",
         "max_connections": budget.max_connections,

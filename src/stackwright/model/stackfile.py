@@ -112,7 +112,6 @@ class Certificates:
     """For `acme`: the CA of a private authority's own HTTPS."""
     files: CertificateFiles | None = None
     """For `files`."""
-    renew_before_days: Annotated[int, Field(ge=1, le=365)] = 30
 
 
 @schema

@@ -76,6 +76,9 @@ def tls_certificates(certificates: Iterable[Mapping[str, Any]], stack: Stack, ho
 
 
 def _service_names(role: str, stack: Stack) -> list[str]:
+    if role == "etcd":
+        # What tells a voter's certificate from the others of the same CA.
+        return [stack["database"]["voter_name"]]
     if role == "postgresql":
         return [stack["database"]["primary_name"], stack["database"]["replica_name"]]
     return []
