@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,22 +41,24 @@ class Servers:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def servers() -> Iterator[Servers]:
     client, environment = podman.Podman(), Environment(NAME)
-    environment.stackwright("destroy", "--yes")
-    client.remove_environment(OWNER)
+    _forget(client, environment)
     try:
-        yield _start(client, environment, tmp_path_factory.mktemp("servers"))
+        yield _start(client, environment)
     finally:
-        environment.stackwright("destroy", "--yes", expect=None)
-        client.remove_environment(OWNER)
+        _forget(client, environment)
 
 
-def _start(client: podman.Podman, environment: Environment, folder: Path) -> Servers:
+def _forget(client: podman.Podman, environment: Environment) -> None:
+    environment.stackwright("destroy", "--yes", expect=None)
+    client.remove_environment(OWNER)
+    # `destroy` keeps what opens servers that run on; these do not.
+    shutil.rmtree(environment.state_folder, ignore_errors=True)
+
+
+def _start(client: podman.Podman, environment: Environment) -> Servers:
     key = keys.ensure(environment.state_folder / "ssh" / "id_ed25519")
-    # A copy: destroying the environment removes its own.
-    private_key_file = folder / "id_ed25519"
-    keys.write(private_key_file, key.private_key_file.read_text(), mode=0o600)
     client.create_network(podman.Network(name=OWNER, cidr=environment.model.network.cidr, environment=OWNER))
     containers, host_keys = {}, {}
     for host in environment.model.hosts:
@@ -74,7 +78,7 @@ def _start(client: podman.Podman, environment: Environment, folder: Path) -> Ser
         host_keys[host.name] = environment.state_folder / "host-keys" / f"{host.name}.pub"
         keys.write(host_keys[host.name], f"{public}\n", mode=0o644)
     return Servers(
-        environment=environment, containers=containers, host_keys=host_keys, private_key_file=private_key_file
+        environment=environment, containers=containers, host_keys=host_keys, private_key_file=key.private_key_file
     )
 
 
@@ -135,7 +139,11 @@ def test_a_second_converge_changes_nothing_and_restarts_nothing(adopted: Environ
 
 def test_destroying_forgets_the_servers_and_leaves_them_running(servers: Servers, adopted: Environment) -> None:
     before, client, edge = servers.boots(), adopted.client, adopted.edge
-    adopted.stackwright("destroy", "--yes", seconds=600)
-    assert not adopted.state_folder.exists()
+    secrets = adopted.secrets.all()
+    shown = adopted.stackwright("destroy", "--yes", seconds=600).output
+    assert f".state/{NAME} keeps what opens them and their backups" in " ".join(shown.split())
+    assert not json.loads(adopted.pulumi("stack", "ls", "--json"))
     assert servers.boots() == before
     assert edge.get(client.name, "/api/ready").status == 200
+    assert adopted.ssh("db1", "id -un").strip() == "root"
+    assert adopted.secrets.all() == secrets

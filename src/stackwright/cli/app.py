@@ -109,10 +109,12 @@ def status(name: EnvironmentName) -> None:
 
 @app.command()
 def destroy(name: EnvironmentName, yes: Yes = False, verbose: Verbose = False) -> None:
-    """Remove what was provisioned, and the environment's state on this machine. Adopted servers are left alone."""
+    """Remove what was provisioned, with its data and its state here. Adopted servers, their keys and secrets stay."""
     environment = _load(name)
+    adopted = environment.provider == "bare_metal"
     if not yes:
-        typer.confirm(f"Destroy {environment.name} with all its data?", abort=True)
+        fate = "Forget {} (its servers run on)?" if adopted else "Destroy {} with all its data?"
+        typer.confirm(fate.format(environment.name), abort=True)
     runner = _runner(environment, verbose=verbose)
     with _project_folder(environment):
         if environment.state_folder.is_dir():
@@ -121,6 +123,15 @@ def destroy(name: EnvironmentName, yes: Yes = False, verbose: Verbose = False) -
         if environment.provider == "local":
             # An `up` that was cut short can leave hosts that no state knows of; their label still does.
             Podman().remove_environment(environment.name)
+    if adopted:
+        # Root is no longer admitted and the backups are encrypted: without these nobody gets in, and nothing back.
+        shutil.rmtree(environment.state_folder / "log", ignore_errors=True)
+        console.print(
+            f"{environment.name} is forgotten; its servers run on. .state/{environment.name} keeps what opens them and"
+            " their backups: keep it, or remove it by hand once no server needs it.",
+            soft_wrap=True,
+        )
+        return
     shutil.rmtree(environment.state_folder, ignore_errors=True)
     console.print(f"{environment.name} is gone")
 
