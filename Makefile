@@ -3,7 +3,7 @@ SHELL := /bin/bash
 ENV ?= taaleem-local
 export PATH := $(CURDIR)/.venv/bin:$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stackwright/bin:$(PATH)
 
-.PHONY: help setup setup-tests local destroy status verify artifact check test molecule e2e docs
+.PHONY: help setup setup-tests local destroy status verify artifact check test molecule e2e bench docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ molecule: setup-tests ## the Molecule scenarios (ROLE=... for one)
 
 e2e: setup-tests ## the end-to-end tests
 	@python scripts/test.py e2e
+
+bench: setup-tests ## measure against peers and write docs/benchmarks.md (some twenty minutes; ARGS="edge --quick" for a part)
+	@python -m bench $(or $(ARGS),all)
 
 docs: setup ## regenerate what is generated: schemas, role READMEs, topology pictures
 	@python scripts/docs.py --write

@@ -1,0 +1,231 @@
+"""First and second converges.
+
+First: by role, against the floor, which is `apt-get install` of exactly the packages that the role installed, on an
+identical host, with no service started. Packages are on the host before, in both cases.
+Second, on 1, 3 and 7 hosts: nothing is left to do; against `ansible -m ping` of the same hosts, which is the start of
+Ansible, the inventory and one task; and against itself without mitogen.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from bench import environments
+from bench.packages import Transaction, archive_folder, history, keep_archives, preload, replay
+from bench.process import BenchError, results_folder
+from bench.samples import Comparison, in_turn
+from bench.timeline import Run, run_of, seconds_by_role
+from bench.workplace import Machine, Project, one_host, say, temporary_project
+from stackwright.cli import report
+from stackwright.infra.local.podman import Podman, container_name
+
+FIRST, BY_ROLE, SHARES = "First converge", "First converge by role", "Where a first converge spends its time"
+SECOND = "Second converge"
+_FLOOR = "bench-floor"
+_PLAIN = {"STACKWRIGHT_MITOGEN": "0"}
+
+
+def measure(
+    hosts: int, *, first_rounds: int, second_rounds: int, plain_rounds: int, fetch: bool = True
+) -> tuple[list[Comparison], dict[str, Any]]:
+    """Measure one size; `first_rounds` fresh environments, of which the last is converged again and again.
+
+    With `fetch`, packages that no earlier run has brought are fetched by a converge that is not measured.
+    """
+    with temporary_project(results_folder() / "log" / f"converge-{hosts}.log") as project:
+        bench = _Size(project, hosts)
+        try:
+            return bench.measure(first_rounds, second_rounds, plain_rounds, fetch=fetch)
+        finally:
+            environments.remove(project, hosts)
+
+
+class _Size:
+    def __init__(self, project: Project, hosts: int) -> None:
+        self.project, self.hosts = project, hosts
+        self.label = f"{hosts} host{'s' if hosts > 1 else ''}"
+        self.name = environments.BY_HOSTS[hosts][0]
+        self.details: dict[str, Any] = {}
+
+    def measure(
+        self, first_rounds: int, second_rounds: int, plain_rounds: int, *, fetch: bool
+    ) -> tuple[list[Comparison], dict[str, Any]]:
+        firsts: list[Run] = []
+        floors: list[dict[str, float]] = []
+        # Only one host's packages can be told apart by role: on several, roles overlap.
+        with_floor = self.hosts == 1
+        if with_floor and fetch and not any(archive_folder().glob("*.deb")):
+            say("converge: once for nothing, so that packages are on this machine")
+            self._first()
+        for _ in range(first_rounds):
+            firsts.append(self._first())
+            if with_floor:
+                floors.append(self._floor(firsts[-1]))
+        comparisons = self._by_role(firsts, floors) if with_floor else []
+        comparisons += self._shares(firsts)
+        second = self._second(second_rounds)
+        comparisons += self._first_and_second(firsts, second)
+        comparisons += second
+        if plain_rounds:
+            comparisons.append(self._plain(plain_rounds))
+        return comparisons, self.details
+
+    # --- first --------------------------------------------------------------------------------------------------
+
+    def _first(self) -> Run:
+        environments.remove(self.project, self.hosts)
+        environments.define(self.project, self.hosts)
+        for command in report.artifact_commands(self.project.environment(self.name)):
+            self.project.run(*command)
+        seconds = self.project.provision(self.name)
+        say(f"converge: {self.label} provisioned in {seconds:.1f} s, first converge begins")
+        # Elsewhere downloads are part of it: the figure is not set against the floor.
+        for machine in self._machines() if self.hosts == 1 else ():
+            preload(machine)
+        run = self._site()
+        for machine in self._machines():
+            keep_archives(machine)
+        say(f"converge: {self.label}, first converge {run.seconds:.1f} s, {run.changed} changes")
+        return run
+
+    def _floor(self, run: Run) -> dict[str, float]:
+        """Seconds of apt-get per role, on a new host."""
+        transactions = history(self._machines()[0], run)
+        host = self.project.environment(self.name).hosts[0]
+        with one_host(_FLOOR, cpus=host.cpus, memory_mb=host.memory_mb) as machine:
+            preload(machine)
+            found = replay(machine, transactions)
+        say(f"converge: floor {sum(found.values()):.1f} s in {len(transactions)} calls of apt-get")
+        self.details["packages"] = _packages(transactions)
+        return found
+
+    def _by_role(self, firsts: list[Run], floors: list[dict[str, float]]) -> list[Comparison]:
+        roles = [seconds_by_role(run.spans) for run in firsts]
+        peer = "apt-get install of the same packages"
+        found = [
+            Comparison(
+                section=BY_ROLE,
+                name=role,
+                peer=peer,
+                unit="s",
+                better="lower",
+                ours=tuple(each[role] for each in roles),
+                peers=tuple(floor[role] for floor in floors),
+            )
+            for role in roles[0]
+            if all(floor.get(role) for floor in floors) and all(role in each for each in roles)
+        ]
+        whole = Comparison(
+            section=BY_ROLE,
+            name="all roles",
+            peer=peer,
+            unit="s",
+            better="lower",
+            ours=tuple(run.seconds for run in firsts),
+            peers=tuple(sum(floor.values()) for floor in floors),
+            note="with roles that install no package",
+        )
+        return [whole, *found]
+
+    def _shares(self, firsts: list[Run]) -> list[Comparison]:
+        roles = [seconds_by_role(run.spans) for run in firsts]
+        known = [role for role in roles[0] if all(role in each for each in roles)]
+        known.sort(key=lambda role: -statistics.median(each[role] for each in roles))
+        return [
+            Comparison(
+                section=f"{SHARES}: {self.label}",
+                name=role,
+                peer="the whole converge",
+                unit="s",
+                better="lower",
+                ours=tuple(each[role] for each in roles),
+                peers=tuple(run.seconds for run in firsts),
+            )
+            for role in known
+        ]
+
+    # --- second -------------------------------------------------------------------------------------------------
+
+    def _second(self, rounds: int) -> list[Comparison]:
+        pairs = in_turn(rounds, self._again, self._ping)
+        changed = max(run.changed for run, _ in pairs)
+        self.details["tasks"] = pairs[-1][0].tasks
+        return [
+            Comparison(
+                section=SECOND,
+                name=self.label,
+                peer="ansible -m ping of the same hosts",
+                unit="s",
+                better="lower",
+                ours=tuple(run.seconds for run, _ in pairs),
+                peers=tuple(ping for _, ping in pairs),
+                note=f"{pairs[-1][0].tasks} results of tasks" + (f", {changed} CHANGED" if changed else ""),
+            )
+        ]
+
+    def _plain(self, rounds: int) -> Comparison:
+        pairs = in_turn(rounds, self._again, lambda: self._again(_PLAIN))
+        return Comparison(
+            section=SECOND,
+            name=f"{self.label}, mitogen",
+            peer="the same with STACKWRIGHT_MITOGEN=0",
+            unit="s",
+            better="lower",
+            ours=tuple(mine.seconds for mine, _ in pairs),
+            peers=tuple(plain.seconds for _, plain in pairs),
+        )
+
+    def _first_and_second(self, firsts: list[Run], second: list[Comparison]) -> list[Comparison]:
+        again = second[0].ours
+        pairs = min(len(firsts), len(again))
+        return [
+            Comparison(
+                section=FIRST,
+                name=self.label,
+                peer="second converge of the same hosts",
+                unit="s",
+                better="lower",
+                ours=tuple(run.seconds for run in firsts[:pairs]),
+                peers=again[:pairs],
+            )
+        ]
+
+    # --- plumbing -----------------------------------------------------------------------------------------------
+
+    def _site(self, variables: Mapping[str, str] | None = None) -> Run:
+        file = f"inventories/{self.name}/stack.yml"
+        argv = ("ansible-playbook", "-i", file, "playbooks/site.yml")
+        return run_of(self.project.run(*argv, variables=variables, watch=True))
+
+    def _again(self, variables: Mapping[str, str] | None = None) -> Run:
+        run = self._site(variables)
+        how = " without mitogen" if variables else ""
+        say(f"converge: {self.label}, again{how} {run.seconds:.1f} s, {run.changed} changes")
+        return run
+
+    def _ping(self) -> float:
+        argv = ("ansible", "all", "-i", f"inventories/{self.name}/stack.yml", "-m", "ansible.builtin.ping")
+        seconds = self.project.run(*argv).seconds
+        say(f"converge: {self.label}, ping {seconds:.1f} s")
+        return seconds
+
+    def _machines(self) -> list[Machine]:
+        environment = self.project.environment(self.name)
+        owner = f"{self.name}-servers" if environment.provider == "bare_metal" else self.name
+        known = set(Podman().hosts(owner))
+        machines = [
+            Machine(container=container_name(owner, host.name), address=host.address) for host in environment.hosts
+        ]
+        missing = {machine.container for machine in machines} - known
+        if missing:
+            raise BenchError(f"{self.name}: podman has no {', '.join(sorted(missing))}")
+        return machines
+
+
+def _packages(transactions: list[Transaction]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in transactions:
+        found.setdefault(each.role, []).extend(each.packages)
+    return found

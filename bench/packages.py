@@ -1,0 +1,98 @@
+"""Which packages a role installed, from apt's own log, and the same by plain apt-get."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.process import results_folder, run
+from bench.timeline import Run, Span, role_at
+from bench.workplace import Machine
+from stackwright.infra.local.podman import Podman
+
+_ARCHIVES = "/var/cache/apt/archives"
+_LOG = results_folder() / "log" / "packages.log"
+#: apt's log has whole seconds: what began at .9 is noted as .0, before its task.
+_ROUNDED = 0.999
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """One call of apt-get that installed something."""
+
+    role: str
+    #: `name=version`, with all that came along.
+    packages: tuple[str, ...]
+
+
+def archive_folder() -> Path:
+    """Packages that were downloaded; they are kept between runs."""
+    folder = results_folder() / "packages"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def preload(machine: Machine) -> None:
+    """Put the packages that are known on a host, and bring its index up to date: neither is measured."""
+    if any(archive_folder().glob("*.deb")):
+        copy = (*Podman().command, "cp", f"{archive_folder()}/.", f"{machine.container}:{_ARCHIVES}/")
+        run(copy, folder=archive_folder(), log=_LOG)
+    # The index is as old as its folder, to Ansible; apt leaves the folder alone where nothing is new.
+    machine.run("apt-get update -qq && touch /var/lib/apt/lists")
+
+
+def keep_archives(machine: Machine) -> None:
+    """Fetch the packages that a host has downloaded."""
+    copy = (*Podman().command, "cp", f"{machine.container}:{_ARCHIVES}/.", str(archive_folder()))
+    run(copy, folder=archive_folder(), log=_LOG)
+    for path in archive_folder().iterdir():
+        if path.is_file() and path.suffix != ".deb":
+            path.unlink()
+
+
+def history(machine: Machine, run: Run) -> list[Transaction]:
+    """What a converge installed, by role; the host has one converge behind it."""
+    text = machine.run("cat /var/log/apt/history.log")
+    offset = machine.run("date +%z").strip()
+    return transactions(text, offset, run.spans)
+
+
+def transactions(text: str, offset: str, spans: Sequence[Span]) -> list[Transaction]:
+    """Read apt's history.log; times in it are local, `offset` is that of the host (`+0000`)."""
+    found = []
+    for stanza in re.split(r"\n\s*\n", text):
+        fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", stanza, re.MULTILINE))
+        packages = _names(fields.get("Install", "")) + _names(fields.get("Upgrade", ""))
+        if "Start-Date" not in fields or not packages:
+            continue
+        started = datetime.datetime.strptime(" ".join(fields["Start-Date"].split()) + offset, "%Y-%m-%d %H:%M:%S%z")
+        role = role_at(spans, started.timestamp() + _ROUNDED)
+        # None: before the first task; the image's own.
+        if role is not None:
+            found.append(Transaction(role=role, packages=tuple(packages)))
+    return found
+
+
+def _names(field: str) -> list[str]:
+    """`nginx:amd64 (1.26.3, automatic), ...` as `nginx=1.26.3`; of an upgrade (old, new) the new version."""
+    found = []
+    for name, inner in re.findall(r"([a-z0-9.+-]+)(?::[a-z0-9]+)? \(([^)]*)\)", field):
+        versions = [word for word in inner.split(", ") if word != "automatic"]
+        found.append(f"{name}={versions[-1]}")
+    return found
+
+
+def replay(machine: Machine, wanted: Sequence[Transaction]) -> dict[str, float]:
+    """Seconds by role of the same calls of apt-get on another host, without downloads and without services."""
+    # No cluster is founded, as with the role: founding one is configuration.
+    machine.write("/etc/postgresql-common/createcluster.conf", "create_main_cluster = false\n")
+    machine.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", "0755")
+    options = "-qq --yes --no-install-recommends --no-download --allow-downgrades -o Dpkg::Options::=--force-confold"
+    sums: dict[str, float] = {}
+    for each in wanted:
+        script = f"DEBIAN_FRONTEND=noninteractive apt-get install {options} {' '.join(each.packages)} >/dev/null"
+        sums[each.role] = sums.get(each.role, 0.0) + machine.timed(script)
+    return sums
