@@ -145,6 +145,10 @@ def test_cluster_mode_shares_one_port(stack: Mapping[str, Any]) -> None:
     found = wiring.pm2_applications({**stack, "apps": {"emr": app}}, host)[0]["instances"]
     workers = len(app["instances_by_host"][host])
     assert found == [{"name": "taaleem-emr", "port": 5005, "workers": workers, "environment": {"INSTANCE_ID": host}}]
+    members = wiring.app_members({**stack, "apps": {"emr": app}}, "emr")
+    assert [(each["host"], each["name"], each["port"]) for each in members] == [
+        (host, "taaleem-emr", 5005) for host in stack["groups"]["app"]
+    ]
 
 
 def test_a_host_gets_the_roles_of_all_its_groups() -> None:

@@ -182,12 +182,15 @@ def postgresql_privileges(stack: Stack) -> list[Data]:
 
 
 def instance_names(stack: Stack, app: str, host: str) -> list[Data]:
-    """Return the instances of an application on a host, named as operators see them: `<process>-<port>`."""
-    process = stack["apps"][app]["process_name"]
-    return [
-        {"name": f"{process}-{each['port']}", "port": each["port"], "address": each["address"]}
-        for each in stack["apps"][app]["instances_by_host"].get(host, [])
-    ]
+    """Return the instances of an application on a host, named as operators see them: `<process>-<port>`.
+
+    In cluster mode there is one, `<process>`: nobody outside can tell apart the workers that share its port.
+    """
+    facts = stack["apps"][app]
+    placed, process = facts["instances_by_host"].get(host, []), facts["process_name"]
+    if facts["mode"] == "cluster":
+        return [{"name": process, "port": each["port"], "address": each["address"]} for each in placed[:1]]
+    return [{"name": f"{process}-{each['port']}", "port": each["port"], "address": each["address"]} for each in placed]
 
 
 def app_members(stack: Stack, app: str) -> list[Data]:
@@ -203,20 +206,18 @@ def pm2_applications(stack: Stack, host: str) -> list[Data]:
 
 def _pm2_application(stack: Stack, app: str, host: str) -> Data:
     facts = stack["apps"][app]
+    clustered = facts["mode"] == "cluster"
     # Users and logs see which host an instance is on; its name alone is the same on every host.
-    instances = [
-        {"name": each["name"], "port": each["port"], "environment": {"INSTANCE_ID": f"{host}:{each['port']}"}}
+    instances: list[Data] = [
+        {
+            "name": each["name"],
+            "port": each["port"],
+            "environment": {"INSTANCE_ID": host if clustered else f"{host}:{each['port']}"},
+        }
         for each in instance_names(stack, app, host)
     ]
-    if facts["mode"] == "cluster":
-        instances = [
-            {
-                "name": facts["process_name"],
-                "port": facts["first_port"],
-                "workers": len(instances),
-                "environment": {"INSTANCE_ID": host},
-            }
-        ]
+    for each in instances if clustered else ():
+        each["workers"] = len(facts["instances_by_host"][host])
     return {
         "name": app,
         "user": app,
