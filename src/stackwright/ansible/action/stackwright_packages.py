@@ -1,0 +1,40 @@
+"""The half of `stackwright_packages` on the controller: calls apt where the host wants packages."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+ATTEMPTS = 3
+PAUSE_SECONDS = 5
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Ask the host, then apt."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return apt's result, or that nothing is wanting."""
+        super().run(tmp, task_vars)
+        asked: dict[str, Any] = self._execute_module(module_args=dict(self._task.args), task_vars=task_vars)
+        if asked.get("failed") or not asked["wanting"]:
+            return asked
+        arguments = {
+            "name": self._task.args["name"],
+            "state": "present",
+            "install_recommends": False,
+            "update_cache": True,
+            "cache_valid_time": 3600,
+        }
+        result: dict[str, Any] = {}
+        for left in reversed(range(ATTEMPTS)):
+            result = self._execute_module(module_name="ansible.builtin.apt", module_args=arguments, task_vars=task_vars)
+            if not result.get("failed") or not left:
+                break
+            Display().warning(f"apt failed, {left} more attempts: {result.get('msg')}")
+            time.sleep(PAUSE_SECONDS)
+        return result

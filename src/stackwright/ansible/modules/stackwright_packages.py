@@ -1,0 +1,63 @@
+"""The half of `stackwright_packages` that runs on the host: see `DOCUMENTATION`."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: stackwright_packages
+short_description: Packages of the distribution, asked for only where they are missing
+description:
+  - Leaves the work to M(ansible.builtin.apt), with no recommended packages and an index of at most an hour's age, and
+    tries again where a mirror fails.
+  - Calls it only if dpkg lacks a package, or apt would remove one with the package that brought it. M(ansible.builtin.apt)
+    by itself takes about two seconds of CPU to find that there is nothing to do, and may fetch the index for it.
+options:
+  name: {description: Names of packages., type: list, elements: str, required: true}
+author: [stackwright]
+"""
+
+EXTENDED_STATES = Path("/var/lib/apt/extended_states")
+
+
+def installed() -> set[str]:
+    """Names of the packages that dpkg has unpacked and configured."""
+    listed = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return {name for name, status in map(str.split, listed.stdout.splitlines()) if status == "installed"}
+
+
+def automatic(states: str) -> set[str]:
+    """Names of the packages that apt may remove again, by the text of its extended states."""
+    found = set()
+    for paragraph in states.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line)
+        if fields.get("Auto-Installed") == "1":
+            found.add(fields.get("Package", ""))
+    return found
+
+
+def wanting(names: Iterable[str], present: set[str], removable: set[str]) -> list[str]:
+    """The names that apt has work with, in their order."""
+    return [name for name in names if name not in present or name in removable]
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={"name": {"type": "list", "elements": "str", "required": True}}, supports_check_mode=True
+    )
+    states = EXTENDED_STATES.read_text() if EXTENDED_STATES.exists() else ""
+    module.exit_json(changed=False, wanting=wanting(module.params["name"], installed(), automatic(states)))
+
+
+if __name__ == "__main__":
+    main()
