@@ -14,6 +14,7 @@ from bench.packages import Transaction, transactions
 from bench.process import BenchError, Finished
 from bench.samples import Comparison, Spread, from_json, in_turn, to_json
 from bench.timeline import Span, role_at, role_of, run_of, seconds_by_role, spans
+from stackwright.testing.e2e import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -239,6 +240,19 @@ def test_a_command_that_fails_shows_the_end_of_its_output(tmp_path: Path) -> Non
         process.run(("sh", "-c", "echo the end; exit 3"), folder=tmp_path, log=tmp_path / "log")
     done = process.run(("cat",), folder=tmp_path, log=tmp_path / "log", stdin="given")
     assert done.output == "given"
+
+
+def test_what_an_ansible_leaves_running_is_ended(tmp_path: Path) -> None:
+    """As its workers do, it starts a session of its own and goes on without its parent."""
+    program = tmp_path / "ansible-like"
+    program.write_text("#!/bin/sh\nsetsid sleep 60 > /dev/null 2>&1 & echo $!\n")
+    program.chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{process.search_path()}"}
+    done = process.run(("ansible-like",), folder=tmp_path, log=tmp_path / "log", variables=variables)
+    command = Path(f"/proc/{done.output.strip()}/cmdline")
+    wait_until(lambda: b"sleep" in command.read_bytes(), "it runs", seconds=10, pause=0.05)
+    process.end_marked()
+    wait_until(lambda: not command.exists() or not command.read_bytes(), "it has ended", seconds=10, pause=0.05)
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
