@@ -6,6 +6,7 @@ nothing about the result that the linear strategy would not give. `STACKWRIGHT_M
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -36,6 +37,9 @@ def _strategy() -> Any:
     return MitogenLinear
 
 
+os.register_at_fork(after_in_child=gc.disable)
+
+
 class StrategyModule(_strategy()):  # type: ignore[misc]
     """The strategy, with what every worker would have to load anew loaded before the first is forked."""
 
@@ -45,4 +49,7 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
 
         for loader in (filter_loader, test_loader):
             list(loader.all())
+        # Nor does it live long enough for a collection to pay, which copies the pages that it shares with its parent.
+        gc.collect()
+        gc.freeze()
         return super().run(iterator, play_context)
