@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bench import documents, edge, environments, pages, pooler, process
+from bench import converge, documents, edge, environments, pages, pooler, process
 from bench.packages import Transaction, transactions
 from bench.process import BenchError, Finished
 from bench.samples import Comparison, Spread, from_json, in_turn, to_json
@@ -120,6 +120,15 @@ def test_a_task_belongs_to_its_role_or_to_its_play() -> None:
 def test_the_role_at_a_time() -> None:
     found = spans(EVENTS)
     assert [role_at(found, when) for when in (9.0, 10.0, 12.0, 99.0)] == [None, "(edge)", "nginx", "nginx"]
+
+
+def test_shares_add_up_to_the_whole() -> None:
+    runs = [
+        (100.0, {"small": 0.5, "redis": 20.0, "nginx": 30.0}),
+        (200.0, {"small": 1.0, "redis": 50.0, "nginx": 90.0}),
+    ]
+    found = converge.shares(runs)
+    assert list(found.items()) == [("nginx", (30.0, 90.0)), ("redis", (20.0, 50.0)), (converge.REST, (50.0, 60.0))]
 
 
 # --- packages by role -------------------------------------------------------------------------------------------------
