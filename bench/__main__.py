@@ -1,6 +1,7 @@
 """`python -m bench`: one sub-command per measurement, each on its own; `all` runs them one after the other.
 
-A measurement leaves `.state/bench/<name>.json`; `report` makes docs/benchmarks.md of all that are there.
+A measurement leaves `.state/bench/<name>.json`; `report` makes docs/benchmarks.md of all that are there. With `--quick` it
+leaves `<name>.quick.json`, which no report shows.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -56,8 +58,7 @@ def provisioning_command(*, quick: Quick = False) -> None:
 @app.command()
 def converge(hosts: Hosts = None, *, quick: Quick = False) -> None:
     """First and second converges."""
-    # The largest first: it brings the packages that the floor needs.
-    for count in sorted(hosts or ([1] if quick else BY_HOSTS), reverse=True):
+    for count in hosts or _sizes(quick=quick):
         _converge(count, quick=quick)
 
 
@@ -70,7 +71,7 @@ def edge_command(*, quick: Quick = False) -> None:
 @app.command(name="pooler")
 def pooler_command(*, quick: Quick = False) -> None:
     """PgBouncer with 200 clients."""
-    _keep("pooler", lambda: pooler.measure(1, shorter=10) if quick else pooler.measure(5), quick=quick)
+    _keep("pooler", lambda: pooler.measure(1, shorter=10) if quick else pooler.measure(4), quick=quick)
 
 
 @app.command()
@@ -84,16 +85,26 @@ def report() -> None:
 @app.command(name="all")
 def all_command(*, quick: Quick = False) -> None:
     """Every measurement, then the report; one that fails does not keep the others from running."""
+    work = {"setup": setup, "image": image_command, "provisioning": provisioning_command}
+    work |= {"edge": edge_command, "pooler": pooler_command}
+    for hosts in _sizes(quick=quick):
+        work[f"converge --hosts {hosts}"] = partial(_converge, hosts)
     failed = []
-    for command in (setup, image_command, provisioning_command, edge_command, pooler_command, converge):
+    for name, measure in work.items():
         try:
-            command(quick=quick)
+            measure(quick=quick)
         except PROBLEMS as problem:
-            failed.append(command.__name__.removesuffix("_command"))
-            print(f"error: {problem}", file=sys.stderr)
-    report()
+            failed.append(name)
+            print(f"error: {name}: {problem}", file=sys.stderr)
+    if not quick:
+        report()
     if failed:
         raise BenchError(f"not measured: {', '.join(failed)}")
+
+
+def _sizes(*, quick: bool) -> list[int]:
+    """Hosts; the largest first: it brings the packages that the floor of the smallest needs."""
+    return [1] if quick else sorted(BY_HOSTS, reverse=True)
 
 
 def _converge(hosts: int, *, quick: bool) -> None:
@@ -105,8 +116,8 @@ def _converge(hosts: int, *, quick: bool) -> None:
         return converge_bench.measure(
             hosts,
             first_rounds=2 if single and not quick else 1,
-            second_rounds=1 if quick else 3,
-            plain_rounds=2 if single and not quick else 0,
+            second_rounds=1 if quick else 3 if single else 2,
+            plain_rounds=1 if single and not quick else 0,
             fetch=not quick,
         )
 

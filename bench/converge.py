@@ -9,7 +9,7 @@ Ansible, the inventory and one task; and against itself without mitogen.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench import environments
@@ -23,6 +23,8 @@ from stackwright.infra.local.podman import Podman, container_name
 
 FIRST, BY_ROLE, SHARES = "First converge", "First converge by role", "Where a first converge spends its time"
 SECOND = "Second converge"
+REST = "the start of Ansible, facts, smaller roles"
+_SMALLEST_SHARE = 0.01
 _FLOOR = "bench-floor"
 _PLAIN = {"STACKWRIGHT_MITOGEN": "0"}
 
@@ -130,20 +132,17 @@ class _Size:
         return [whole, *found]
 
     def _shares(self, firsts: list[Run]) -> list[Comparison]:
-        roles = [seconds_by_role(run.spans) for run in firsts]
-        known = [role for role in roles[0] if all(role in each for each in roles)]
-        known.sort(key=lambda role: -statistics.median(each[role] for each in roles))
         return [
             Comparison(
                 section=f"{SHARES}: {self.label}",
-                name=role,
+                name=name,
                 peer="the whole converge",
                 unit="s",
                 better="lower",
-                ours=tuple(each[role] for each in roles),
+                ours=seconds,
                 peers=tuple(run.seconds for run in firsts),
             )
-            for role in known
+            for name, seconds in shares([(run.seconds, seconds_by_role(run.spans)) for run in firsts]).items()
         ]
 
     # --- second -------------------------------------------------------------------------------------------------
@@ -222,6 +221,19 @@ class _Size:
         if missing:
             raise BenchError(f"{self.name}: podman has no {', '.join(sorted(missing))}")
         return machines
+
+
+def shares(runs: Sequence[tuple[float, Mapping[str, float]]]) -> dict[str, tuple[float, ...]]:
+    """Seconds by role of (whole, seconds by role), most first; what is below a hundredth is summed up."""
+    known = [
+        role
+        for role in runs[0][1]
+        if all(role in roles for _, roles in runs)
+        and statistics.median(roles[role] / whole for whole, roles in runs) >= _SMALLEST_SHARE
+    ]
+    known.sort(key=lambda role: -statistics.median(roles[role] for _, roles in runs))
+    found = {role: tuple(roles[role] for _, roles in runs) for role in known}
+    return found | {REST: tuple(whole - sum(roles[role] for role in known) for whole, roles in runs)}
 
 
 def _packages(transactions: list[Transaction]) -> dict[str, list[str]]:

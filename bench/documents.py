@@ -40,7 +40,8 @@ def write(
     bench: str, comparisons: Sequence[Comparison], *, quick: bool, load: float, details: Mapping[str, Any]
 ) -> Path:
     """Keep a measurement; `load` is the machine's load average from before it."""
-    path = results_folder() / f"{bench}.json"
+    # The small form must not take the place of what was measured in earnest.
+    path = results_folder() / (f"{bench}.quick.json" if quick else f"{bench}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     data = {
         "version": VERSION,
@@ -73,8 +74,8 @@ def read(path: Path) -> Document:
 
 
 def read_all() -> list[Document]:
-    """Every measurement that was kept."""
-    return [read(path) for path in sorted(results_folder().glob("*.json"))]
+    """Every measurement that was kept, without those in the small form."""
+    return [read(path) for path in sorted(results_folder().glob("*.json")) if ".quick" not in path.suffixes]
 
 
 def machine() -> dict[str, Any]:

@@ -130,9 +130,8 @@ def shown(ratio: float) -> str:
 
 def _circumstances(document: Document) -> str:
     machine = document.machine
-    quick = "**Measured in the quick form: it shows that the measurement works, not more.** " if document.quick else ""
     return (
-        f"{quick}Measured {document.measured[:10]}: {machine['cores']} cores ({machine['processor']}),"
+        f"Measured {document.measured[:10]}: {machine['cores']} cores ({machine['processor']}),"
         f" {machine['memory_gib']} GiB, {machine['system']}, kernel {machine['kernel']}, Python {machine['python']},"
         f" Ansible {machine['ansible']}, Pulumi {machine['pulumi']}, podman {machine['podman']};"
         f" load average before: {machine['load_before']}.\n"

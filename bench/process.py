@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ from stackwright import project
 LIMIT_SECONDS = 1800
 _SHOWN_LINES = 30
 _EVENTS = {"ANSIBLE_CALLBACKS_ENABLED": "stackwright_events", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+
+#: Set for every ansible, and so for all that it starts: its workers and shared SSH connections have sessions of their own
+#: and outlive it. By this they are found.
+_MARK = ("STACKWRIGHT_BENCH_RUN", uuid.uuid4().hex)
 
 #: (when it was read, in seconds since 1970; what the callback `stackwright_events` wrote).
 Event = tuple[float, dict[str, Any]]
@@ -74,6 +79,8 @@ def _run(
 ) -> tuple[int, float, list[Event]]:
     events: list[Event] = []
     environment = {**os.environ, "PATH": search_path(), **variables}
+    if argv[0].startswith("ansible"):
+        environment |= dict([_MARK])
     descriptors: tuple[int, ...] = ()
     reader = None
     if watch:
@@ -102,12 +109,22 @@ def _run(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        end_marked()
         raise
     seconds = time.monotonic() - started
     if reader:
         # A shared SSH connection outlives the run and may hold the pipe open.
         reader.join(timeout=10)
     return process.returncode, seconds, events
+
+
+def end_marked() -> None:
+    """End what ansible has left running for hosts that go, or are gone."""
+    wanted = "=".join(_MARK).encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 def _read(descriptor: int, events: list[Event]) -> None:

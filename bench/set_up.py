@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench.process import BenchError, checkout, results_folder, run
+from bench.process import BenchError, checkout, results_folder, run, search_path
 from bench.samples import Comparison, in_turn
 from bench.workplace import say, timed
 
@@ -50,9 +50,15 @@ class _Workshop:
     def __init__(self, folder: Path) -> None:
         self.folder, self.log = folder, results_folder() / "log" / "setup.log"
         self._clones = 0
-        # Before the cache below becomes set-up's: uv keeps its own where it was.
-        self._variables = {"XDG_CACHE_HOME": str(folder / "cache"), "UV_CACHE_DIR": _uv_cache()}
         programs = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stackwright"
+        # A new user's: neither this checkout's programs nor its cache come first. uv's own cache stays where it was.
+        foreign = {str(checkout() / ".venv" / "bin"), str(programs / "bin")}
+        path = [each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if each not in foreign]
+        self._variables = {
+            "PATH": os.pathsep.join([str(folder / "cache" / "stackwright" / "bin"), *path]),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "UV_CACHE_DIR": _uv_cache(),
+        }
         for program in ("pulumi", "bin"):
             if (programs / program).is_dir():
                 shutil.copytree(programs / program, folder / "cache" / "stackwright" / program, symlinks=True)
@@ -94,7 +100,7 @@ class _Workshop:
 
 
 def _uv_cache() -> str:
-    if shutil.which("uv") is None:
+    if shutil.which("uv", path=search_path()) is None:
         raise BenchError("uv is not on PATH: run `make setup`")
     done = run(("uv", "cache", "dir"), folder=checkout(), log=results_folder() / "log" / "setup.log")
-    return done.output.strip()
+    return done.output.split()[-1]

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from bench.process import BenchError, Finished, checkout, results_folder, run
+from bench.process import BenchError, Finished, checkout, end_marked, results_folder, run
 from stackwright.infra import engine
 from stackwright.infra.local.podman import Host, Network, Podman, PodmanError, generate_key
 from stackwright.model import environment as model
@@ -169,6 +169,7 @@ def temporary_project(log: Path) -> Iterator[Project]:
     try:
         yield Project(folder, log)
     finally:
+        end_marked()
         if before is None:
             del os.environ["STACKWRIGHT_ROOT"]
         else:

@@ -29,8 +29,6 @@ UNDER_WAY: dict[str, str] = {
     "backup": "converges in taaleem-local; its scenario has not been run to its end yet",
     "etcd": "converges; its side effect (a voter that rejoins) has not ended green yet",
     "firewall": "converges; its tests have not been run yet",
-    "nginx": "each part seen green, the whole sequence not yet",
-    "pgbouncer": "converges; 18 of 29 tests seen green before the last mend",
     "pm2": "21 of 22 tests seen green before the last mend",
     "postgresql": "converges; its side effects and tests have not been run to their end yet",
     "tls": "the internal issuer converges; its tests have not been run to their end yet",

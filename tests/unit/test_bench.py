@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from bench import documents, edge, environments, pages, pooler, process
+from bench import converge, documents, edge, environments, pages, pooler, process
 from bench.packages import Transaction, transactions
 from bench.process import BenchError, Finished
 from bench.samples import Comparison, Spread, from_json, in_turn, to_json
 from bench.timeline import Span, role_at, role_of, run_of, seconds_by_role, spans
+from stackwright.testing.e2e import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -119,6 +123,15 @@ def test_a_task_belongs_to_its_role_or_to_its_play() -> None:
 def test_the_role_at_a_time() -> None:
     found = spans(EVENTS)
     assert [role_at(found, when) for when in (9.0, 10.0, 12.0, 99.0)] == [None, "(edge)", "nginx", "nginx"]
+
+
+def test_shares_add_up_to_the_whole() -> None:
+    runs = [
+        (100.0, {"small": 0.5, "redis": 20.0, "nginx": 30.0}),
+        (200.0, {"small": 1.0, "redis": 50.0, "nginx": 90.0}),
+    ]
+    found = converge.shares(runs)
+    assert list(found.items()) == [("nginx", (30.0, 90.0)), ("redis", (20.0, 50.0)), (converge.REST, (50.0, 60.0))]
 
 
 # --- packages by role -------------------------------------------------------------------------------------------------
@@ -241,15 +254,51 @@ def test_a_command_that_fails_shows_the_end_of_its_output(tmp_path: Path) -> Non
     assert done.output == "given"
 
 
+def test_ctrl_c_ends_the_command_that_runs(tmp_path: Path) -> None:
+    """Though the command has a session of its own, which the terminal's signal does not reach."""
+    marked = tmp_path / "pid"
+    work = f"""
+from pathlib import Path
+from bench.process import run
+folder = Path({str(tmp_path)!r})
+run(("sh", "-c", "echo $$ > pid; exec sleep 60"), folder=folder, log=folder / "log")
+"""
+    # pytest may have been started where the signal is ignored, which a child would inherit.
+    bench = subprocess.Popen(
+        [sys.executable, "-c", f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{work}"],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: marked.exists() and bool(marked.read_text()), "it runs", seconds=20, pause=0.05)
+    bench.send_signal(signal.SIGINT)
+    assert bench.wait(10) != 0
+    assert not Path(f"/proc/{marked.read_text().strip()}").exists()
+
+
+def test_what_an_ansible_leaves_running_is_ended(tmp_path: Path) -> None:
+    """As its workers do, it starts a session of its own and goes on without its parent."""
+    program = tmp_path / "ansible-like"
+    program.write_text("#!/bin/sh\nsetsid sleep 60 > /dev/null 2>&1 & echo $!\n")
+    program.chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{process.search_path()}"}
+    done = process.run(("ansible-like",), folder=tmp_path, log=tmp_path / "log", variables=variables)
+    command = Path(f"/proc/{done.output.strip()}/cmdline")
+    wait_until(lambda: b"sleep" in command.read_bytes(), "it runs", seconds=10, pause=0.05)
+    process.end_marked()
+    wait_until(lambda: not command.exists() or not command.read_bytes(), "it has ended", seconds=10, pause=0.05)
+
+
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
 def test_documents_are_kept_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "results_folder", lambda: tmp_path)
-    path = documents.write("edge", [comparison()], quick=True, load=0.254, details={"connections": 32})
+    path = documents.write("edge", [comparison()], quick=False, load=0.254, details={"connections": 32})
+    small = documents.write("edge", [comparison(ours=(1.0,), peers=(1.0,))], quick=True, load=0.1, details={})
     (found,) = documents.read_all()
     assert path.name == "edge.json"
-    assert (found.bench, found.quick, found.comparisons) == ("edge", True, (comparison(),))
+    assert (found.bench, found.quick, found.comparisons) == ("edge", False, (comparison(),))
+    assert documents.read(small).quick
     assert found.machine["load_before"] == 0.25
     path.write_text(path.read_text().replace('"version": 1,', '"version": 0,'))
     with pytest.raises(ValueError, match="version is 0; accepted: 1; measure again"):
@@ -260,15 +309,14 @@ def test_the_page_has_ratios_and_no_seconds() -> None:
     text = pages.page([document()])
     assert "| static | the original's | 2.50 ↑ | 1.00-3.00 | 1.25 | 3 |" in text
     assert "requests/s" not in text
-    assert "quick form" not in text
     assert "load average before: 0.25" in text
 
 
-def test_the_page_says_what_was_not_measured_and_what_was_in_small() -> None:
-    text = pages.page([document(quick=True)])
+def test_the_page_says_what_was_not_measured() -> None:
+    text = pages.page([document()])
     assert "Not measured yet: `python -m bench converge --hosts 7`." in text
     assert "Not measured yet: `python -m bench setup`." in text
-    assert text.count("Measured in the quick form") == 1
+    assert "Not measured yet: `python -m bench edge`." not in text
 
 
 def test_one_pair_has_neither_range_nor_noise() -> None:
