@@ -135,7 +135,7 @@ PLAYBOOK = """
     - name: First
       ansible.builtin.command: {argv: ["true"]}
     - name: Second
-      ansible.builtin.command: {argv: [sleep, "SECONDS"]}
+      ansible.builtin.command: {argv: [sh, -c, "sleep SECONDS", "{{ playbook_dir }}"]}
     - name: Third
       ansible.builtin.file: {path: "{{ playbook_dir }}/third", state: touch, mode: "0600"}
 """
@@ -162,6 +162,36 @@ def test_an_interrupted_converge_goes_no_further(playbook: Any, tmp_path: Path) 
     command.interrupt(playbook(30), folder=tmp_path, seconds=60, host="localhost", task="First")
     time.sleep(0.5)
     assert not (tmp_path / "third").exists()
+
+
+SLOW = """
+- hosts: all
+  connection: local
+  gather_facts: false
+  vars: {ansible_python_interpreter: "{{ ansible_playbook_python }}"}
+  tasks:
+    - name: First
+      ansible.builtin.command: {argv: [sh, -c, "sleep SECONDS", "{{ playbook_dir }}"]}
+"""
+
+
+def test_an_interrupted_converge_leaves_no_worker(playbook: Any, tmp_path: Path) -> None:
+    """They have sessions of their own; one would go on changing its host while the next converge runs."""
+    argv = playbook(0)
+    slow = "{{ 0 if inventory_hostname == 'localhost' else 30 }}"
+    (tmp_path / "play.yml").write_text(SLOW.replace("SECONDS", slow))
+    argv[2] = "localhost,other,"
+    command.interrupt(argv, folder=tmp_path, seconds=60, host="localhost", task="First")
+    time.sleep(0.5)
+    left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in command_line(path)]
+    assert not left
+
+
+def command_line(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def test_a_task_that_never_came_is_no_interruption(playbook: Any, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -132,28 +133,42 @@ def _watch(argv: Sequence[str], folder: Path, seconds: float, look: Look) -> Don
         return Done(code=code, output=_text(output))
 
 
+class _Process(subprocess.Popen[bytes]):
+    """A command; `mark` is in its environment and in that of all that it starts."""
+
+    mark = b""
+
+
 def _start(
     argv: Sequence[str], folder: Path, output: IO[bytes], variables: Mapping[str, str], descriptors: Sequence[int]
-) -> subprocess.Popen[bytes]:
+) -> _Process:
+    mark = f"STACKWRIGHT_RUN={uuid.uuid4().hex}"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     plain = {"NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"}
     # Not by a pipe: ssh's shared connections outlive the command and would hold it open.
-    return subprocess.Popen(
+    process = _Process(
         argv,
         cwd=folder,
-        env={**os.environ, "PATH": path, **plain, **variables},
+        env={**os.environ, "PATH": path, **plain, **variables, **dict([mark.split("=")])},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
         pass_fds=tuple(descriptors),
         start_new_session=True,
     )
+    process.mark = mark.encode()
+    return process
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: _Process) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    # Ansible's workers have sessions of their own and would finish their task.
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if process.mark in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 def _text(output: IO[bytes]) -> str:
