@@ -8,6 +8,7 @@ output is kept in `.state/test/`; what failed is shown at its end, with counts o
 from __future__ import annotations
 
 import os
+import queue
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,11 +29,7 @@ SCENARIO_SECONDS = 1500
 UNDER_WAY: dict[str, str] = {
     "app_release": "converges; its side effects and tests have not ended green yet",
     "backup": "converges in taaleem-local; its scenario has not been run to its end yet",
-    "etcd": "converges; its side effect (a voter that rejoins) has not ended green yet",
-    "firewall": "converges; its tests have not been run yet",
-    "pm2": "21 of 22 tests seen green before the last mend",
     "postgresql": "converges; its side effects and tests have not been run to their end yet",
-    "tls": "the internal issuer converges; its tests have not been run to their end yet",
     "e2e single": "not run yet",
     "e2e baremetal": "not run yet",
     "e2e local": "28 tests seen green on a running environment; one complete run from nothing to nothing not yet",
@@ -210,6 +208,25 @@ def e2e(suite: Suite) -> None:
             suite.pytest(name, "-x", "-m", "not under_way", str(path))
 
 
+def side_by_side(suite: Suite) -> None:
+    """Whole environments one after the other, as they share a release, and scenarios beside and after them."""
+    names: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for name in scenarios():
+        if name not in UNDER_WAY:
+            names.put(name)
+
+    def take() -> None:
+        with suppress(queue.Empty):
+            while True:
+                suite.molecule(names.get_nowait())
+
+    beside = threading.Thread(target=take)
+    beside.start()
+    e2e(suite)
+    take()
+    beside.join()
+
+
 def main(arguments: list[str]) -> int:
     """Run what is asked for."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -226,12 +243,7 @@ def main(arguments: list[str]) -> int:
             # It checks playbooks without an environment, which the project's own inventory plugin refuses to do.
             lenient = ("env", "ANSIBLE_INVENTORY_ENABLED=host_list,yaml,ini", "ANSIBLE_INVENTORY_UNPARSED_FAILED=false")
             suite.command("ansible-lint", *lenient, "ansible-lint", "--offline", "--nocolor")
-            lane = threading.Thread(
-                target=molecule, args=(suite, [name for name in scenarios() if name not in UNDER_WAY])
-            )
-            lane.start()
-            e2e(suite)
-            lane.join()
+            side_by_side(suite)
         case other:
             print(f"scripts/test.py: unknown: {' '.join(other)}", file=sys.stderr)
             return 2
