@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path("/etc/stackwright/backup")
+#: restic would ask a repository that is away for a quarter of an hour.
+ANSWER_SECONDS = 60
 
 
 # The codes of pgBackRest's errors about options; a key that it does not know is only a warning to it.
@@ -39,20 +41,26 @@ def config() -> dict[str, Any]:
     return dict(json.loads((FOLDER / "backup.json").read_text()))
 
 
-def run(*command: str, user: str | None = None, environment: dict[str, str] | None = None) -> str:
-    """Standard output of a command, as another user if wanted; its errors on failure."""
+def run(
+    *command: str, user: str | None = None, environment: dict[str, str] | None = None, seconds: int | None = None
+) -> str:
+    """Standard output of a command, as another user and within `seconds` if wanted; its errors on failure."""
     account: dict[str, Any] = {}
     if user and os.geteuid() == 0:
         account = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
-    done = subprocess.run(
-        command,
-        text=True,
-        capture_output=True,
-        check=False,
-        cwd="/",
-        env={**os.environ, **(environment or {})},
-        **account,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            text=True,
+            capture_output=True,
+            check=False,
+            cwd="/",
+            env={**os.environ, **(environment or {})},
+            timeout=seconds,
+            **account,
+        )
+    except subprocess.TimeoutExpired:
+        raise BackupError(f"{Path(command[0]).name}: no answer within {seconds} s") from None
     if done.returncode:
         message = (done.stderr.strip() + "\n" + done.stdout.strip()).strip().splitlines()[-20:]
         raise BackupError(f"{Path(command[0]).name} failed ({done.returncode}): " + "\n".join(message))
@@ -145,7 +153,7 @@ def of_postgresql(settings: dict[str, Any]) -> list[dict[str, Any]]:
     stanza, hours = settings["stanza"], settings["max_age_hours"]
     command = ["pgbackrest", f"--stanza={stanza}", "--output=json", "--log-level-file=off", "info"]
     try:
-        found = json.loads(run(*command, user="postgres"))[0]
+        found = json.loads(run(*command, user="postgres", seconds=ANSWER_SECONDS))[0]
     except BackupError as error:
         return [check("postgresql", stanza, hours, None, str(error))]
     good = [each["timestamp"]["stop"] for each in found.get("backup", []) if not each.get("error")]
@@ -155,8 +163,9 @@ def of_postgresql(settings: dict[str, Any]) -> list[dict[str, Any]]:
 
 def of_files(settings: dict[str, Any]) -> list[dict[str, Any]]:
     hours, sets = settings["max_age_hours"], [each["name"] for each in settings["sets"]]
+    listing = ["restic", "snapshots", "--json", "--no-lock"]
     try:
-        times = newest(json.loads(run("restic", "snapshots", "--json", "--no-lock", environment=login())))
+        times = newest(json.loads(run(*listing, environment=login(), seconds=ANSWER_SECONDS)))
     except BackupError as error:
         return [check("files", name, hours, None, str(error)) for name in sets]
     return [check("files", name, hours, times.get(name)) for name in sets]
