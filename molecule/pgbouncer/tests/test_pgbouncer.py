@@ -19,6 +19,11 @@ def query(host, sql, *, user="taaleem", password=PASSWORD, database="taaleem", a
     return host.run(f"cd / && PGPASSWORD='{password}' psql -X -At -v ON_ERROR_STOP=1 {target} -c \"{sql}\"")
 
 
+def release(host):
+    """The major release of PostgreSQL that the distribution packages."""
+    return host.check_output("ls /usr/lib/postgresql").strip()
+
+
 def python(host, script):
     return json.loads(host.check_output("python3 -c %s", "import json, psycopg2, threading, time\n" + script))
 
@@ -123,12 +128,16 @@ print(json.dumps([pids, other_cursor.fetchone()[0]]))
 
 def test_prepared_statements_work_across_connections(host):
     bench = (
-        f"cd / && PGPASSWORD={PASSWORD} /usr/lib/postgresql/17/bin/pgbench --no-vacuum --protocol=prepared"
+        f"cd / && PGPASSWORD={PASSWORD} /usr/lib/postgresql/{release(host)}/bin/pgbench --no-vacuum --protocol=prepared"
         " --client=20 --transactions=50 --file=/tmp/prepared.sql"
         " --host=127.0.0.1 --port=6432 --username=taaleem taaleem"
     )
     host.check_output("printf 'SELECT 1 + :client_id;\\nSELECT 2 * :client_id;\\n' > /tmp/prepared.sql")
     done = host.run(bench)
+    if "PgBouncer 1.18" in host.check_output("pgbouncer --version"):
+        # Debian 12's knows of none, which is why the role asks to have them turned off there.
+        assert "prepared statement" in done.stderr
+        return
     assert done.rc == 0, done.stderr
     assert "number of transactions actually processed: 1000/1000" in done.stdout
 
@@ -173,7 +182,7 @@ connection = {CONNECT}
 connection.autocommit = True
 cursor = connection.cursor()
 cursor.execute("SELECT 1")
-subprocess.run(["systemctl", "restart", "postgresql@17-main"], check=True)
+subprocess.run(["systemctl", "restart", "postgresql@{release(host)}-main"], check=True)
 began = time.monotonic()
 while True:
     try:
@@ -194,15 +203,14 @@ print(json.dumps(time.monotonic() - began))
 
 def test_clients_wait_while_the_server_is_away(host):
     query(host, "SELECT 1")
-    host.check_output("systemctl stop postgresql@17-main")
-    host.check_output(
-        "systemd-run --quiet --on-active=3 --timer-property=AccuracySec=100ms systemctl start postgresql@17-main"
-    )
+    unit = f"postgresql@{release(host)}-main"
+    host.check_output(f"systemctl stop {unit}")
+    host.check_output(f"systemd-run --quiet --on-active=3 --timer-property=AccuracySec=100ms systemctl start {unit}")
     assert query(host, "SELECT 1").rc == 0 or answers_again(host, 10)
 
 
 def test_the_console_is_for_operators_alone(host):
-    assert "1.24" in admin(host, "SHOW VERSION")
+    assert "PgBouncer 1." in admin(host, "SHOW VERSION")
     assert host.run("sudo -u nobody psql -h /run/pgbouncer -p 6432 -U pgbouncer pgbouncer -c 'SHOW POOLS'").rc != 0
     assert host.run("sudo -u nobody pgbouncer-admin -c 'SHOW POOLS'").rc != 0
 

@@ -14,6 +14,11 @@ PASSWORDS = {
 }
 
 
+def release(host):
+    """The major release that the distribution packages."""
+    return host.check_output("ls /usr/lib/postgresql").strip()
+
+
 def cluster(host):
     return json.loads(host.check_output("patronictl -c /etc/patroni/config.yml list --format json"))
 

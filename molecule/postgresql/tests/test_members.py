@@ -3,7 +3,7 @@
 import json
 import time
 
-from postgresql_cluster import MEMBERS, PASSWORDS, connect, leader, local, whole
+from postgresql_cluster import MEMBERS, PASSWORDS, connect, leader, local, release, whole
 
 from stackwright.testing.testinfra import security_score
 
@@ -60,7 +60,8 @@ def test_the_replica_holds_a_slot(host):
 
 def test_the_log_is_reopened(host):
     log = "/var/log/postgresql/postgresql.log"
-    control = "/usr/lib/postgresql/17/bin/pg_ctl logrotate --silent --pgdata=/var/lib/postgresql/17/main"
+    version = release(host)
+    control = f"/usr/lib/postgresql/{version}/bin/pg_ctl logrotate --silent --pgdata=/var/lib/postgresql/{version}/main"
     host.check_output(f"rm -f {log}.1 && mv {log} {log}.1 && runuser -u postgres -- {control}")
     deadline = time.monotonic() + 10
     while not host.file(log).exists:
@@ -90,14 +91,14 @@ def test_a_bad_configuration_is_named(host):
 
 def test_a_killed_postmaster_comes_back(host):
     whole(host)
-    killed = host.check_output("head -1 /var/lib/postgresql/17/main/postmaster.pid")
+    killed = host.check_output(f"head -1 /var/lib/postgresql/{release(host)}/main/postmaster.pid")
     assert int(killed) > 1
     host.check_output(f"kill -9 {killed}")
     deadline = time.monotonic() + 60
     while host.run("runuser -u postgres -- psql -XAtq -d app -c 'SELECT 1'").stdout != "1\n":
         assert time.monotonic() < deadline
         time.sleep(0.5)
-    assert host.check_output("head -1 /var/lib/postgresql/17/main/postmaster.pid") != killed
+    assert host.check_output(f"head -1 /var/lib/postgresql/{release(host)}/main/postmaster.pid") != killed
     whole(host)
 
 
