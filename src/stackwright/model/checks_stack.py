@@ -32,6 +32,7 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
     yield from _admins(parsed, stack)
     if system is not None:
         yield from _overrides(place, parsed, stack, system)
+        yield from _packaged(parsed, stack, system)
 
 
 def _place(place: Place, parsed: Parsed[StackFile], system: System | None) -> Iterator[Problem]:
@@ -83,6 +84,26 @@ def _local_network(file: Path) -> str | None:
     except ModelError:
         return None
     return stack.network.cidr if stack is not None and stack.provider == "local" else None
+
+
+#: The release of PostgreSQL that a distribution packages; another is not installed.
+_POSTGRESQL = {"debian-12": "15", "debian-13": "17", "ubuntu-24.04": "16"}
+
+
+def _packaged(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
+    if system.database is None:
+        return
+    wanted = system.database.version
+    told: list[tuple[KeyPath, str]] = [
+        (("hosts", position, "os"), server.os)
+        for position, server in enumerate(stack.hosts)
+        if "database" in server.groups
+    ]
+    for path, name in told or [(("os",), stack.os)]:
+        if _POSTGRESQL[name] != wanted:
+            message = f"packages PostgreSQL {_POSTGRESQL[name]}, and the system wants {wanted}"
+            fitting = [other for other, release in _POSTGRESQL.items() if release == wanted]
+            yield parsed.problem(path, message, value=name, accepted=", ".join(fitting) or "none; change the system")
 
 
 def _servers(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:

@@ -15,6 +15,12 @@ SYSTEM = "systems/taaleem.yml"
 #: (what is wrong, text in stack.yml, what it becomes, the message)
 STACK_CASES = [
     (
+        "a system that packages another PostgreSQL",
+        "topology:",
+        "os: debian-12\ntopology:",
+        f"{STACK}:11: os: packages PostgreSQL 15, and the system wants 17, got 'debian-12'; accepted: debian-13",
+    ),
+    (
         "unknown key",
         "{size: B,",
         "{size: B, databse: 2,",
@@ -337,6 +343,15 @@ SYSTEM_CASES = [
 ]
 
 BARE_METAL_CASES = [
+    (
+        "a server that packages another PostgreSQL",
+        "name: db2",
+        "name: db2, os: ubuntu-24.04",
+        (
+            f"{STACK}:14: hosts[2].os: packages PostgreSQL 16, and the system wants 17, got 'ubuntu-24.04';"
+            " accepted: debian-13"
+        ),
+    ),
     (
         "host twice",
         "name: db2",
