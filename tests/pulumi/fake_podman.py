@@ -14,6 +14,7 @@ class FakePodman(podman.Podman):
         super().__init__(command=("false",))
         self.made: dict[str, podman.Host] = {}
         self.nets: dict[str, podman.Network] = {}
+        self.routed: list[tuple[podman.Subnet, str]] = []
         self.stopped: set[str] = set()
         self.limits: dict[str, tuple[float, int]] = {}
         self.keys: dict[str, str] = {}
@@ -32,8 +33,8 @@ class FakePodman(podman.Podman):
             for each in self.nets.values()
         ]
 
-    def _refuse_routed(self, wanted: object, own: object) -> None:
-        """The routes of the machine that the test runs on are not its business."""
+    def routes(self) -> list[tuple[podman.Subnet, str]]:
+        return self.routed
 
     def create_network(self, network: podman.Network) -> None:
         self._called("create_network")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Iterator
 
@@ -110,6 +111,12 @@ def test_a_subnet_in_use_is_noticed_before_anything_is_created(client: Client, f
     failures = client.failures(NETWORK, {"name": "test", "environment": "test", "cidr": "10.231.90.0/24"})
     assert "overlaps 10.231.90.128/25 of podman network other" in failures["cidr"]
     assert "create_network" not in fake.calls
+
+
+def test_a_subnet_that_the_machine_reaches_elsewhere_is_noticed(client: Client, fake: FakePodman) -> None:
+    fake.routed = [(ipaddress.ip_network("10.231.88.0/21"), "wg0")]
+    failures = client.failures(NETWORK, {"name": "test", "environment": "test", "cidr": "10.231.90.0/24"})
+    assert "overlaps 10.231.88.0/21, which this machine reaches by wg0" in failures["cidr"]
 
 
 def test_a_network_of_another_environment_is_not_taken_over(client: Client, fake: FakePodman) -> None:

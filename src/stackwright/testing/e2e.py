@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ipaddress
 import json
 import shlex
 import socket
@@ -274,6 +275,10 @@ class Environment:
         found = [f"container {name}" for name in podman.hosts(self.name)]
         if podman.find_network(self.name) is not None:
             found.append(f"network {self.name}")
+        network = ipaddress.ip_network(self.model.network.cidr)
+        found += [
+            f"route by {interface}" for destination, interface in podman.routes() if destination.overlaps(network)
+        ]
         if self.state_folder.exists():
             found.append(f"folder {self.state_folder}")
         return found

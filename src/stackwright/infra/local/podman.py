@@ -39,7 +39,7 @@ _CAPABILITIES = "DAC_READ_SEARCH,NET_ADMIN,NET_RAW,SYS_ADMIN"
 _INOTIFY_INSTANCES = 4096
 _INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 
-_Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
+Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class PodmanError(RuntimeError):
@@ -138,7 +138,7 @@ class Podman:
 
         With `replacing`, the environment's own network may have another subnet: it goes before its successor comes.
         """
-        wanted, own = ipaddress.ip_network(network.cidr), list[_Subnet]()
+        wanted, own = ipaddress.ip_network(network.cidr), list[Subnet]()
         for other in self.networks():
             subnets = _subnets(other)
             if _value(other, "name") == network.name:
@@ -166,17 +166,20 @@ class Podman:
         if any(_value(other, "name") == name for other in self.networks()):
             self._run("network", "rm", name)
 
-    def _refuse_routed(self, wanted: _Subnet, own: Sequence[_Subnet]) -> None:
+    def _refuse_routed(self, wanted: Subnet, own: Sequence[Subnet]) -> None:
         """A subnet that this machine already routes would cut it off from those hosts."""
-        shown = subprocess.run(["ip", "-json", "route"], capture_output=True, text=True, check=False)
-        for route in json.loads(shown.stdout or "[]"):
-            if route["dst"] == "default" or ipaddress.ip_network(route["dst"]) in own:
-                continue
-            if wanted.overlaps(ipaddress.ip_network(route["dst"])):
+        for destination, interface in self.routes():
+            if destination not in own and wanted.overlaps(destination):
                 raise PodmanError(
-                    f"subnet {wanted} overlaps {route['dst']}, which this machine reaches by {route.get('dev')}:"
+                    f"subnet {wanted} overlaps {destination}, which this machine reaches by {interface}:"
                     " choose another `network.cidr`"
                 )
+
+    def routes(self) -> list[tuple[Subnet, str]]:
+        """The networks that this machine reaches other than by default, and the interface that leads to each."""
+        shown = subprocess.run(["ip", "-json", "route"], capture_output=True, text=True, check=False)
+        found = [route for route in json.loads(shown.stdout or "[]") if route["dst"] != "default"]
+        return [(ipaddress.ip_network(route["dst"]), route.get("dev", "no interface")) for route in found]
 
     # --- hosts --------------------------------------------------------------------------------------------------
 
@@ -362,5 +365,5 @@ def _value(network: dict[str, Any], key: str) -> Any:
     return network.get(key, network.get(key.capitalize()))
 
 
-def _subnets(network: dict[str, Any]) -> list[_Subnet]:
+def _subnets(network: dict[str, Any]) -> list[Subnet]:
     return [ipaddress.ip_network(each["subnet"]) for each in network.get("subnets") or []]
