@@ -209,14 +209,18 @@ def e2e(suite: Suite) -> None:
 
 def side_by_side(suite: Suite) -> None:
     """Whole environments one after the other, as they share a release, and scenarios beside and after them."""
-    names: queue.SimpleQueue[str] = queue.SimpleQueue()
+    # A scenario's hosts have the same names on every system, so its runs stay in one lane; the longest come first.
+    runs: dict[str, list[str]] = {}
     for name in scenarios():
-        names.put(name)
+        runs.setdefault(name.partition("@")[0], []).append(name)
+    waiting: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+    for names in sorted(runs.values(), key=len, reverse=True):
+        waiting.put(names)
 
     def take() -> None:
         with suppress(queue.Empty):
             while True:
-                suite.molecule(names.get_nowait())
+                molecule(suite, waiting.get_nowait())
 
     beside = threading.Thread(target=take)
     beside.start()
