@@ -331,7 +331,7 @@ def test_wrong_cache_passwords_are_refused(local: Environment) -> None:
         question = {
             "address": instance["address"],
             "port": instance["port"],
-            "name": local.stack["hosts"][instance["host"]]["fqdn"],
+            "name": instance["fqdn"],
             "ca_file": f"/usr/local/share/ca-certificates/stackwright-{NAME}.crt",
             "logins": [[], [local.app, "not-the-password"], ["default", password], [local.app, password]],
         }

@@ -8,15 +8,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from stackwright.model import addressing, files, naming, source, topology
-from stackwright.model.addressing import AddressError
+from stackwright.model.aws import checks as checks_aws
 from stackwright.model.errors import KeyPath, ModelError, Problem, nearest
 from stackwright.model.files import Parsed, Place
 from stackwright.model.plan import plan_hosts
 from stackwright.model.stackfile import Network, Server, StackFile
 from stackwright.model.system import System
 
-#: Providers that can run a database and a cache as services of their own, which size C is about.
-WITH_MANAGED_DATA: tuple[str, ...] = ()
+#: Providers that can run a load balancer, a database and a cache as services of their own, which size C is about.
+CLOUDS: tuple[str, ...] = ("aws",)
 
 
 def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
@@ -30,6 +30,7 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
     yield from _topology(place, parsed, stack, system)
     yield from _certificates(place, parsed, stack)
     yield from _admins(parsed, stack)
+    yield from checks_aws.problems(parsed, stack, system)
     if system is not None:
         yield from _overrides(place, parsed, stack, system)
         yield from _packaged(parsed, stack, system)
@@ -91,7 +92,7 @@ _POSTGRESQL = {"debian-12": "15", "debian-13": "17", "ubuntu-24.04": "16"}
 
 
 def _packaged(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
-    if system.database is None:
+    if system.database is None or "database" in topology.managed(stack):
         return
     wanted = system.database.version
     told: list[tuple[KeyPath, str]] = [
@@ -176,11 +177,11 @@ def _topology(place: Place, parsed: Parsed[StackFile], stack: StackFile, system:
         return
     try:
         hosts = plan_hosts(place, stack)
-    except AddressError:
+    except ValueError:
         return  # `plan` says so
     groups = topology.groups(hosts)
     path: KeyPath = ("hosts",) if stack.hosts else ("topology",)
-    for tier in needed_tiers(system):
+    for tier in needed_tiers(stack, system):
         if not groups[tier]:
             message = f"no host is in the group {tier}, which system {stack.system} needs"
             yield parsed.problem(path, message, accepted=f"at least one host for {tier}")
@@ -204,7 +205,7 @@ def _who_makes_hosts(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Pr
     if stack.topology is None:
         yield parsed.problem(("topology",), "is missing", accepted="a mapping such as {size: B, app: 2}")
         return
-    if stack.topology.size == "C" and stack.provider not in WITH_MANAGED_DATA:
+    if stack.topology.size == "C" and stack.provider not in CLOUDS:
         message = f"leaves the data to a cloud, and {stack.provider} is none"
         yield parsed.problem(("topology", "size"), message, value="C", accepted="A, B")
     if stack.topology.size == "A":
@@ -213,12 +214,15 @@ def _who_makes_hosts(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Pr
             yield parsed.problem(("topology", tier), message, accepted="no counts, or size B")
 
 
-def needed_tiers(system: System | None) -> tuple[str, ...]:
-    """The tiers that a system cannot do without; backups go to `ops`."""
+def needed_tiers(stack: StackFile, system: System | None) -> tuple[str, ...]:
+    """The tiers that a system cannot do without where no cloud does their work; backups go to `ops`."""
     if system is None:
         return ()
+    managed = topology.managed(stack)
     data = (("database",) if system.database else ()) + (("cache",) if system.cache else ())
-    return ("edge", "app", *data, "ops")
+    # Backups of a cloud's database are the cloud's, and those of files go to its object store.
+    kept = () if "database" in managed else ("ops",)
+    return tuple(tier for tier in ("edge", "app", *data, *kept) if tier == "edge" or tier not in managed)
 
 
 def _promised(parsed: Parsed[StackFile], stack: StackFile, groups: dict[str, tuple[str, ...]]) -> Iterator[Problem]:
@@ -290,7 +294,7 @@ def _overrides(place: Place, parsed: Parsed[StackFile], stack: StackFile, system
 def _weights(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
     try:
         hosts = plan_hosts(place, stack) if stack.hosts or stack.topology else ()
-    except AddressError:
+    except ValueError:
         return
     known = [host.name for host in hosts if "app" in host.groups]
     for name, override in stack.sites.items():

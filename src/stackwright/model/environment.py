@@ -54,7 +54,13 @@ class Environment:
 
     @property
     def hosts(self) -> tuple[Host, ...]:
-        return self.plan.hosts
+        """The hosts that have a name and an address."""
+        return tuple(host for host in self.plan.hosts if not host.slot)
+
+    @property
+    def slots(self) -> tuple[Host, ...]:
+        """The places of a group that grows and shrinks; all alike."""
+        return tuple(host for host in self.plan.hosts if host.slot)
 
     @property
     def groups(self) -> Mapping[str, tuple[str, ...]]:

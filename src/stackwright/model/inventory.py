@@ -17,7 +17,7 @@
         cache: [purpose], uploads: [folder], static: [{url, folder, max_age_days, immutable}],
         keep_releases, artifact: path in the project,
         instances_by_host: {host: [{name, address, port}]}}}
-    edge: {worker_connections, sites: [{name, app, names: [str], tls: {min_version, http2, redirect_http,
+    edge: {worker_connections, balances: all|own, sites: [{name, app, names: [str], tls: {min_version, http2, redirect_http,
         hsts: null | {max_age_days, include_subdomains, preload}},
         upstreams: [{name, members: [{host, address, port, weight}], balance, keepalive, health: {...}}],
         routes: [{path, upstream, exact, websocket, buffered, logged}],
@@ -26,13 +26,14 @@
         headers: {name: value}, timeouts: {connect_seconds, read_seconds, send_seconds, client_header_seconds,
         client_body_seconds, keepalive_seconds}, body_limit_mb,
         compression: {gzip, brotli, min_bytes, types: [str]}}]}
-    database: null | {engine, version, run_by: "hosts", port, hosts: [host], initial_primary: host, voters: [host],
-        voter_name, primary_name, replica_name, max_connections, synchronous, databases: [str], extensions: [str],
+    database: null | {engine, version, run_by: hosts|cloud, port, hosts: [host], initial_primary: null | host,
+        voters: [host], voter_name, primary_name, replica_name, write_port, read_port, max_connections, synchronous, databases: [str], extensions: [str],
         roles: [{name, privileges: owner|write|read|monitor, databases: [str], connection_limit}],
         sizes: {host: {memory_mb, cpus}}, parameters: {name: value},
         pools: {host: [{app, database, role, alias, replica_alias: null | str, primary, replica, clients}]},
         client_limits: {host: int}}
-    cache: {run_by: "hosts", hosts: [host], instances: [{name, host, address, port, purpose, maxmemory_mb, eviction,
+    cache: {run_by: hosts|cloud, hosts: [host], instances: [{name, host: null | host, address, fqdn, port, purpose,
+        maxmemory_mb, eviction,
         persistence: append_only|snapshot|none, users: [{name, access: application|operator, secret}]}]}
     logs: {rotate_mb, keep}
     backups: {host, full_day, time, keep_full, keep_differential, files_every_hours, files_keep_days,
@@ -53,7 +54,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stackwright.model import capacity, edge, naming, secrets
+from stackwright.model import capacity, edge, naming, secrets, topology
 from stackwright.model.environment import Environment
 from stackwright.model.output import InventoryError, from_environment, hosts_of
 from stackwright.model.process import AppPlan
@@ -62,6 +63,8 @@ from stackwright.model.topology import Host
 STACK_VERSION = 1
 ADMIN_USER = "stackwright"
 DATABASE_PORT = 5432
+#: HAProxy on application hosts; see docs/architecture.md.
+PROXY_WRITE_PORT, PROXY_READ_PORT = 5000, 5001
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +113,7 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
             )
             for host in hosts
         },
-        variables={"stack": stack(environment, hosts)},
+        variables={"stack": stack(environment, hosts, output["endpoints"])},
         known_hosts_file=known_hosts_file,
         known_hosts="".join(f"{_known_as(host)} {_bare_key(host)}\n" for host in hosts),
     )
@@ -147,8 +150,11 @@ def _variables(
     }
 
 
-def stack(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
-    """The read-only facts that group_vars wire into role inputs."""
+def stack(
+    environment: Environment, hosts: tuple[Host, ...], endpoints: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The read-only facts that group_vars wire into role inputs; `endpoints` of the output, where a cloud has some."""
+    found = endpoints or {}
     groups = environment.groups
     return {
         "version": STACK_VERSION,
@@ -163,10 +169,10 @@ def stack(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
         "network": {"cidr": environment.network.cidr},
         "hosts": {host.name: _host(environment, host) for host in hosts},
         "groups": {group: list(names) for group, names in groups.items()},
-        "apps": {name: _app(plan) for name, plan in environment.apps.items()},
+        "apps": {name: _app(plan, {host.name for host in hosts}) for name, plan in environment.apps.items()},
         "edge": _edge(environment, hosts),
-        "database": _database(environment),
-        "cache": _cache(environment, hosts),
+        "database": _database(environment, found),
+        "cache": _cache(environment, hosts, found),
         "logs": _plain(environment.logs),
         "backups": {"host": _first(groups["ops"]), **_plain(environment.backups)},
         "certificates": _certificates(environment),
@@ -206,7 +212,7 @@ def _host(environment: Environment, host: Host) -> dict[str, Any]:
     }
 
 
-def _app(plan: AppPlan) -> dict[str, Any]:
+def _app(plan: AppPlan, hosts: set[str]) -> dict[str, Any]:
     app = plan.app
     database = {**_plain(app.database), "pool": plan.database_pool} if app.database else None
     process = _plain(app.process)
@@ -226,7 +232,9 @@ def _app(plan: AppPlan) -> dict[str, Any]:
         "static": [_plain(one) for one in app.static],
         "keep_releases": app.keep_releases,
         "artifact": plan.artifact,
-        "instances_by_host": {host: [_plain(one) for one in ones] for host, ones in plan.instances.items()},
+        "instances_by_host": {
+            host: [_plain(one) for one in ones] for host, ones in plan.instances.items() if host in hosts
+        },
     }
 
 
@@ -234,11 +242,12 @@ def _edge(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
     smallest = min((host.memory_mb for host in hosts if "edge" in host.groups), default=0)
     return {
         "worker_connections": capacity.edge_connections(smallest),
+        "balances": "own" if "edge" in topology.managed(environment.stack) else "all",
         "sites": [_plain(site) for site in edge.sites(environment)],
     }
 
 
-def _database(environment: Environment) -> dict[str, Any] | None:
+def _database(environment: Environment, endpoints: Mapping[str, Any]) -> dict[str, Any] | None:
     tier, budget = environment.system.database, environment.connections
     if tier is None or budget is None:
         return None
@@ -248,14 +257,12 @@ def _database(environment: Environment) -> dict[str, Any] | None:
     return {
         "engine": tier.engine,
         "version": tier.version,
-        "run_by": "hosts",
         "port": DATABASE_PORT,
         "hosts": list(groups["database"]),
-        "initial_primary": groups["database"][0],
+        "initial_primary": _first(groups["database"]),
         "voters": list(groups["consensus"]),
         "voter_name": f"database-voter.{domain}",
-        "primary_name": f"database-primary.{domain}",
-        "replica_name": f"database-replica.{domain}",
+        **_database_names(environment, endpoints),
         "max_connections": budget.max_connections,
         "synchronous": environment.environment_class == "production" if synchronous is None else synchronous,
         "databases": list(tier.databases),
@@ -271,6 +278,23 @@ def _database(environment: Environment) -> dict[str, Any] | None:
         "parameters": dict(environment.stack.database.parameters),
         "pools": {host: _pools(environment, host) for host in groups["app"]},
         "client_limits": {host: _clients(environment, host) for host in groups["app"]},
+    }
+
+
+def _database_names(environment: Environment, endpoints: Mapping[str, Any]) -> dict[str, Any]:
+    """Where PgBouncer finds who takes writes and who answers reads: by the proxy of its host, or at the cloud's names."""
+    if "database" not in topology.managed(environment.stack):
+        domain = environment.internal_domain
+        names = {"primary_name": f"database-primary.{domain}", "replica_name": f"database-replica.{domain}"}
+        return {"run_by": "hosts", **names, "write_port": PROXY_WRITE_PORT, "read_port": PROXY_READ_PORT}
+    primary = endpoints["postgresql"]
+    replica = endpoints.get("postgresql_replica", primary)
+    return {
+        "run_by": "cloud",
+        "primary_name": primary["addresses"][0],
+        "replica_name": replica["addresses"][0],
+        "write_port": primary["port"],
+        "read_port": replica["port"],
     }
 
 
@@ -303,13 +327,10 @@ def _clients(environment: Environment, host: str) -> int:
     return 2 * clients + 20
 
 
-def _cache(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
+def _cache(environment: Environment, hosts: tuple[Host, ...], endpoints: Mapping[str, Any]) -> dict[str, Any]:
     names = environment.groups["cache"]
-    # One host holds every instance; more hosts take turns.
-    addresses = {host.name: host.address for host in hosts}
     instances = []
     for number, (purpose, instance) in enumerate(environment.system.cache.items()):
-        host = names[number % len(names)]
         users = [
             {"name": app, "access": "application", "secret": f"redis/{purpose}/{app}"}
             for app, plan in environment.apps.items()
@@ -319,8 +340,7 @@ def _cache(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
         instances.append(
             {
                 "name": purpose,
-                "host": host,
-                "address": addresses[host],
+                **_cache_place(environment, hosts, endpoints.get(f"redis_{purpose}"), number),
                 "port": instance.port,
                 "purpose": purpose,
                 "maxmemory_mb": environment.plan.cache_mb[purpose],
@@ -329,7 +349,19 @@ def _cache(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
                 "users": [*users, operator | {"secret": f"redis/{purpose}/{secrets.CACHE_OPERATOR}"}],
             }
         )
-    return {"run_by": "hosts", "hosts": list(names), "instances": instances}
+    run_by = "cloud" if "cache" in topology.managed(environment.stack) else "hosts"
+    return {"run_by": run_by, "hosts": list(names), "instances": instances}
+
+
+def _cache_place(
+    environment: Environment, hosts: tuple[Host, ...], endpoint: Mapping[str, Any] | None, number: int
+) -> dict[str, str | None]:
+    """Where an instance answers: at the cloud's name, else on a host; one holds every instance, more take turns."""
+    names = environment.groups["cache"]
+    if not names and endpoint is not None:
+        return {"host": None, "address": endpoint["addresses"][0], "fqdn": endpoint["addresses"][0]}
+    host = next(each for each in hosts if each.name == names[number % len(names)])
+    return {"host": host.name, "address": host.address, "fqdn": naming.fqdn(host.name, environment.name)}
 
 
 def _certificates(environment: Environment) -> dict[str, Any]:

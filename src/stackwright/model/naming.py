@@ -26,10 +26,10 @@ def fqdn(host: str, environment: str) -> str:
     return f"{host}.{internal_domain(environment)}"
 
 
-def bounded(*parts: str, limit: int) -> str:
-    """The parts joined by `-`; where that is longer than `limit`, cut and made unique again by a hash."""
-    name = "-".join(parts)
+def bounded(*parts: str, limit: int, separator: str = "-") -> str:
+    """The parts joined; where that is longer than `limit`, cut and made unique again by a hash."""
+    name = separator.join(parts)
     if len(name) <= limit:
         return name
     mark = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{name[: limit - len(mark) - 1].rstrip('-')}-{mark}"
+    return f"{name[: limit - len(mark) - 1].rstrip('-' + separator)}-{mark}"

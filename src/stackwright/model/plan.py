@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from stackwright.model import capacity, process, topology
 from stackwright.model.addressing import AddressError
+from stackwright.model.aws.plan import AwsPlan
+from stackwright.model.aws.plan import make_plan as make_aws_plan
 from stackwright.model.capacity import Client, ConnectionBudget, Demand, HostPlan
 from stackwright.model.errors import KeyPath, Problem
 from stackwright.model.files import Parsed, Place
@@ -26,6 +28,8 @@ class Plan:
     #: None without a database.
     connections: ConnectionBudget | None
     cache_mb: Mapping[Purpose, int]
+    #: None elsewhere.
+    aws: AwsPlan | None
 
 
 def plan_hosts(place: Place, stack: StackFile) -> tuple[Host, ...]:
@@ -78,7 +82,8 @@ def make_plan(place: Place, stack: Parsed[StackFile], system: Parsed[System]) ->
     host_plans = _host_plans(wanted, what, hosts, cache_mb)
     apps = {name: _app(wanted, name, app, hosts, host_plans) for name, app in what.apps.items()}
     connections = _connections(wanted, what, apps)
-    plan = Plan(hosts=hosts, apps=apps, host_plans=host_plans, connections=connections, cache_mb=cache_mb)
+    aws = make_aws_plan(wanted, what, wanted.aws) if wanted.aws is not None else None
+    plan = Plan(hosts=hosts, apps=apps, host_plans=host_plans, connections=connections, cache_mb=cache_mb, aws=aws)
     return plan, [*_memory_problems(stack, plan), *_connection_problems(stack, system, plan)]
 
 
@@ -117,16 +122,16 @@ def _demand(stack: StackFile, name: str, app: App) -> Demand:
 def _app(stack: StackFile, name: str, app: App, hosts: tuple[Host, ...], host_plans: Mapping[str, HostPlan]) -> AppPlan:
     override = stack.apps.get(name, AppOverride())
     edge_hosts = [host.name for host in hosts if "edge" in host.groups]
-    app_hosts = [host.name for host in hosts if "app" in host.groups]
+    app_hosts = [host for host in hosts if "app" in host.groups]
+    own_edge = "edge" in topology.managed(stack)
     instances = {
         host.name: process.instances(
             name,
             app,
             host_plans[host.name].instances[name],
-            process.listen_address(host.name, host.address, edge_hosts, app_hosts),
+            process.listen_address(host, [host.name] if own_edge else edge_hosts, 1 if own_edge else len(app_hosts)),
         )
-        for host in hosts
-        if host.name in app_hosts
+        for host in app_hosts
     }
     return AppPlan(
         name=name,
@@ -207,6 +212,8 @@ def _connection_problems(stack: Parsed[StackFile], system: Parsed[System], plan:
 def _sorting_problems(place: Parsed[StackFile] | Parsed[System], plan: Plan, max_connections: int) -> list[Problem]:
     """Every connection may sort at once, in half of the database's memory."""
     shares = [host_plan.shares["database"] for host_plan in plan.host_plans.values() if "database" in host_plan.shares]
+    if plan.aws is not None and plan.aws.database is not None:
+        shares.append(plan.aws.database.usable_mb)
     needed = 2 * max_connections
     if not shares or needed <= min(shares):
         return []

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stackwright.model.system import App
+from stackwright.model.topology import Host
 
 LOOPBACK = "127.0.0.1"
 
@@ -49,7 +50,7 @@ def instances(app_name: str, app: App, number: int, address: str) -> tuple[Insta
     )
 
 
-def listen_address(host: str, address: str, edge_hosts: Sequence[str], app_hosts: Sequence[str]) -> str:
-    """Where instances listen: on loopback where edge and application are the same one host, so that nobody else can."""
-    alone = list(edge_hosts) == [host] and list(app_hosts) == [host]
-    return LOOPBACK if alone else address
+def listen_address(host: Host, edge_hosts: Sequence[str], app_hosts: int) -> str:
+    """Where instances listen: on loopback where their only edge is on their own host, so that nobody else can."""
+    alone = list(edge_hosts) == [host.name] and app_hosts == 1
+    return LOOPBACK if alone else host.address

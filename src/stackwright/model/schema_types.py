@@ -115,7 +115,7 @@ def _header(value: str) -> str:
     return value
 
 
-def _words(accepted: str, *, pattern: str | None = None, min_length: int | None = None) -> Any:
+def words(accepted: str, *, pattern: str | None = None, min_length: int | None = None) -> Any:
     """What a value may be, as errors say it; JSON Schema carries it along."""
     return Field(json_schema_extra={"x-accepted": accepted}, pattern=pattern, min_length=min_length)
 
@@ -125,22 +125,22 @@ _IDENTIFIER = "lower-case letters, digits and underscores, a letter first, at mo
 _IN_PROJECT = "a path relative to the project's root, without `..`"
 _IN_RELEASE = "a path relative to the release, without `..`"
 
-Name = Annotated[str, _words(_NAME, pattern=r"^[a-z][a-z0-9-]{0,29}$")]
+Name = Annotated[str, words(_NAME, pattern=r"^[a-z][a-z0-9-]{0,29}$")]
 """Of a host, an application, a site: a valid host name everywhere."""
-Identifier = Annotated[str, _words(_IDENTIFIER, pattern=r"^[a-z][a-z0-9_]{0,29}$")]
+Identifier = Annotated[str, words(_IDENTIFIER, pattern=r"^[a-z][a-z0-9_]{0,29}$")]
 """Of a database, a role, a cache instance."""
-User = Annotated[str, _words("a user name such as lena", pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
-Variable = Annotated[str, _words("a variable such as LOG_LEVEL", pattern=r"^[A-Z][A-Z0-9_]*$")]
-HeaderName = Annotated[str, _words("a header such as X-Frame-Options", pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
+User = Annotated[str, words("a user name such as lena", pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
+Variable = Annotated[str, words("a variable such as LOG_LEVEL", pattern=r"^[A-Z][A-Z0-9_]*$")]
+HeaderName = Annotated[str, words("a header such as X-Frame-Options", pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
 HeaderValue = Annotated[str, AfterValidator(_header)]
-Domain = Annotated[str, AfterValidator(_domain), _words("a domain name such as clinic.example.org")]
-Cidr = Annotated[str, AfterValidator(_cidr), _words("a network such as 10.87.20.0/24")]
-SourceCidr = Annotated[str, AfterValidator(_source), _words("a network such as 203.0.113.0/24")]
-Address = Annotated[str, AfterValidator(_address), _words("an address such as 10.87.20.11")]
-PublicKey = Annotated[str, AfterValidator(_public_key), _words("a line such as `ssh-ed25519 AAAA... comment`")]
-ProjectPath = Annotated[str, AfterValidator(_file), _words(_IN_PROJECT, min_length=1)]
-ReleasePath = Annotated[str, AfterValidator(_inside), _words(_IN_RELEASE, min_length=1)]
-UrlPath = Annotated[str, AfterValidator(_url_path), _words("a path such as /api/health")]
+Domain = Annotated[str, AfterValidator(_domain), words("a domain name such as clinic.example.org")]
+Cidr = Annotated[str, AfterValidator(_cidr), words("a network such as 10.87.20.0/24")]
+SourceCidr = Annotated[str, AfterValidator(_source), words("a network such as 203.0.113.0/24")]
+Address = Annotated[str, AfterValidator(_address), words("an address such as 10.87.20.11")]
+PublicKey = Annotated[str, AfterValidator(_public_key), words("a line such as `ssh-ed25519 AAAA... comment`")]
+ProjectPath = Annotated[str, AfterValidator(_file), words(_IN_PROJECT, min_length=1)]
+ReleasePath = Annotated[str, AfterValidator(_inside), words(_IN_RELEASE, min_length=1)]
+UrlPath = Annotated[str, AfterValidator(_url_path), words("a path such as /api/health")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 AppPort = Annotated[int, Field(ge=1024, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
@@ -148,4 +148,4 @@ Seconds = Annotated[int, Field(ge=1, le=86_400)]
 MegaBytes = Annotated[int, Field(ge=16, le=4_194_304)]
 Cpus = Annotated[int, Field(ge=1, le=1024)]
 Days = Annotated[int, Field(ge=1, le=3650)]
-TimeOfDay = Annotated[str, _words("a time such as 02:30", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+TimeOfDay = Annotated[str, words("a time such as 02:30", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from stackwright.model.aws.stackfile import Aws
 from stackwright.model.schema_types import (
     Address,
     Cidr,
@@ -25,7 +26,7 @@ from stackwright.model.schema_types import (
 )
 from stackwright.model.system import BackupSchedule, LogLimits, Purpose, RateLimit
 
-Provider = Literal["local", "bare_metal"]
+Provider = Literal["local", "bare_metal", "aws"]
 EnvironmentClass = Literal["development", "staging", "production"]
 Tier = Literal["edge", "app", "database", "cache", "ops"]
 SizedTier = Literal["server", "edge", "app", "database", "cache", "ops"]
@@ -48,7 +49,7 @@ class Topology:
     """How many hosts do what."""
 
     size: Literal["A", "B", "C"]
-    """A: one server; B: a load balancer, application servers, primary and replica; C: data run by the cloud."""
+    """A: one server; B: a load balancer, application servers, primary and replica; C: load balancer and data run by the cloud."""
     edge: Annotated[int, Field(ge=1, le=9)] | None = None
     """Load balancers; 1 if not said."""
     app: Annotated[int, Field(ge=1, le=90)] | None = None
@@ -200,6 +201,8 @@ class StackFile:
     """For `bare_metal`: the servers that exist."""
     sizes: dict[SizedTier, Size] = Field(default_factory=dict)
     """Hosts of a tier; `server` is the one of size A."""
+    aws: Aws | None = None
+    """For `aws`."""
     certificates: Certificates = Field(default_factory=Certificates)
     access: Access = Field(default_factory=Access)
     secrets: Secrets = Field(default_factory=Secrets)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stackwright.model import addressing, naming
+from stackwright.model.aws import regions, sizes, subnets
+from stackwright.model.aws.stackfile import Aws
 from stackwright.model.stackfile import Size, StackFile, Tier, Topology
 
 TIERS: tuple[Tier, ...] = ("edge", "app", "database", "cache", "ops")
-#: Tiers whose work a cloud does in size C.
-MANAGED_TIERS: tuple[Tier, ...] = ("database", "cache")
-
 #: Hosts of a tier where the topology does not say.
 COUNTS: Mapping[Tier, int] = {"edge": 1, "app": 2, "database": 2, "cache": 1, "ops": 1}
 
@@ -44,6 +43,10 @@ SIZES: Mapping[str, Mapping[str, tuple[int, int]]] = {
 }
 
 
+#: Who may log in to a cloud's image of a system at first.
+USERS: Mapping[str, str] = {"debian-12": "admin", "debian-13": "admin", "ubuntu-24.04": "ubuntu"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Host:
     """A server of the environment."""
@@ -60,15 +63,33 @@ class Host:
     port: int = 22
     #: Public key line; None where the provider records it at creation.
     host_key: str | None = None
+    #: Of a cloud: where it is, and the type of server that it is.
+    zone: str | None = None
+    type: str | None = None
+    #: A place in a group that grows and shrinks: counted in every budget, but no host that anybody logs in to.
+    slot: bool = False
 
 
-def counts(topology: Topology) -> dict[Tier, int]:
+def managed(stack: StackFile) -> tuple[Tier, ...]:
+    """The tiers whose work a cloud does: those of size C, but for a database that the environment runs itself."""
+    if stack.topology is None or stack.topology.size != "C":
+        return ()
+    own_database = stack.aws is not None and stack.aws.database.run_by == "hosts"
+    return ("edge", "cache") if own_database else ("edge", "database", "cache")
+
+
+def counts(stack: StackFile, topology: Topology) -> dict[Tier, int]:
     """Hosts per tier; empty for size A, where one server does it all."""
     if topology.size == "A":
         return {}
-    said = told(topology)
-    wanted = {tier: said.get(tier, COUNTS[tier]) for tier in TIERS}
-    return {tier: n for tier, n in wanted.items() if not (topology.size == "C" and tier in MANAGED_TIERS)}
+    said, left_out = told(topology), managed(stack)
+    wanted = {tier: said.get(tier, COUNTS[tier]) for tier in TIERS if tier not in left_out}
+    if "database" in left_out:
+        # Nobody votes, and backups are the cloud's.
+        wanted["ops"] = said.get("ops", 0)
+    if stack.aws is not None and stack.aws.app.group is not None:
+        wanted["app"] = stack.aws.app.group.max
+    return wanted
 
 
 def told(topology: Topology) -> dict[Tier, int]:
@@ -78,11 +99,18 @@ def told(topology: Topology) -> dict[Tier, int]:
 
 
 def create(stack: StackFile, topology: Topology) -> tuple[Host, ...]:
-    """The hosts that a topology asks for, named, sized and addressed."""
+    """The hosts that a topology asks for, named, sized and addressed.
+
+    Raises ValueError where the network or the provider has no place for them.
+    """
     if topology.size == "A":
         return (_host(stack, "server", 1, TIERS),)
+    # A cloud's load balancer shares requests out over hosts; on each, an edge of its own over the instances.
+    both: tuple[Tier, ...] = ("edge", "app")
     return tuple(
-        _host(stack, tier, number, (tier,)) for tier, n in counts(topology).items() for number in range(1, n + 1)
+        _host(stack, tier, number, both if tier == "app" and "edge" in managed(stack) else (tier,))
+        for tier, n in counts(stack, topology).items()
+        for number in range(1, n + 1)
     )
 
 
@@ -90,15 +118,47 @@ def _host(stack: StackFile, tier: str, number: int, groups: tuple[Tier, ...]) ->
     cpus, memory_mb = SIZES[stack.class_][tier]
     size = next((size for name, size in stack.sizes.items() if name == tier), Size())
     cidr = next((cidr for name, cidr in stack.network.subnets.items() if name == tier), stack.network.cidr)
-    return Host(
+    host = Host(
         name=naming.host_name(tier, number),
-        address=addressing.address(cidr, tier, number),
+        address="",
         groups=groups,
         cpus=size.cpus or cpus,
         memory_mb=size.memory_mb or memory_mb,
         disk_gb=size.disk_gb,
         os=stack.os,
     )
+    if stack.aws is not None:
+        return _in_cloud(stack, stack.aws, host, tier, number)
+    return replace(host, address=addressing.address(cidr, tier, number))
+
+
+def _in_cloud(stack: StackFile, aws: Aws, host: Host, tier: str, number: int) -> Host:
+    """With the zone, and the type that has at least what is asked for; then it has all that the type has."""
+    zones = regions.zones(aws.region, aws.zones)
+    zone = zones[(number - 1) % len(zones)]
+    bursts = stack.class_ != "production"
+    if tier == "app" and aws.app.instance_type is not None:
+        found = sizes.SERVERS[aws.app.instance_type]
+    else:
+        found = sizes.server(host.cpus, host.memory_mb, architecture=architecture(aws, tier), bursts=bursts)
+    slot = tier == "app" and aws.app.group is not None
+    kind = "public" if tier in ("edge", "server") else "private"
+    cidr = subnets.plan(stack.network.cidr, zones)[kind][zone]
+    return replace(
+        host,
+        address="" if slot else addressing.address(cidr, tier, number),
+        cpus=found.cpus,
+        memory_mb=found.memory_mb,
+        bootstrap_user=USERS[host.os],
+        zone=zone,
+        type=found.name,
+        slot=slot,
+    )
+
+
+def architecture(aws: Aws, tier: str) -> str:
+    """Of the servers of a tier: only the application's may be another than what all our packages are proven on."""
+    return aws.app.architecture if tier == "app" else "x86_64"
 
 
 def voters(hosts: Sequence[Host]) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ Secrets = Mapping[str, str]
 APP_ROOT = "/srv"
 STATIC_ROOT = "/var/lib/stackwright/static"
 _PERSISTENCE = {"append_only": "aof", "snapshot": "rdb", "none": "none"}
-#: HAProxy on application hosts; see docs/architecture.md.
-_WRITE_PORT, _READ_PORT, _POOL_PORT = 5000, 5001, 6432
+#: PgBouncer on application hosts; see docs/architecture.md.
+_POOL_PORT = 6432
 
 
 def members(stack: Stack, names: Iterable[str]) -> list[Data]:
@@ -54,6 +54,20 @@ def firewall_rules(ports: Iterable[Mapping[str, Any]], stack: Stack) -> list[Dat
     return list(rules.values())
 
 
+def edge_sites(stack: Stack, host: str) -> list[Data]:
+    """Return the sites of an edge host: with the instances of all hosts, or with its own where a cloud balances hosts."""
+    if stack["edge"]["balances"] == "all":
+        return list(stack["edge"]["sites"])
+    return [
+        {**site, "upstreams": [_own_members(upstream, host) for upstream in site["upstreams"]]}
+        for site in stack["edge"]["sites"]
+    ]
+
+
+def _own_members(upstream: Mapping[str, Any], host: str) -> Data:
+    return {**upstream, "members": [member for member in upstream["members"] if member["host"] == host]}
+
+
 def tls_certificates(certificates: Iterable[Mapping[str, Any]], stack: Stack, host: str, root: str) -> list[Data]:
     """Return tls_certificates for what the roles of a host export: internal ones, and the sites' by their issuer."""
     found = []
@@ -87,7 +101,7 @@ def _service_names(role: str, stack: Stack) -> list[str]:
 def host_entries(stack: Stack, host: str) -> list[Data]:
     """Return the entries of /etc/hosts: every host, and on application hosts the database's names on the proxy."""
     entries = [{"address": other["address"], "names": [other["fqdn"], name]} for name, other in stack["hosts"].items()]
-    if host in stack["groups"]["app"] and stack["database"] is not None:
+    if host in stack["groups"]["app"] and stack["database"] is not None and stack["database"]["run_by"] == "hosts":
         names = [stack["database"]["primary_name"], stack["database"]["replica_name"]]
         entries.append({"address": "127.0.0.1", "names": names})
     return entries
@@ -283,7 +297,7 @@ def app_secrets(stack: Stack, app: str, secrets: Secrets) -> dict[str, str]:
     for instance in stack["cache"]["instances"]:
         if instance["name"] in facts["cache"]:
             password = secrets[f"redis/{instance['name']}/{app}"]
-            host = stack["hosts"][instance["host"]]["fqdn"]
+            host = instance["fqdn"]
             found[f"REDIS_{instance['name'].upper()}_URL"] = f"rediss://{app}:{password}@{host}:{instance['port']}"
     return found
 
@@ -294,7 +308,7 @@ def _database_urls(stack: Stack, facts: Mapping[str, Any], secrets: Secrets) -> 
     pooled = f"postgresql://{login}@127.0.0.1:{_POOL_PORT}/{database['name']}"
     # Migrations hold locks and settings for longer than a transaction: past the pool, to the leader.
     verified = f"sslmode=verify-full&sslrootcert={ca_file(stack)}"
-    direct = f"{stack['database']['primary_name']}:{_WRITE_PORT}/{database['name']}?{verified}"
+    direct = f"{stack['database']['primary_name']}:{stack['database']['write_port']}/{database['name']}?{verified}"
     found = {"DATABASE_URL": pooled, "MIGRATION_DATABASE_URL": f"postgresql://{login}@{direct}"}
     if database["read_from_replica"]:
         found["DATABASE_READ_URL"] = f"{pooled}_replica"
@@ -310,7 +324,7 @@ def pgbouncer_databases(stack: Stack, host: str) -> list[Data]:
                 "name": pool["alias"],
                 "dbname": pool["database"],
                 "host": database["primary_name"],
-                "port": _WRITE_PORT,
+                "port": database["write_port"],
                 "pool_size": pool["primary"],
             }
         )
@@ -320,7 +334,7 @@ def pgbouncer_databases(stack: Stack, host: str) -> list[Data]:
                     "name": pool["replica_alias"],
                     "dbname": pool["database"],
                     "host": database["replica_name"],
-                    "port": _READ_PORT,
+                    "port": database["read_port"],
                     "pool_size": pool["replica"],
                 }
             )
@@ -381,6 +395,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "firewall_rules": firewall_rules,
     "tls_certificates": tls_certificates,
     "host_entries": host_entries,
+    "edge_sites": edge_sites,
     "redis_instances": redis_instances,
     "postgresql_roles": postgresql_roles,
     "postgresql_databases": postgresql_databases,

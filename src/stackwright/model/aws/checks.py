@@ -1,0 +1,213 @@
+"""Checks of an environment on AWS: everything that AWS would refuse after half of it exists, said before anything does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from stackwright.model import addressing, topology
+from stackwright.model.aws import plan, regions, sizes, subnets
+from stackwright.model.aws.stackfile import Aws, ScalingGroup
+from stackwright.model.errors import KeyPath, Problem, nearest
+
+if TYPE_CHECKING:
+    from stackwright.model.files import Parsed
+    from stackwright.model.stackfile import StackFile
+    from stackwright.model.system import System
+
+#: Releases of PostgreSQL that RDS offers new instances of.
+POSTGRESQL = ("14", "15", "16", "17")
+
+
+def problems(parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
+    """Every problem of the section, and of keys that mean something else on AWS."""
+    if (stack.provider == "aws") != (stack.aws is not None):
+        message = "is missing" if stack.aws is None else f"goes with `provider: aws`, and this is {stack.provider}"
+        yield parsed.problem(("aws",), message, accepted="region, account, hosted_zone, ... for `provider: aws`")
+    if stack.provider != "aws" or stack.aws is None:
+        return
+    yield from _network(parsed, stack, stack.aws)
+    yield from _domain(parsed, stack, stack.aws)
+    yield from _topology(parsed, stack, stack.aws)
+    yield from _servers(parsed, stack, stack.aws)
+    yield from _group(parsed, stack.aws.app.group)
+    yield from _load_balancer(parsed, stack.aws)
+    if system is not None:
+        yield from _database(parsed, stack, stack.aws, system)
+        yield from _cache(parsed, stack, stack.aws, system)
+    if stack.class_ == "production" and not stack.aws.notify:
+        message = "is missing: nobody would hear an alarm of production"
+        yield parsed.problem(("aws", "notify"), message, accepted="at least one e-mail address")
+
+
+def _network(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:
+    try:
+        zones = regions.zones(aws.region, aws.zones)
+    except ValueError as error:
+        message, accepted = "is more than there is or less than two", str(error)
+        yield parsed.problem(("aws", "zones"), message, value=aws.zones, accepted=accepted)
+        zones = ()
+    try:
+        subnets.plan(stack.network.cidr, zones)
+    except addressing.AddressError as error:
+        message, accepted = "has no place for subnets", str(error).rpartition(": ")[2]
+        yield parsed.problem(("network", "cidr"), message, value=stack.network.cidr, accepted=accepted)
+    if stack.network.subnets:
+        message = "are chosen by hand, and on AWS they follow from `network.cidr` and the zones"
+        yield parsed.problem(("network", "subnets"), message, accepted="no `subnets`")
+    for position, peer in enumerate(aws.peers):
+        if addressing.overlaps([stack.network.cidr, peer]):
+            message = f"overlaps network.cidr, {stack.network.cidr}"
+            accepted = "another `network.cidr`: networks that are connected share no address"
+            yield parsed.problem(("aws", "peers", position), message, value=peer, accepted=accepted)
+
+
+def _domain(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:
+    named: list[tuple[KeyPath, str]] = [(("domain",), stack.domain)]
+    named += [(("aliases", position), alias) for position, alias in enumerate(stack.aliases)]
+    for path, name in named:
+        if not f".{name}".endswith(f".{aws.hosted_zone.name}"):
+            message, accepted = "is not in aws.hosted_zone", f"{aws.hosted_zone.name} or a name below it"
+            yield parsed.problem(path, message, value=name, accepted=accepted)
+
+
+def _topology(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:
+    if stack.topology is None:
+        return
+    if stack.topology.size == "C":
+        for tier in topology.told(stack.topology):
+            if tier in topology.managed(stack) and tier != "database":
+                message = "counts hosts of a tier that AWS runs in size C"
+                yield parsed.problem(("topology", tier), message, accepted="no count, or size B")
+        if stack.certificates.issuer != "internal":
+            message = "is for an edge of the environment's own; in size C the load balancer's certificate is ACM's"
+            yield parsed.problem(
+                ("certificates", "issuer"), message, value=stack.certificates.issuer, accepted="internal"
+            )
+        return
+    if aws.app.group is not None:
+        message = f"needs a load balancer of AWS, and size {stack.topology.size} has its own"
+        yield parsed.problem(("aws", "app", "group"), message, accepted="topology size C")
+
+
+def _servers(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:
+    named: list[tuple[KeyPath, str]] = []
+    if aws.app.instance_type is not None:
+        named.append((("aws", "app", "instance_type"), aws.app.instance_type))
+    spot = aws.app.group.spot if aws.app.group else None
+    for position, name in enumerate(spot.types if spot else ()):
+        named.append((("aws", "app", "group", "spot", "types", position), name))
+    for path, name in named:
+        found = sizes.SERVERS.get(name)
+        if found is None:
+            yield _unknown(parsed, path, "is not a type of server that is known here", name, sizes.SERVERS)
+        elif found.architecture != aws.app.architecture:
+            message = f"is {found.architecture}, and the image is {aws.app.architecture}"
+            accepted = f"a type of {aws.app.architecture}, or `aws.app.architecture: {found.architecture}`"
+            yield parsed.problem(path, message, value=name, accepted=accepted)
+    for tier, size in stack.sizes.items():
+        if tier not in topology.managed(stack):
+            cpus, memory_mb = topology.SIZES[stack.class_][tier]
+            wanted = (size.cpus or cpus, size.memory_mb or memory_mb)
+            yield from _offered(
+                parsed, ("sizes", tier), lambda tier=tier, wanted=wanted: _server(aws, stack, tier, *wanted)
+            )
+
+
+def _server(aws: Aws, stack: StackFile, tier: str, cpus: int, memory_mb: int) -> object:
+    architecture = topology.architecture(aws, tier)
+    return sizes.server(cpus, memory_mb, architecture=architecture, bursts=stack.class_ != "production")
+
+
+def _offered(parsed: Parsed[StackFile], path: KeyPath, choose: Callable[[], object]) -> Iterator[Problem]:
+    try:
+        choose()
+    except ValueError as error:
+        message, _, accepted = str(error).partition(": ")
+        yield parsed.problem(path, f"is not to be had: {message}", accepted=accepted)
+
+
+def _group(parsed: Parsed[StackFile], group: ScalingGroup | None) -> Iterator[Problem]:
+    if group is None:
+        return
+    path: KeyPath = ("aws", "app", "group")
+    if group.min > group.max:
+        accepted = f"at most `max`, {group.max}"
+        yield parsed.problem((*path, "min"), "is more than there may be", value=group.min, accepted=accepted)
+    for position, schedule in enumerate(group.schedules):
+        if not group.min <= schedule.min <= schedule.max <= group.max:
+            message = f"is no part of {group.min} to {group.max}"
+            accepted = "min and max within those of the group"
+            value = f"{schedule.min} to {schedule.max}"
+            yield parsed.problem((*path, "schedules", position), message, value=value, accepted=accepted)
+    if group.warm and group.spot is not None:
+        message = "cannot be kept of a group that uses spot capacity"
+        yield parsed.problem((*path, "warm"), message, value=group.warm, accepted="0, or no `spot`")
+
+
+def _load_balancer(parsed: Parsed[StackFile], aws: Aws) -> Iterator[Problem]:
+    if aws.load_balancer.kind == "network" and aws.load_balancer.firewall and not aws.load_balancer.cdn:
+        message = "has nothing to stand on: a network load balancer passes on what it cannot read"
+        accepted = "`firewall: false`, `cdn: true` or `kind: application`"
+        yield parsed.problem(("aws", "load_balancer", "firewall"), message, value=True, accepted=accepted)
+
+
+def _database(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: System) -> Iterator[Problem]:
+    own, path = aws.database, ("aws", "database")
+    if system.database is None or "database" not in topology.managed(stack):
+        return
+    if system.database.version not in POSTGRESQL:
+        message = f"is PostgreSQL {system.database.version}, which RDS does not offer"
+        yield parsed.problem(("system",), message, value=stack.system, accepted=", ".join(POSTGRESQL))
+    if own.instance_class is not None and own.instance_class not in sizes.DATABASES:
+        message = "is not a class that RDS offers for PostgreSQL"
+        yield _unknown(parsed, (*path, "instance_class"), message, own.instance_class, sizes.DATABASES)
+    elif own.instance_class is None:
+        yield from _offered(parsed, ("sizes", "database"), lambda: plan.database_type(stack, aws))
+    storage = own.storage_gb or plan.STORAGE_GB[stack.class_]
+    # RDS refuses a limit that is less than a tenth above the storage.
+    if own.max_storage_gb is not None and own.max_storage_gb * 10 < storage * 11:
+        accepted = f"at least {-(-storage * 11 // 10)}, a tenth more than `storage_gb`"
+        yield parsed.problem((*path, "max_storage_gb"), "leaves no room", value=own.max_storage_gb, accepted=accepted)
+    yield from _kept(parsed, stack, aws)
+
+
+def _kept(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:
+    path: KeyPath = ("aws", "database")
+    days = plan.backup_days(stack, aws)
+    copied = aws.database.copy_region or aws.database.replica_region or aws.database.replicas
+    if days == 0 and (stack.class_ == "production" or copied):
+        why = "production" if stack.class_ == "production" else "replicas and copies are made from backups"
+        accepted = "1 to 35 days" if stack.class_ != "production" else "7 to 35 days"
+        yield parsed.problem((*path, "backup_days"), f"keeps nothing ({why})", value=days, accepted=accepted)
+    elif stack.class_ == "production" and days < 7:
+        yield parsed.problem((*path, "backup_days"), "is too short for production", value=days, accepted="7 to 35 days")
+    for key in ("copy_region", "replica_region"):
+        if getattr(aws.database, key) == aws.region:
+            message = "is the environment's own: a copy there is lost with it"
+            yield parsed.problem((*path, key), message, value=aws.region, accepted="another region")
+
+
+def _cache(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: System) -> Iterator[Problem]:
+    if "cache" not in topology.managed(stack):
+        return
+    path: KeyPath = ("aws", "cache", "node_type")
+    wanted = aws.cache.node_type
+    if wanted is not None and wanted not in sizes.CACHES:
+        yield _unknown(parsed, path, "is not a node that is known here", wanted, sizes.CACHES)
+        return
+    for purpose in system.cache:
+        need = plan.cache_memory_mb(stack, system, purpose)
+        where: KeyPath = ("cache", purpose) if purpose in stack.cache else ("system",)
+        if wanted is None:
+            yield from _offered(parsed, where, lambda need=need: sizes.cache(need))
+        elif sizes.CACHES[wanted] * 0.75 < need:
+            message = f"has {sizes.CACHES[wanted]} MB, a quarter of them kept back, and {purpose} needs {need} MB"
+            yield parsed.problem(path, message, value=wanted, accepted=sizes.cache(need))
+
+
+def _unknown(parsed: Parsed[StackFile], path: KeyPath, message: str, name: str, known: Iterable[str]) -> Problem:
+    names = sorted(known)
+    families = sorted({each.rpartition(".")[0] for each in names})
+    accepted = f"a size of {', '.join(families)}"
+    return parsed.problem(path, message, value=name, accepted=accepted, suggestion=nearest(name, names))

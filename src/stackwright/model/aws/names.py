@@ -1,0 +1,72 @@
+"""Names of AWS resources: each service has its own length and characters, known here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stackwright.model.naming import bounded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What a service takes as a name."""
+
+    limit: int
+    #: The whole name.
+    pattern: str
+    separator: str = "-"
+
+
+_HYPHENS = r"[a-zA-Z](-?[a-zA-Z0-9])*"
+_IAM = r"[\w+=,.@-]+"
+
+#: By kind; limits and characters from each service's API reference (2026-11), checked against botocore's service models
+#: where those say something (`tests/pulumi/aws/test_names.py`).
+RULES: Mapping[str, Rule] = {
+    "alarm": Rule(limit=255, pattern=r"[\w .:/-]+"),
+    "auto_scaling_group": Rule(limit=255, pattern=r"[^:]+"),
+    "backup_vault": Rule(limit=50, pattern=r"[a-zA-Z0-9_-]{2,}"),
+    "budget": Rule(limit=100, pattern=r"[^:\\]+"),
+    "bucket": Rule(limit=63, pattern=r"(?!xn--)[a-z0-9](-?[a-z0-9]){2,}(?<!-s3alias)"),
+    "cache_group": Rule(limit=40, pattern=_HYPHENS),
+    "cache_parameter_group": Rule(limit=255, pattern=_HYPHENS),
+    "cache_subnet_group": Rule(limit=255, pattern=_HYPHENS),
+    "cache_user": Rule(limit=40, pattern=_HYPHENS),
+    "cache_user_group": Rule(limit=40, pattern=_HYPHENS),
+    "dashboard": Rule(limit=255, pattern=r"[A-Za-z0-9_-]+"),
+    "database": Rule(limit=63, pattern=_HYPHENS),
+    "database_parameter_group": Rule(limit=255, pattern=_HYPHENS),
+    "database_snapshot": Rule(limit=255, pattern=_HYPHENS),
+    "database_subnet_group": Rule(limit=255, pattern=r"[a-z0-9 ._-]+"),
+    "distribution_policy": Rule(limit=128, pattern=r"[\w-]+"),
+    "document": Rule(limit=128, pattern=r"[a-zA-Z0-9_.-]{3,}"),
+    "iam_policy": Rule(limit=128, pattern=_IAM),
+    "iam_role": Rule(limit=64, pattern=_IAM),
+    "instance_profile": Rule(limit=128, pattern=_IAM),
+    "kms_alias": Rule(limit=256, pattern=r"alias/(?!aws/)[a-zA-Z0-9/_-]+", separator="-"),
+    "launch_template": Rule(limit=128, pattern=r"[a-zA-Z0-9().\-/_]{3,}"),
+    "lifecycle_hook": Rule(limit=255, pattern=r"[A-Za-z0-9_/-]+"),
+    "load_balancer": Rule(limit=32, pattern=r"(?!internal-)[a-zA-Z0-9](-?[a-zA-Z0-9])*"),
+    "log_group": Rule(limit=512, pattern=r"(?!aws/)[.\-_/#A-Za-z0-9]+", separator="/"),
+    "parameter": Rule(limit=1011, pattern=r"/[a-zA-Z0-9_./-]+", separator="/"),
+    "scaling_policy": Rule(limit=255, pattern=r"[^:]+"),
+    "secret": Rule(limit=512, pattern=r"[A-Za-z0-9/_+=.@-]+", separator="/"),
+    "security_group": Rule(limit=255, pattern=r"(?!sg-)[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]+"),
+    "target_group": Rule(limit=32, pattern=r"(?!internal-)[a-zA-Z0-9](-?[a-zA-Z0-9])*"),
+    "topic": Rule(limit=256, pattern=r"[a-zA-Z0-9_-]+"),
+    "web_acl": Rule(limit=128, pattern=r"[\w-]+"),
+}
+
+
+def name(kind: str, *parts: str) -> str:
+    """The name that `parts` make for a `kind` of RULES, cut and made unique by a hash where it would be too long.
+
+    Raises ValueError for a name that the service would refuse.
+    """
+    rule = RULES[kind]
+    text = bounded(*parts, limit=rule.limit, separator=rule.separator)
+    if not re.fullmatch(rule.pattern, text):
+        raise ValueError(f"{text!r} is no name of a {kind.replace('_', ' ')}: {rule.pattern}, at most {rule.limit}")
+    return text

@@ -1,0 +1,128 @@
+"""An environment's section `aws` with every default filled in: what the components are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stackwright.model import topology
+from stackwright.model.aws import regions, sizes, subnets
+from stackwright.model.aws.stackfile import Aws
+
+if TYPE_CHECKING:
+    from stackwright.model.stackfile import StackFile
+    from stackwright.model.system import System
+
+#: How long any second can be restored, in days, where nobody says.
+BACKUP_DAYS: Mapping[str, int] = {"development": 1, "staging": 7, "production": 14}
+#: GB; gp3 of RDS gives 3000 operations a second from the first.
+STORAGE_GB: Mapping[str, int] = {"development": 20, "staging": 20, "production": 100}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabasePlan:
+    """PostgreSQL run by AWS."""
+
+    instance_class: str
+    #: MB; what its settings are derived from.
+    memory_mb: int
+    cpus: int
+    storage_gb: int
+    max_storage_gb: int
+    multi_az: bool
+    replicas: int
+    backup_days: int
+
+    @property
+    def usable_mb(self) -> int:
+        """MB that PostgreSQL has of it; the rest is the system's and AWS's own processes (a tenth, rounded from AWS's docs)."""
+        return self.memory_mb * 9 // 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachePlan:
+    """A replication group of one purpose."""
+
+    node_type: str
+    replicas: int
+    snapshot_days: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsPlan:
+    """Everything that follows from the section and from the class of the environment."""
+
+    zones: tuple[str, ...]
+    #: Kind -> zone -> CIDR.
+    subnets: Mapping[str, Mapping[str, str]]
+    nat: str
+    #: None where the environment runs its own.
+    database: DatabasePlan | None
+    #: Purpose -> its group; empty where the environment runs its own.
+    caches: Mapping[str, CachePlan]
+
+
+def make_plan(stack: StackFile, system: System, aws: Aws) -> AwsPlan:
+    """The plan. Raises ValueError for what `checks` reports with its place."""
+    zones = regions.zones(aws.region, aws.zones)
+    managed = topology.managed(stack)
+    return AwsPlan(
+        zones=zones,
+        subnets=subnets.plan(stack.network.cidr, zones),
+        nat=aws.nat or ("per_zone" if stack.class_ == "production" else "single"),
+        database=_database(stack, aws) if system.database is not None and "database" in managed else None,
+        caches={purpose: _cache(stack, system, aws, purpose) for purpose in system.cache if "cache" in managed},
+    )
+
+
+def database_type(stack: StackFile, aws: Aws) -> sizes.Type:
+    """The class that is named, else the smallest that will do. Raises ValueError where there is none."""
+    if aws.database.instance_class is not None:
+        return sizes.DATABASES[aws.database.instance_class]
+    cpus, memory_mb = topology.SIZES[stack.class_]["database"]
+    said = stack.sizes.get("database")
+    return sizes.database(
+        (said and said.cpus) or cpus, (said and said.memory_mb) or memory_mb, bursts=stack.class_ != "production"
+    )
+
+
+def cache_memory_mb(stack: StackFile, system: System, purpose: str) -> int:
+    """What the purpose may hold."""
+    said = {name: override.memory_mb for name, override in stack.cache.items()}
+    asked = {name: instance.memory_mb for name, instance in system.cache.items()}
+    return (asked | said)[purpose]
+
+
+def _database(stack: StackFile, aws: Aws) -> DatabasePlan:
+    found, own = database_type(stack, aws), aws.database
+    storage_gb = own.storage_gb or STORAGE_GB[stack.class_]
+    hosts = stack.topology.database if stack.topology else None
+    replicas = own.replicas if own.replicas is not None else (hosts or topology.COUNTS["database"]) - 1
+    return DatabasePlan(
+        instance_class=found.name,
+        memory_mb=found.memory_mb,
+        cpus=found.cpus,
+        storage_gb=storage_gb,
+        max_storage_gb=own.max_storage_gb or 4 * storage_gb,
+        multi_az=own.multi_az if own.multi_az is not None else stack.class_ != "development",
+        replicas=replicas,
+        backup_days=backup_days(stack, aws),
+    )
+
+
+def backup_days(stack: StackFile, aws: Aws) -> int:
+    """How long any second of the database can be restored."""
+    return aws.database.backup_days if aws.database.backup_days is not None else BACKUP_DAYS[stack.class_]
+
+
+def _cache(stack: StackFile, system: System, aws: Aws, purpose: str) -> CachePlan:
+    own = aws.cache
+    node_type = own.node_type or sizes.cache(cache_memory_mb(stack, system, purpose))
+    persists = next(one.persistence for name, one in system.cache.items() if name == purpose) != "none"
+    days = own.snapshot_days if own.snapshot_days is not None else backup_days(stack, aws)
+    return CachePlan(
+        node_type=node_type,
+        replicas=own.replicas if own.replicas is not None else int(stack.class_ != "development"),
+        snapshot_days=days if persists else 0,
+    )

@@ -1,0 +1,134 @@
+"""What AWS offers by size: types of servers, of databases, of caches. From neutral sizes to types, as pure functions.
+
+Figures are those of AWS's product pages as remembered in 2026-11, unverified against an account; the price file names the same types.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Type:
+    """A type that can be had."""
+
+    name: str
+    cpus: int
+    memory_mb: int
+    #: `x86_64` or `arm64`; for data run by AWS it does not matter.
+    architecture: str
+
+
+#: Size -> virtual CPUs of the families that count them alike.
+_CPUS: Mapping[str, int] = {
+    "large": 2,
+    "xlarge": 4,
+    "2xlarge": 8,
+    "4xlarge": 16,
+    "8xlarge": 32,
+    "12xlarge": 48,
+    "16xlarge": 64,
+}
+#: Size -> (CPUs, MB) of the families with credits for bursts; their price is their point.
+_BURST: Mapping[str, tuple[int, int]] = {
+    "micro": (2, 1024),
+    "small": (2, 2048),
+    "medium": (2, 4096),
+    "large": (2, 8192),
+    "xlarge": (4, 16384),
+    "2xlarge": (8, 32768),
+}
+#: Family -> (MB per CPU, architecture).
+_FAMILIES: Mapping[str, tuple[int, str]] = {
+    "c7i": (2048, "x86_64"),
+    "m7i": (4096, "x86_64"),
+    "r7i": (8192, "x86_64"),
+    "c7g": (2048, "arm64"),
+    "m7g": (4096, "arm64"),
+    "r7g": (8192, "arm64"),
+}
+_BURST_FAMILIES: Mapping[str, str] = {"t3": "x86_64", "t4g": "arm64"}
+#: Usable memory of a cache node, MB: less than the machine's.
+_CACHE: Mapping[str, int] = {
+    "cache.t4g.micro": 512,
+    "cache.t4g.small": 1402,
+    "cache.t4g.medium": 3164,
+    "cache.m7g.large": 6533,
+    "cache.m7g.xlarge": 13240,
+    "cache.m7g.2xlarge": 26654,
+    "cache.r7g.large": 13384,
+    "cache.r7g.xlarge": 26942,
+    "cache.r7g.2xlarge": 54190,
+    "cache.r7g.4xlarge": 108359,
+}
+
+
+def _types() -> dict[str, Type]:
+    found = [
+        Type(name=f"{family}.{size}", cpus=cpus, memory_mb=cpus * per_cpu, architecture=architecture)
+        for family, (per_cpu, architecture) in _FAMILIES.items()
+        for size, cpus in _CPUS.items()
+    ]
+    found += [
+        Type(name=f"{family}.{size}", cpus=cpus, memory_mb=memory_mb, architecture=architecture)
+        for family, architecture in _BURST_FAMILIES.items()
+        for size, (cpus, memory_mb) in _BURST.items()
+    ]
+    return {each.name: each for each in found}
+
+
+SERVERS: Mapping[str, Type] = _types()
+#: RDS offers PostgreSQL 17 on these families; sizes as the servers'.
+DATABASES: Mapping[str, Type] = {
+    f"db.{name}": Type(name=f"db.{name}", cpus=each.cpus, memory_mb=each.memory_mb, architecture=each.architecture)
+    for name, each in SERVERS.items()
+    if re.match(r"(t4g|t3|m7g|m7i|r7g|r7i)\.", name)
+}
+CACHES: Mapping[str, int] = _CACHE
+
+
+def server(cpus: int, memory_mb: int, *, architecture: str, bursts: bool) -> Type:
+    """The smallest server with at least that; without `bursts` none whose CPUs are rationed.
+
+    Raises ValueError where there is none.
+    """
+    fitting = [
+        each for each in SERVERS.values() if each.architecture == architecture and (bursts or not _rationed(each.name))
+    ]
+    return _smallest(fitting, cpus, memory_mb, "server")
+
+
+def database(cpus: int, memory_mb: int, *, bursts: bool) -> Type:
+    """The smallest database class with at least that, on arm64, which costs less for the same."""
+    fitting = [
+        each for each in DATABASES.values() if each.architecture == "arm64" and (bursts or not _rationed(each.name))
+    ]
+    return _smallest(fitting, cpus, memory_mb, "database")
+
+
+def cache(memory_mb: int) -> str:
+    """The smallest node that holds `memory_mb` of data, a quarter being kept for copies and connections (AWS's default).
+
+    Rationed CPUs will do: a store of that size is seldom busy. Raises ValueError where there is none.
+    """
+    fitting = [(usable, name) for name, usable in CACHES.items() if usable * 0.75 >= memory_mb]
+    if not fitting:
+        raise ValueError(f"no cache node has room for {memory_mb} MB: at most {int(max(CACHES.values()) * 0.75)}")
+    return min(fitting)[1]
+
+
+def _rationed(name: str) -> bool:
+    return re.match(r"((db|cache)\.)?t\d", name) is not None
+
+
+def _smallest(types: list[Type], cpus: int, memory_mb: int, what: str) -> Type:
+    fitting = [each for each in types if each.cpus >= cpus and each.memory_mb >= memory_mb]
+    if not fitting:
+        largest = max(types, key=lambda each: (each.memory_mb, each.cpus))
+        raise ValueError(
+            f"no {what} has {cpus} CPUs and {memory_mb} MB: at most {largest.cpus} and {largest.memory_mb}"
+        )
+    # Of two that have as much, the one with rationed CPUs costs less; the name decides between equals.
+    return min(fitting, key=lambda each: (each.memory_mb, each.cpus, not _rationed(each.name), each.name))
