@@ -7,19 +7,20 @@ from stackwright.model.output import OUTPUT_NAME
 
 environment = program.load_environment(pulumi.get_stack())
 platform = program.platform(environment)
-keys = program.key_pair(environment)
 
-network = platform.network(environment)
-compute = platform.compute(environment, network, keys)
-load_balancer = platform.load_balancer(environment, compute)
-database = platform.database(environment, compute)
-cache = platform.cache(environment, compute)
-object_store = platform.object_store(environment, compute)
+network = platform.network
+compute = platform.compute
+load_balancer = platform.load_balancer
+database = platform.database
+cache = platform.cache
+object_store = platform.object_store
+watch = platform.watch
 
 output = program.inventory_output(
     environment,
     network=network,
     compute=compute,
     services=(load_balancer, database, cache, object_store),
+    cloud=platform.cloud,
 )
 pulumi.export(OUTPUT_NAME, output)

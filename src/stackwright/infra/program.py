@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stackwright.infra import keys
@@ -16,7 +16,7 @@ from stackwright.infra.components.protocols import (
     ObjectStore,
     Platform,
 )
-from stackwright.infra.components.results import HostResult
+from stackwright.infra.components.results import CloudResult, HostResult
 from stackwright.infra.local.components import LocalPlatform
 from stackwright.model import Environment, load
 from stackwright.model.output import ADMIN_USER, OUTPUT_VERSION, private_key_file
@@ -31,9 +31,12 @@ def load_environment(name: str) -> Environment:
 
 
 def platform(environment: Environment) -> Platform:
-    """The provider that the environment names."""
-    platforms: dict[str, Platform] = {"local": LocalPlatform(), "bare_metal": BareMetalPlatform()}
-    return platforms[environment.provider]
+    """The provider that the environment names, at work with the control machine's key."""
+    platforms: dict[str, Callable[[Environment, keys.KeyPair], Platform]] = {
+        "local": LocalPlatform,
+        "bare_metal": BareMetalPlatform,
+    }
+    return platforms[environment.provider](environment, key_pair(environment))
 
 
 def key_pair(environment: Environment) -> keys.KeyPair:
@@ -49,6 +52,7 @@ def inventory_output(
     network: Network,
     compute: Compute,
     services: Sequence[LoadBalancer | Database | Cache | ObjectStore],
+    cloud: CloudResult | None,
 ) -> dict[str, Any]:
     """The program's one output, described by schemas/stackwright_inventory.schema.json. Holds no secret's value."""
     return {
@@ -64,12 +68,22 @@ def inventory_output(
             if each.addresses
         },
         "secrets": [spec.name for spec in secret_names(environment)],
+        **_cloud(cloud),
     }
 
 
+def _cloud(found: CloudResult | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    return {"cloud": {**vars(found), "buckets": dict(found.buckets)}}
+
+
 def _host(environment: Environment, host: Host, made: HostResult) -> dict[str, Any]:
+    cloud = {} if made.instance_id is None else {"instance_id": made.instance_id}
+    through = {} if made.through is None else {"through": made.through}
     return {
         "address": made.address,
+        **cloud,
         "groups": list(host.groups),
         "cpus": host.cpus,
         "memory_mb": host.memory_mb,
@@ -79,5 +93,6 @@ def _host(environment: Environment, host: Host, made: HostResult) -> dict[str, A
             "port": host.port,
             "private_key_file": private_key_file(environment),
             "host_key": made.host_key,
+            **through,
         },
     }

@@ -56,11 +56,16 @@ from typing import Any
 
 from stackwright.model import capacity, edge, naming, secrets, topology
 from stackwright.model.environment import Environment
-from stackwright.model.output import InventoryError, from_environment, hosts_of
+from stackwright.model.output import InventoryError, from_environment, host_key_file, hosts_of
 from stackwright.model.process import AppPlan
 from stackwright.model.topology import Host
 
 STACK_VERSION = 1
+#: AWS's document that carries SSH; the session plugin of the AWS CLI has to be installed.
+_SESSION = (
+    "aws ssm start-session --region {region} --target %h"
+    " --document-name AWS-StartSSHSession --parameters portNumber=%p"
+)
 ADMIN_USER = "stackwright"
 DATABASE_PORT = 5432
 #: HAProxy on application hosts; see docs/architecture.md.
@@ -99,7 +104,7 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
         output = from_environment(environment)
     known = hosts_of(environment, output)
     hosts = tuple(
-        replace(host, address=known[host.name]["address"], host_key=known[host.name]["connection"]["host_key"])
+        replace(host, address=known[host.name]["address"], host_key=_host_key(environment, host, known[host.name]))
         for host in environment.hosts
     )
     known_hosts_file = environment.state_folder / "ssh" / "known_hosts"
@@ -109,7 +114,7 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
             host.name: HostVariables(
                 name=host.name,
                 groups=host.groups,
-                variables=_variables(environment, host, known[host.name]["connection"], known_hosts_file),
+                variables=_variables(environment, host, known[host.name], known_hosts_file),
             )
             for host in hosts
         },
@@ -117,6 +122,20 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
         known_hosts_file=known_hosts_file,
         known_hosts="".join(f"{_known_as(host)} {_bare_key(host)}\n" for host in hosts),
     )
+
+
+def _host_key(environment: Environment, host: Host, known: Mapping[str, Any]) -> str:
+    """The key in the output, else the one that is recorded; nobody connects to a host whose key is not known."""
+    key: str | None = known["connection"]["host_key"]
+    if key is not None:
+        return key
+    file = host_key_file(environment, host.name)
+    if not file.is_file():
+        raise InventoryError(
+            f"the host key of {host.name} is not recorded in {file}: `stackwright up {environment.name}` reads it"
+            " from where the host has published it"
+        )
+    return file.read_text(encoding="utf-8").strip()
 
 
 def _known_as(host: Host) -> str:
@@ -128,11 +147,16 @@ def _bare_key(host: Host) -> str:
 
 
 def _variables(
-    environment: Environment, host: Host, connection: Mapping[str, Any], known_hosts_file: Path
+    environment: Environment, host: Host, known: Mapping[str, Any], known_hosts_file: Path
 ) -> dict[str, Any]:
+    connection = known["connection"]
     options = f"-o UserKnownHostsFile='{known_hosts_file}' -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
+    through_ssm = connection.get("through") == "ssm"
+    if through_ssm and environment.stack.aws is not None:
+        session = _SESSION.format(region=environment.stack.aws.region)
+        options += f" -o HostKeyAlias={_known_as(host)} -o ProxyCommand='{session}'"
     return {
-        "ansible_host": host.address,
+        "ansible_host": known["instance_id"] if through_ssm else host.address,
         "ansible_port": connection["port"],
         "ansible_user": connection["user"],
         "ansible_ssh_private_key_file": str(environment.root / connection["private_key_file"]),

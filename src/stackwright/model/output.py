@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -46,8 +47,11 @@ class Connection:
     port: Port
     private_key_file: str
     """From the project's root, or absolute."""
-    host_key: PublicKey
-    """What the host identifies itself with."""
+    host_key: PublicKey | None
+    """What the host identifies itself with; null where the host publishes it once it has booted (AWS), and it is recorded
+    in `.state/<environment>/host-keys/<host>.pub` from there."""
+    through: Literal["ssm"] | None = None
+    """The host admits no connection: SSH goes through a session of AWS's Systems Manager."""
 
 
 @schema
@@ -55,6 +59,8 @@ class OutputHost:
     """A host that exists."""
 
     address: Address
+    instance_id: str | None = None
+    """Of a cloud."""
     groups: tuple[str, ...]
     connection: Connection
     cpus: Cpus
@@ -78,18 +84,36 @@ class OutputNetwork:
 
 
 @schema
+class OutputCloud:
+    """Where in a cloud the environment is."""
+
+    region: str
+    account: str
+    buckets: dict[Identifier, str]
+    """Purpose -> name."""
+    secrets_prefix: str
+    """Before the name of each secret in the cloud's own store."""
+
+
+@schema
 class Output:
     """What the Pulumi program exports."""
 
     version: Literal[1]
     environment: str
-    provider: Literal["local", "bare_metal"]
+    provider: Literal["local", "bare_metal", "aws"]
     network: OutputNetwork
     hosts: dict[Name, OutputHost]
     endpoints: dict[Identifier, Endpoint]
-    """`https`, `postgresql`, `redis_<purpose>`, `database_backups`, `file_backups`."""
+    """`https`, `postgresql`, `postgresql_replica`, `redis_<purpose>`, `database_backups`, `file_backups`."""
     secrets: tuple[str, ...]
     """Names; never values."""
+    cloud: OutputCloud | None = None
+
+
+def host_key_file(environment: Environment, host: str) -> Path:
+    """Where the key is recorded that a host has published."""
+    return environment.state_folder / "host-keys" / f"{host}.pub"
 
 
 def make_output(environment: Environment, host_keys: Mapping[str, str]) -> dict[str, Any]:
@@ -135,13 +159,11 @@ def endpoints(environment: Environment) -> dict[str, Any]:
         ("cache", f"redis_{purpose}", "rediss", instance.port) for purpose, instance in environment.system.cache.items()
     ]
     services.append(("ops", "file_backups", "https", 8500))
+    addresses = {tier: [host.address for host in environment.hosts if tier in host.groups] for tier, *_ in services}
     return {
-        name: {
-            "scheme": scheme,
-            "addresses": [host.address for host in environment.hosts if tier in host.groups],
-            "port": port,
-        }
+        name: {"scheme": scheme, "addresses": addresses[tier], "port": port}
         for tier, name, scheme, port in services
+        if addresses[tier]
     }
 
 

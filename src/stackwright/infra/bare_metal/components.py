@@ -3,15 +3,13 @@
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pulumi
 
 from stackwright.infra.bare_metal.resources import Machine, MachineArgs
-from stackwright.infra.components.protocols import Network as NetworkProtocol
 from stackwright.infra.components.results import ComputeResult, HostResult, NetworkResult
 from stackwright.infra.components.self_hosted import SelfHostedServices
-from stackwright.infra.keys import KeyPair
-from stackwright.model import Environment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,13 +99,19 @@ class BareMetalCompute(pulumi.ComponentResource):
 class BareMetalPlatform(SelfHostedServices):
     """An environment on servers that exist."""
 
-    def network(self, environment: Environment) -> BareMetalNetwork:
+    @cached_property
+    def network(self) -> BareMetalNetwork:
+        """The network that the servers are on."""
+        environment = self._environment
         args = BareMetalNetworkArgs(name=environment.name, cidr=environment.network.cidr)
         return BareMetalNetwork(f"{environment.name}-network", args)
 
-    def compute(self, environment: Environment, network: NetworkProtocol, keys: KeyPair) -> BareMetalCompute:
+    @cached_property
+    def compute(self) -> BareMetalCompute:
+        """The servers."""
+        environment = self._environment
         args = BareMetalComputeArgs(
-            private_key_file=str(keys.private_key_file),
+            private_key_file=str(self._keys.private_key_file),
             hosts=[
                 BareMetalHostArgs(
                     name=host.name,

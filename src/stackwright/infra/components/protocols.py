@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from stackwright.infra.components.results import ComputeResult, NetworkResult, ServiceResult
-from stackwright.infra.keys import KeyPair
-from stackwright.model import Environment
+from stackwright.infra.components.results import CloudResult, ComputeResult, NetworkResult, ServiceResult
 
 
 class Network(Protocol):
@@ -51,17 +49,37 @@ class ObjectStore(Protocol):
     def result(self) -> ServiceResult: ...
 
 
+class Watch(Protocol):
+    """What tells people of trouble and of cost where a cloud does it; elsewhere nothing."""
+
+
 class Platform(Protocol):
-    """A provider: how it makes each of them for an environment."""
+    """A provider at work on an environment.
 
-    def network(self, environment: Environment) -> Network: ...
+    Each part is made when it is first asked for, after those that it stands on: what stands on what differs between
+    providers, the parts do not.
+    """
 
-    def compute(self, environment: Environment, network: Network, keys: KeyPair) -> Compute: ...
+    @property
+    def network(self) -> Network: ...
 
-    def load_balancer(self, environment: Environment, compute: Compute) -> LoadBalancer: ...
+    @property
+    def compute(self) -> Compute: ...
 
-    def database(self, environment: Environment, compute: Compute) -> Database: ...
+    @property
+    def load_balancer(self) -> LoadBalancer: ...
 
-    def cache(self, environment: Environment, compute: Compute) -> Cache: ...
+    @property
+    def database(self) -> Database: ...
 
-    def object_store(self, environment: Environment, compute: Compute) -> ObjectStore: ...
+    @property
+    def cache(self) -> Cache: ...
+
+    @property
+    def object_store(self) -> ObjectStore: ...
+
+    @property
+    def watch(self) -> Watch | None: ...
+
+    @property
+    def cloud(self) -> CloudResult | None: ...

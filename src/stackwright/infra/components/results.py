@@ -21,7 +21,12 @@ class HostResult:
     """A host and how to reach it: by its recorded host key and no other."""
 
     address: pulumi.Input[str]
-    host_key: pulumi.Input[str]
+    #: None where the host publishes it once it has booted.
+    host_key: pulumi.Input[str] | None
+    #: Of a cloud.
+    instance_id: pulumi.Input[str] | None = None
+    #: What SSH goes through where the host admits no connection: `ssm`.
+    through: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +34,17 @@ class ComputeResult:
     """The environment's hosts by name."""
 
     hosts: Mapping[str, HostResult]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudResult:
+    """Where in a cloud the environment is."""
+
+    region: str
+    account: str
+    #: Purpose -> name.
+    buckets: Mapping[str, pulumi.Input[str]]
+    secrets_prefix: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,16 @@ What the rest of the program sees is the same as of a managed service: endpoints
 """
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pulumi
 
 from stackwright.infra.components.protocols import Compute
-from stackwright.infra.components.results import Endpoint, ServiceResult
+from stackwright.infra.components.results import CloudResult, Endpoint, ServiceResult
+from stackwright.infra.keys import KeyPair
 from stackwright.model import Environment
 from stackwright.model.secrets import secret_names
 
@@ -83,46 +86,65 @@ class SelfHostedObjectStore(SelfHostedService):
         super().__init__("stackwright:selfhosted:ObjectStore", name, args, opts)
 
 
-class SelfHostedServices:
+class SelfHostedServices(ABC):
     """The half of a `Platform` that is the same wherever the services run on own hosts."""
 
-    def load_balancer(self, environment: Environment, compute: Compute) -> SelfHostedLoadBalancer:
-        hosts = _tier(environment, compute, "edge")
-        args = ServiceArgs(scheme="https", hosts=hosts, ports={"https": HTTPS_PORT}, secrets=[])
-        return SelfHostedLoadBalancer(f"{environment.name}-load-balancer", args)
+    def __init__(self, environment: Environment, keys: KeyPair) -> None:
+        self._environment, self._keys = environment, keys
 
-    def database(self, environment: Environment, compute: Compute) -> SelfHostedDatabase:
+    @property
+    @abstractmethod
+    def compute(self) -> Compute:
+        """The hosts that the services run on."""
+
+    @cached_property
+    def load_balancer(self) -> SelfHostedLoadBalancer:
+        """nginx."""
+        args = ServiceArgs(scheme="https", hosts=self._tier("edge"), ports={"https": HTTPS_PORT}, secrets=[])
+        return SelfHostedLoadBalancer(f"{self._environment.name}-load-balancer", args)
+
+    @cached_property
+    def database(self) -> SelfHostedDatabase:
+        """PostgreSQL under Patroni."""
         args = ServiceArgs(
             scheme="postgresql",
-            hosts=_tier(environment, compute, "database"),
-            ports={"postgresql": POSTGRESQL_PORT} if environment.system.database else {},
-            secrets=_secrets(environment, "postgresql/", "patroni/", "etcd/", "pgbouncer/"),
+            hosts=self._tier("database"),
+            ports={"postgresql": POSTGRESQL_PORT} if self._environment.system.database else {},
+            secrets=self._secrets("postgresql/", "patroni/", "etcd/", "pgbouncer/"),
         )
-        return SelfHostedDatabase(f"{environment.name}-database", args)
+        return SelfHostedDatabase(f"{self._environment.name}-database", args)
 
-    def cache(self, environment: Environment, compute: Compute) -> SelfHostedCache:
-        args = ServiceArgs(
-            scheme="rediss",
-            hosts=_tier(environment, compute, "cache"),
-            ports={f"redis_{purpose}": instance.port for purpose, instance in environment.system.cache.items()},
-            secrets=_secrets(environment, "redis/"),
-        )
-        return SelfHostedCache(f"{environment.name}-cache", args)
+    @cached_property
+    def cache(self) -> SelfHostedCache:
+        """Redis."""
+        ports = {f"redis_{purpose}": one.port for purpose, one in self._environment.system.cache.items()}
+        args = ServiceArgs(scheme="rediss", hosts=self._tier("cache"), ports=ports, secrets=self._secrets("redis/"))
+        return SelfHostedCache(f"{self._environment.name}-cache", args)
 
-    def object_store(self, environment: Environment, compute: Compute) -> SelfHostedObjectStore:
-        database = {"database_backups": PGBACKREST_PORT} if environment.system.database else {}
+    @cached_property
+    def object_store(self) -> SelfHostedObjectStore:
+        """Repositories of pgBackRest and restic."""
+        database = {"database_backups": PGBACKREST_PORT} if self._environment.system.database else {}
         args = ServiceArgs(
             scheme="https",
-            hosts=_tier(environment, compute, "ops"),
+            hosts=self._tier("ops"),
             ports={**database, "file_backups": RESTIC_PORT},
-            secrets=_secrets(environment, "pgbackrest/", "restic/"),
+            secrets=self._secrets("pgbackrest/", "restic/"),
         )
-        return SelfHostedObjectStore(f"{environment.name}-object-store", args)
+        return SelfHostedObjectStore(f"{self._environment.name}-object-store", args)
 
+    @property
+    def watch(self) -> None:
+        """Nothing: own hosts are watched by what is installed on them."""
+        return
 
-def _tier(environment: Environment, compute: Compute, tier: str) -> dict[str, pulumi.Input[str]]:
-    return {name: compute.result.hosts[name].address for name in environment.groups[tier]}
+    @property
+    def cloud(self) -> CloudResult | None:
+        """Not in one, or it says so."""
+        return None
 
+    def _tier(self, tier: str) -> dict[str, pulumi.Input[str]]:
+        return {name: self.compute.result.hosts[name].address for name in self._environment.groups[tier]}
 
-def _secrets(environment: Environment, *prefixes: str) -> list[str]:
-    return [spec.name for spec in secret_names(environment) if spec.name.startswith(prefixes)]
+    def _secrets(self, *prefixes: str) -> list[str]:
+        return [spec.name for spec in secret_names(self._environment) if spec.name.startswith(prefixes)]

@@ -3,15 +3,13 @@
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pulumi
 
-from stackwright.infra.components.protocols import Network as NetworkProtocol
 from stackwright.infra.components.results import ComputeResult, HostResult, NetworkResult
 from stackwright.infra.components.self_hosted import SelfHostedServices
-from stackwright.infra.keys import KeyPair
 from stackwright.infra.local.resources import Host, HostArgs, Network, NetworkArgs
-from stackwright.model import Environment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,15 +98,21 @@ class LocalCompute(pulumi.ComponentResource):
 class LocalPlatform(SelfHostedServices):
     """An environment on this machine."""
 
-    def network(self, environment: Environment) -> LocalNetwork:
+    @cached_property
+    def network(self) -> LocalNetwork:
+        """A bridge."""
+        environment = self._environment
         args = LocalNetworkArgs(environment=environment.name, cidr=environment.network.cidr)
         return LocalNetwork(f"{environment.name}-network", args)
 
-    def compute(self, environment: Environment, network: NetworkProtocol, keys: KeyPair) -> LocalCompute:
+    @cached_property
+    def compute(self) -> LocalCompute:
+        """Containers."""
+        environment = self._environment
         args = LocalComputeArgs(
             environment=environment.name,
-            network=network.result.name,
-            authorized_keys=[keys.public_key],
+            network=self.network.result.name,
+            authorized_keys=[self._keys.public_key],
             hosts=[
                 LocalHostArgs(
                     name=host.name, address=host.address, image=host.os, cpus=host.cpus, memory_mb=host.memory_mb
