@@ -50,6 +50,7 @@ RULES: Mapping[str, Rule] = {
     "lifecycle_hook": Rule(limit=255, pattern=r"[A-Za-z0-9_/-]+"),
     "load_balancer": Rule(limit=32, pattern=r"(?!internal-)[a-zA-Z0-9](-?[a-zA-Z0-9])*"),
     "log_group": Rule(limit=512, pattern=r"(?!aws/)[.\-_/#A-Za-z0-9]+", separator="/"),
+    "name_tag": Rule(limit=256, pattern=r"[\w .:/=+\-@]+"),
     "parameter": Rule(limit=1011, pattern=r"/[a-zA-Z0-9_./-]+", separator="/"),
     "scaling_policy": Rule(limit=255, pattern=r"[^:]+"),
     "secret": Rule(limit=512, pattern=r"[A-Za-z0-9/_+=.@-]+", separator="/"),

@@ -1,0 +1,87 @@
+"""What the arguments of a network must be, so that a mistake is told before half a network exists."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from stackwright.model import addressing
+from stackwright.model.aws import subnets as plan
+
+NAT = ("none", "single", "per_zone")
+#: Days that CloudWatch Logs can keep a log; 0, which is for ever, is left out (API reference of PutRetentionPolicy).
+RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+#: The service that is a route and not an address, which costs nothing.
+GATEWAY = "s3"
+#: Services that a host of ours has a use for; one that is missing here is a line, and a misspelt one is an error now.
+SERVICES = (
+    *("autoscaling", "ec2", "ec2messages", "ecr.api", "ecr.dkr", "elasticache", "elasticloadbalancing", "events"),
+    *("kms", "lambda", "logs", "monitoring", "rds", GATEWAY, "secretsmanager", "sns", "sqs", "ssm", "ssmmessages"),
+    *("sts", "xray"),
+)
+DEFAULT_ENDPOINTS = (GATEWAY, "ssm", "ssmmessages", "ec2messages", "secretsmanager", "ecr.api", "ecr.dkr", "logs")
+#: Without these and without NAT nobody reaches a host, and a host reaches neither its bundle nor its secrets.
+NEEDED_WITHOUT_NAT = (GATEWAY, "ssm", "ssmmessages", "ec2messages", "secretsmanager", "logs")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+def address_problems(region: str, cidr: str, subnets: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Problems of the network's and the subnets' addresses."""
+    accepted = f"a network such as 10.20.0.0/16, from /{plan.LARGEST_PREFIX} to /{plan.SMALLEST_PREFIX}"
+    whole = _network(cidr)
+    if whole is None:
+        yield f"cidr is {cidr!r}, accepted: {accepted}"
+    if sorted(subnets) != sorted(plan.KINDS) or not all(subnets.values()):
+        yield f"subnets is for {', '.join(subnets) or 'nothing'}, accepted: {', '.join(plan.KINDS)}, each with a zone"
+        return
+    if len({frozenset(zones) for zones in subnets.values()}) > 1:
+        shown = "; ".join(f"{kind}: {', '.join(sorted(zones))}" for kind, zones in subnets.items())
+        yield f"subnets has zones that differ ({shown}), accepted: the same zones for every kind"
+    for zone in sorted({zone for zones in subnets.values() for zone in zones}):
+        if not re.fullmatch(rf"{re.escape(region)}[a-z]", zone):
+            yield f"subnets has the zone {zone!r}, accepted: zones of {region} such as {region}a"
+    yield from _subnet_problems(cidr if whole else None, subnets, accepted)
+
+
+def _subnet_problems(cidr: str | None, subnets: Mapping[str, Mapping[str, str]], accepted: str) -> Iterator[str]:
+    places = {f"subnets[{kind}][{zone}]": each for kind, zones in subnets.items() for zone, each in zones.items()}
+    good = {place: each for place, each in places.items() if _network(each) is not None}
+    for place, each in places.items():
+        if place not in good:
+            yield f"{place} is {each!r}, accepted: {accepted}"
+        elif cidr is not None and not addressing.within(cidr, each):
+            yield f"{place} is {each}, accepted: a part of {cidr}"
+    for i, j in addressing.overlaps(list(good.values())):
+        yield f"{list(good)[i]} and {list(good)[j]} overlap, accepted: subnets that share no address"
+
+
+def choice_problems(
+    nat: str, endpoints: Sequence[str], readable_buckets: Sequence[str], flow_log_days: int
+) -> Iterator[str]:
+    """Problems of everything else."""
+    if nat not in NAT:
+        yield f"nat is {nat!r}, accepted: {', '.join(NAT)}"
+    for unknown in sorted(set(endpoints) - set(SERVICES)):
+        yield f"endpoints has {unknown!r}, accepted: {', '.join(SERVICES)}"
+    if len(set(endpoints)) != len(endpoints):
+        yield f"endpoints is {', '.join(endpoints)}, accepted: each service once"
+    missing = [service for service in NEEDED_WITHOUT_NAT if service not in endpoints]
+    if nat == "none" and missing:
+        yield f"endpoints lacks {', '.join(missing)} while nat is 'none', accepted: these, or another nat"
+    for bucket in readable_buckets:
+        if not _BUCKET.fullmatch(bucket):
+            yield f"readable_buckets has {bucket!r}, accepted: names of buckets"
+    if flow_log_days not in RETENTION_DAYS:
+        yield f"flow_log_days is {flow_log_days}, accepted: {', '.join(map(str, RETENTION_DAYS))}"
+
+
+def _network(cidr: str) -> ipaddress.IPv4Network | None:
+    try:
+        network = ipaddress.IPv4Network(cidr)
+    except ValueError:
+        return None
+    return network if plan.LARGEST_PREFIX <= network.prefixlen <= plan.SMALLEST_PREFIX else None

@@ -1,0 +1,188 @@
+"""How hosts reach AWS's own services without the Internet, and what may leave the network that way."""
+
+# No postponed annotations: Pulumi's analyzer reads the args' types at run time.
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from stackwright.infra.aws.context import Context
+from stackwright.infra.aws.network_checks import GATEWAY
+
+#: What backups, artifacts, logs and uploads need; none of it changes a bucket.
+_OWN_ACTIONS = (
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:GetBucketLocation",
+    "s3:GetObject",
+    "s3:GetObjectTagging",
+    "s3:GetObjectVersion",
+    "s3:ListBucket",
+    "s3:ListBucketMultipartUploads",
+    "s3:ListBucketVersions",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+    "s3:PutObjectTagging",
+)
+#: Buckets of AWS that the SSM agent, Patch Manager and the CloudWatch agent download from: "SSM Agent communications with
+#: AWS managed S3 buckets" in the guide of Systems Manager, as remembered in 2026-11, unverified against an account.
+_AWS_BUCKETS = (
+    "amazon-ssm-{region}",
+    "amazon-ssm-packages-{region}",
+    "amazoncloudwatch-agent-{region}",
+    "aws-ssm-{region}",
+    "aws-ssm-document-attachments-{region}",
+    "aws-windows-downloads-{region}",
+    "patch-baseline-snapshot-{region}",
+    "{region}-birdwatcher-prod",
+)
+#: Where ECR keeps the layers of every image (user guide of ECR, "Amazon ECR interface VPC endpoints").
+_ECR_BUCKET = "prod-{region}-starport-layer-bucket"
+
+
+def s3_policy(context: Context, services: Sequence[str], readable_buckets: Sequence[str]) -> dict[str, Any]:
+    """What may pass the gateway to S3: the environment's own buckets, and downloads from named ones.
+
+    A host that was broken into can carry nothing to a stranger's bucket, whatever keys it was given.
+    """
+    amazons = (*_AWS_BUCKETS, _ECR_BUCKET) if "ecr.dkr" in services else _AWS_BUCKETS
+    downloads = [each.format(region=context.region) for each in amazons]
+    own = _bucket_arn(context, f"{context.environment}-*")
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "OwnBuckets",
+                "Effect": "Allow",
+                # A gateway's policy knows no other principal; the conditions say whose.
+                "Principal": "*",
+                "Action": list(_OWN_ACTIONS),
+                "Resource": [own, f"{own}/*"],
+                "Condition": {
+                    "StringEquals": {"aws:ResourceAccount": context.account, "aws:PrincipalAccount": context.account}
+                },
+            },
+            {
+                "Sid": "Downloads",
+                "Effect": "Allow",
+                # Downloads are signed by nobody or by an instance: these buckets are public.
+                "Principal": "*",
+                "Action": ["s3:GetObject"],
+                "Resource": [f"{_bucket_arn(context, each)}/*" for each in (*downloads, *readable_buckets)],
+            },
+        ],
+    }
+
+
+def _bucket_arn(context: Context, bucket: str) -> str:
+    return context.arn("s3", bucket, region="", account="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkEndpointsArgs:
+    """Which services, and for whom."""
+
+    context: Context
+    vpc_id: pulumi.Input[str]
+    #: Of the VPC: who may connect.
+    cidr: str
+    #: One a zone.
+    subnet_ids: Sequence[pulumi.Input[str]]
+    #: That learn the way to S3.
+    route_table_ids: Sequence[pulumi.Input[str]]
+    #: Of `network_checks.SERVICES`.
+    services: Sequence[str]
+    readable_buckets: Sequence[str]
+
+
+class NetworkEndpoints(pulumi.ComponentResource):
+    """A gateway to S3 with a policy, and an address in each zone for every other service.
+
+    Private DNS makes the services' usual names mean these addresses; a security group admits HTTPS from the network.
+    """
+
+    #: None without an interface endpoint.
+    security_group_id: pulumi.Output[str | None]
+    #: None without S3; for policies of buckets (`aws:SourceVpce`).
+    s3_endpoint_id: pulumi.Output[str | None]
+    #: None without S3; the target of rules that let a host out to S3 alone.
+    s3_prefix_list_id: pulumi.Output[str | None]
+
+    def __init__(self, name: str, args: NetworkEndpointsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("stackwright:aws:NetworkEndpoints", name, None, opts)
+        self._args = args
+        none = pulumi.Output.from_input(None)
+        gateway = self._create_gateway(name) if GATEWAY in args.services else None
+        interfaces = [service for service in args.services if service != GATEWAY]
+        group = self._create_security_group(name) if interfaces else None
+        if group is not None:
+            for service in interfaces:
+                self._create_interface(name, service, group)
+        self.security_group_id = group.id if group else none
+        self.s3_endpoint_id = gateway.id if gateway else none
+        self.s3_prefix_list_id = gateway.prefix_list_id if gateway else none
+        self.register_outputs(
+            {
+                "securityGroupId": self.security_group_id,
+                "s3EndpointId": self.s3_endpoint_id,
+                "s3PrefixListId": self.s3_prefix_list_id,
+            }
+        )
+
+    def _create_gateway(self, name: str) -> aws.ec2.VpcEndpoint:
+        args, context = self._args, self._args.context
+        return aws.ec2.VpcEndpoint(
+            f"{name}-{GATEWAY}",
+            vpc_id=args.vpc_id,
+            vpc_endpoint_type="Gateway",
+            service_name=self._service_name(GATEWAY),
+            route_table_ids=args.route_table_ids,
+            policy=json.dumps(s3_policy(context, args.services, args.readable_buckets)),
+            tags=context.tags(context.name("name_tag", "endpoint", GATEWAY)),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_security_group(self, name: str) -> aws.ec2.SecurityGroup:
+        args, context = self._args, self._args.context
+        group_name = context.name("security_group", "endpoints")
+        group = aws.ec2.SecurityGroup(
+            f"{name}-group",
+            name=group_name,
+            description="Addresses of AWS services inside the network",
+            vpc_id=args.vpc_id,
+            tags=context.tags(group_name),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        aws.vpc.SecurityGroupIngressRule(
+            f"{name}-group-https",
+            security_group_id=group.id,
+            description="Hosts of the network call AWS services",
+            ip_protocol="tcp",
+            from_port=443,
+            to_port=443,
+            cidr_ipv4=args.cidr,
+            tags=context.tags(group_name),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return group
+
+    def _create_interface(self, name: str, service: str, group: aws.ec2.SecurityGroup) -> None:
+        args, context = self._args, self._args.context
+        part = service.replace(".", "-")
+        aws.ec2.VpcEndpoint(
+            f"{name}-{part}",
+            vpc_id=args.vpc_id,
+            vpc_endpoint_type="Interface",
+            service_name=self._service_name(service),
+            subnet_ids=args.subnet_ids,
+            security_group_ids=[group.id],
+            private_dns_enabled=True,
+            tags=context.tags(context.name("name_tag", "endpoint", part)),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _service_name(self, service: str) -> str:
+        return f"com.amazonaws.{self._args.context.region}.{service}"
