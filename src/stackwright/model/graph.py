@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from xml.sax.saxutils import escape, quoteattr
 
+from stackwright.model import graph_cards
 from stackwright.model.environment import Environment
-from stackwright.model.topology import TIERS, Host
+from stackwright.model.graph_cards import Card, Link
+from stackwright.model.topology import TIERS
 
 _CARD_WIDTH, _CARD_GAP = 244, 16
 _FRAME_PAD, _FRAME_HEAD, _FRAME_GAP = 16, 34, 26
@@ -60,30 +62,11 @@ _HEAD = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Row:
-    """A service on a host."""
-
-    tier: str
-    text: str
-    ports: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Card:
-    host: Host
-    rows: tuple[_Row, ...]
-
-    @property
-    def height(self) -> int:
-        return _CARD_HEAD + _ROW * len(self.rows) + _CARD_FOOT
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Frame:
     """Hosts that are in the same tiers."""
 
     tiers: tuple[str, ...]
-    cards: tuple[_Card, ...]
+    cards: tuple[Card, ...]
     x: int = 0
     y: int = 0
 
@@ -97,23 +80,12 @@ class _Frame:
 
     @property
     def height(self) -> int:
-        cards = sum(card.height for card in self.cards) + _CARD_GAP * (len(self.cards) - 1)
+        cards = sum(_height(card) for card in self.cards) + _CARD_GAP * (len(self.cards) - 1)
         return _FRAME_HEAD + cards + _FRAME_PAD
 
     @property
     def middle(self) -> float:
         return self.y + self.height / 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Link:
-    """A tier that talks to another; `copy`: data that is copied rather than asked for."""
-
-    source: str
-    target: str
-    label: str
-    ports: str
-    copy: bool = False
 
 
 @dataclass(kw_only=True)
@@ -160,10 +132,21 @@ def topology_svg(environment: Environment) -> str:
     return "\n".join(parts) + "\n"
 
 
+def _frames(environment: Environment) -> list[_Frame]:
+    frames = [_Frame(tiers=tiers, cards=cards) for tiers, cards in graph_cards.by_tiers(environment).items()]
+    return sorted(frames, key=lambda frame: (frame.column, TIERS.index(frame.tiers[0])))
+
+
+def _height(card: Card) -> int:
+    return _CARD_HEAD + _ROW * len(card.rows) + _CARD_FOOT
+
+
 def _subtitle(environment: Environment) -> str:
     size = f"size {environment.stack.topology.size}" if environment.stack.topology else "own servers"
     number = len(environment.hosts)
-    hosts = f"{number} host{'s' if number != 1 else ''}"
+    hosts = (
+        f"up to {len(environment.slots)} hosts" if environment.slots else f"{number} host{'s' if number != 1 else ''}"
+    )
     provider = environment.provider.replace("_", " ")
     return "   ·   ".join((provider, environment.environment_class, size, hosts, environment.network.cidr))
 
@@ -171,77 +154,6 @@ def _subtitle(environment: Environment) -> str:
 def _description(environment: Environment) -> str:
     hosts = (f"{host.name} ({host.address}): {', '.join(host.groups)}" for host in environment.hosts)
     return "; ".join(hosts)
-
-
-# --- what is on a host --------------------------------------------------------------------------------------------
-
-
-def _frames(environment: Environment) -> list[_Frame]:
-    by_tiers: dict[tuple[str, ...], list[_Card]] = {}
-    for host in environment.hosts:
-        tiers = tuple(tier for tier in TIERS if tier in host.groups)
-        card = _Card(host=host, rows=tuple(_rows(environment, host)))
-        by_tiers.setdefault(tiers or ("ops",), []).append(card)
-    frames = [_Frame(tiers=tiers, cards=tuple(cards)) for tiers, cards in by_tiers.items()]
-    return sorted(frames, key=lambda frame: (frame.column, TIERS.index(frame.tiers[0])))
-
-
-def _rows(environment: Environment, host: Host) -> Iterator[_Row]:
-    rows = {
-        "edge": [("nginx", "80, 443")],
-        "app": _app_rows(environment, host),
-        "database": _database_rows(environment, host),
-        "cache": _cache_rows(environment, host),
-        "ops": [("pgBackRest repository", "8432"), ("restic repository", "8500")],
-        "consensus": [("etcd voter", "2379, 2380")],
-    }
-    for tier in host.groups:
-        yield from (_Row(tier=tier, text=text, ports=ports) for text, ports in rows[tier])
-
-
-def _app_rows(environment: Environment, host: Host) -> list[tuple[str, str]]:
-    rows = []
-    for plan in environment.apps.values():
-        instances = plan.instances.get(host.name, ())
-        ports = sorted({instance.port for instance in instances})
-        rows.append((f"{plan.app.process.name} \u00d7 {len(instances)}", _span(ports)))
-    return [*rows, ("PgBouncer", "6432"), ("HAProxy", "5000, 5001")]
-
-
-def _database_rows(environment: Environment, host: Host) -> list[tuple[str, str]]:
-    tier = environment.system.database
-    if tier is None:
-        return []
-    hosts = environment.groups["database"]
-    role = "" if len(hosts) == 1 else " primary" if hosts[0] == host.name else " replica"
-    return [(f"PostgreSQL {tier.version}{role}", "5432"), ("Patroni", "8008")]
-
-
-def _cache_rows(environment: Environment, host: Host) -> list[tuple[str, str]]:
-    hosts = environment.groups["cache"]
-    return [
-        (f"Redis {purpose.replace('_', ' ')}", str(instance.port))
-        for number, (purpose, instance) in enumerate(environment.system.cache.items())
-        if hosts[number % len(hosts)] == host.name
-    ]
-
-
-def _span(ports: Sequence[int]) -> str:
-    if not ports:
-        return ""
-    return str(ports[0]) if len(ports) == 1 else f"{ports[0]}\u2013{ports[-1]}"
-
-
-def _links(environment: Environment) -> Iterator[_Link]:
-    every = (one.port for plan in environment.apps.values() for ones in plan.instances.values() for one in ones)
-    yield _Link(source="edge", target="app", label="HTTP", ports=_span(sorted(set(every))))
-    if environment.system.database is not None:
-        yield _Link(source="app", target="database", label="SQL, TLS", ports="5432")
-        yield _Link(source="database", target="ops", label="backup, TLS", ports="8432", copy=True)
-    if environment.system.cache:
-        ports = _span(sorted(instance.port for instance in environment.system.cache.values()))
-        yield _Link(source="app", target="cache", label="Redis, TLS", ports=ports)
-        yield _Link(source="cache", target="ops", label="backup, TLS", ports="8500", copy=True)
 
 
 # --- where it is --------------------------------------------------------------------------------------------------
@@ -281,7 +193,7 @@ def _frame(frame: _Frame) -> Iterator[str]:
     y = frame.y + _FRAME_HEAD
     for card in frame.cards:
         yield from _card(card, frame.x + _FRAME_PAD, y)
-        y += card.height + _CARD_GAP
+        y += _height(card) + _CARD_GAP
 
 
 def _heading(frame: _Frame) -> str:
@@ -294,14 +206,12 @@ def _heading(frame: _Frame) -> str:
     return f'<text x="{frame.x + _FRAME_PAD}" y="{frame.y + 22}">{spans}</text>'
 
 
-def _card(card: _Card, x: int, y: int) -> Iterator[str]:
-    host = card.host
-    size = f"{host.cpus} CPU{'s' if host.cpus > 1 else ''}  ·  {_memory(host.memory_mb)}"
+def _card(card: Card, x: int, y: int) -> Iterator[str]:
     right = x + _CARD_WIDTH - 14
-    yield f'<rect x="{x}" y="{y}" width="{_CARD_WIDTH}" height="{card.height}" rx="8" class="card"/>'
-    yield _text(x + 14, y + 23, host.name, "host")
-    yield _text(right, y + 23, host.address, "address mono", "end")
-    yield _text(x + 14, y + 41, size, "size")
+    yield f'<rect x="{x}" y="{y}" width="{_CARD_WIDTH}" height="{_height(card)}" rx="8" class="card"/>'
+    yield _text(x + 14, y + 23, card.title, "host")
+    yield _text(right, y + 23, card.corner, "address mono", "end")
+    yield _text(x + 14, y + 41, card.size, "size")
     yield f'<path d="M{x + 14} {y + 50}H{right}" stroke="#e2e8f0"/>'
     for number, row in enumerate(card.rows):
         base = y + _CARD_HEAD + number * _ROW + 14
@@ -310,14 +220,10 @@ def _card(card: _Card, x: int, y: int) -> Iterator[str]:
         yield _text(right, base, row.ports, "port mono", "end")
 
 
-def _memory(megabytes: int) -> str:
-    return f"{megabytes / 1024:g} GB" if megabytes % 512 == 0 else f"{megabytes} MB"
-
-
 def _arrows(environment: Environment, frames: Sequence[_Frame]) -> Iterator[str]:
     wanted = [
         (_of_tier(frames, link.source), _of_tier(frames, link.target), link)
-        for link in _links(environment)
+        for link in graph_cards.links(environment)
         if _of_tier(frames, link.source) != _of_tier(frames, link.target)
     ]
     sides = _Sides()
@@ -339,8 +245,8 @@ def _arrows(environment: Environment, frames: Sequence[_Frame]) -> Iterator[str]
         )
 
 
-def _entry() -> _Link:
-    return _Link(source="users", target="edge", label="HTTPS", ports="443")
+def _entry() -> Link:
+    return Link(source="users", target="edge", label="HTTPS", ports="443")
 
 
 def _users_right() -> int:
@@ -355,7 +261,7 @@ def _facing(source: _Frame, target: _Frame) -> tuple[str, str]:
     return ("right", "left") if source.x < target.x else ("left", "right")
 
 
-def _arrow(x1: float, y1: float, x2: float, y2: float, link: _Link) -> Iterator[str]:
+def _arrow(x1: float, y1: float, x2: float, y2: float, link: Link) -> Iterator[str]:
     bend = (x1 + x2) / 2
     style = "arrow copy" if link.copy else "arrow"
     # The head is drawn beyond the line's end; it should touch the frame, not enter it.
@@ -380,7 +286,9 @@ def _users(frames: Sequence[_Frame], names: str) -> Iterator[str]:
 
 def _legend(environment: Environment, height: int, *, copies: bool) -> Iterable[str]:
     x = _MARGIN
-    used = [tier for tier in (*TIERS, "consensus") if environment.groups[tier]]
+    cards = [card for cards in graph_cards.by_tiers(environment).values() for card in cards]
+    shown = {row.tier for card in cards for row in card.rows}
+    used = [tier for tier in (*TIERS, "consensus") if tier in shown]
     for tier in used:
         yield f'<circle cx="{x + 4}" cy="{height - 26}" r="4" fill="{_COLOURS[tier]}"/>'
         yield _text(x + 14, height - 22, _WORDS[tier], "size")

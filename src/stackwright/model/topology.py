@@ -138,7 +138,7 @@ def _in_cloud(stack: StackFile, aws: Aws, host: Host, tier: str, number: int) ->
     zone = zones[(number - 1) % len(zones)]
     bursts = stack.class_ != "production"
     if tier == "app" and aws.app.instance_type is not None:
-        found = sizes.SERVERS[aws.app.instance_type]
+        found = sizes.named(aws.app.instance_type)
     else:
         found = sizes.server(host.cpus, host.memory_mb, architecture=architecture(aws, tier), bursts=bursts)
     slot = tier == "app" and aws.app.group is not None

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stackwright.model import Environment, ModelError, load
+from stackwright.model import Environment, ModelError, load, topology
+from stackwright.model.output import make_output
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHkVQp8NqQq9ONJZdgVTWb0o8NSWsiYsoAbS2FUPVYPS"
+
+
+def provisioned(environment: Environment) -> dict[str, Any]:
+    """An output of the environment, with what a cloud would have made."""
+    output = make_output(environment, {host.name: KEY for host in environment.hosts})
+    managed = topology.managed(environment.stack)
+    names = {
+        "edge": ["https"],
+        "database": ["postgresql", "postgresql_replica"],
+        "cache": [f"redis_{purpose}" for purpose in environment.system.cache],
+    }
+    ports = {"edge": ("https", 443), "database": ("postgresql", 5432), "cache": ("rediss", 6379)}
+    for tier in managed:
+        scheme, port = ports[tier]
+        for name in names[tier]:
+            address = f"{name.replace('_', '-')}.cloud.example"
+            output["endpoints"][name] = {"scheme": scheme, "addresses": [address], "port": port}
+    return output
 
 
 @dataclass

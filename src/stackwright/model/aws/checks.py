@@ -134,6 +134,7 @@ def _group(parsed: Parsed[StackFile], group: ScalingGroup | None) -> Iterator[Pr
     if group.min > group.max:
         accepted = f"at most `max`, {group.max}"
         yield parsed.problem((*path, "min"), "is more than there may be", value=group.min, accepted=accepted)
+        return
     for position, schedule in enumerate(group.schedules):
         if not group.min <= schedule.min <= schedule.max <= group.max:
             message = f"is no part of {group.min} to {group.max}"

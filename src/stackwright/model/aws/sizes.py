@@ -100,6 +100,13 @@ def server(cpus: int, memory_mb: int, *, architecture: str, bursts: bool) -> Typ
     return _smallest(fitting, cpus, memory_mb, "server")
 
 
+def named(name: str) -> Type:
+    """The server of that name. Raises ValueError where there is none."""
+    if name not in SERVERS:
+        raise ValueError(f"no server is called {name}")
+    return SERVERS[name]
+
+
 def database(cpus: int, memory_mb: int, *, bursts: bool) -> Type:
     """The smallest database class with at least that, on arm64, which costs less for the same."""
     fitting = [

@@ -1,0 +1,190 @@
+"""Bad input of an environment on AWS: each is an error before the first resource, and names the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from model_project import ROOT, Project
+
+STACK = "inventories/clinic/stack.yml"
+
+#: (what is wrong, text in the stack.yml of production, what it becomes, key, the message after the key)
+CASES = [
+    ("a region that is none", "region: eu-central-1", "region: eu-center-1", "aws.region", "is not a region that is known"),
+    (
+        "more zones than the region has",
+        "zones: 3",
+        "zones: 4",
+        "aws.zones",
+        "is more than there is or less than two, got 4; accepted: eu-central-1 has the zones a, b, c: at least two",
+    ),
+    ("a zone that the region has not", "zones: 3", "zones: [a, d]", "aws.zones", "is more than there is"),
+    ("one zone", "zones: 3", "zones: [a]", "aws.zones", "is more than there is or less than two, got ('a',)"),
+    (
+        "a network too small for subnets",
+        "10.64.0.0/16",
+        "10.64.0.0/24",
+        "network.cidr",
+        "has no place for subnets, got '10.64.0.0/24'; accepted: a network from /16 to /22",
+    ),
+    (
+        "subnets by hand",
+        "{cidr: 10.64.0.0/16}",
+        "{cidr: 10.64.0.0/16, subnets: {app: 10.64.1.0/24}}",
+        "network.subnets",
+        "are chosen by hand, and on AWS they follow from `network.cidr` and the zones",
+    ),
+    (
+        "a network that overlaps a peer",
+        "  zones: 3",
+        "  peers: [10.0.0.0/24, 10.64.8.0/24]\n  zones: 3",
+        "aws.peers[1]",
+        "overlaps network.cidr, 10.64.0.0/16, got '10.64.8.0/24'; accepted: another `network.cidr`",
+    ),
+    (
+        "a domain without its zone",
+        "domain: emr.taaleem.example",
+        "domain: emr.clinic.example",
+        "domain",
+        "is not in aws.hosted_zone, got 'emr.clinic.example'; accepted: taaleem.example or a name below it",
+    ),
+    ("no hosted zone", "  hosted_zone: {name: taaleem.example, id: Z0123456789ABCDEFGHIJ}\n", "", "aws.hosted_zone", "is m"),
+    ("an account that is none", '"111122223333"', '"1234"', "aws.account", "is not accepted, got '1234'; accepted: the 12"),
+    (
+        "a type that is none",
+        "  app:\n    group:",
+        "  app:\n    instance_type: m7i.lrge\n    group:",
+        "aws.app.instance_type",
+        "is not a type of server that is known here, got 'm7i.lrge'",
+    ),
+    (
+        "a type of another architecture than the image",
+        "  app:\n    group:",
+        "  app:\n    instance_type: m7g.large\n    group:",
+        "aws.app.instance_type",
+        "is arm64, and the image is x86_64, got 'm7g.large'; accepted: a type of x86_64, or `aws.app.architecture: arm64`",
+    ),
+    (
+        "a size that RDS does not offer",
+        "database: {cpus: 4, memory_mb: 16384}",
+        "database: {cpus: 4, memory_mb: 4000000}",
+        "sizes.database",
+        "is not to be had: no database has 4 CPUs and 4000000 MB; accepted: at most 64 and 524288",
+    ),
+    (
+        "a class that RDS does not offer",
+        "database: {storage_gb: 100,",
+        "database: {instance_class: db.m7g.lareg, storage_gb: 100,",
+        "aws.database.instance_class",
+        "is not a class that RDS offers for PostgreSQL, got 'db.m7g.lareg'",
+    ),
+    (
+        "nothing kept in production",
+        "database: {storage_gb: 100,",
+        "database: {backup_days: 0, storage_gb: 100,",
+        "aws.database.backup_days",
+        "keeps nothing (production), got 0; accepted: 7 to 35 days",
+    ),
+    (
+        "too little kept in production",
+        "database: {storage_gb: 100,",
+        "database: {backup_days: 3, storage_gb: 100,",
+        "aws.database.backup_days",
+        "is too short for production, got 3; accepted: 7 to 35 days",
+    ),
+    (
+        "copies to where the originals are",
+        "copy_region: eu-west-1",
+        "copy_region: eu-central-1",
+        "aws.database.copy_region",
+        "is the environment's own: a copy there is lost with it, got 'eu-central-1'; accepted: another region",
+    ),
+    (
+        "storage without room to grow",
+        "database: {storage_gb: 100,",
+        "database: {max_storage_gb: 105, storage_gb: 100,",
+        "aws.database.max_storage_gb",
+        "leaves no room, got 105; accepted: at least 110, a tenth more than `storage_gb`",
+    ),
+    (
+        "a node too small for the purpose",
+        "  database: {storage_gb",
+        "  cache: {node_type: cache.t4g.micro}\n  database: {storage_gb",
+        "aws.cache.node_type",
+        "has 512 MB, a quarter of them kept back, and cache needs 500 MB, got 'cache.t4g.micro'; accepted: cache.t4g.small",
+    ),
+    (
+        "a group that is upside down",
+        "min: 2\n      max: 4\n      cpu",
+        "min: 5\n      max: 4\n      cpu",
+        "aws.app.group.min",
+        "is more than there may be, got 5; accepted: at most `max`, 4",
+    ),
+    (
+        "a schedule outside the group",
+        "min: 3, max: 4, time_zone",
+        "min: 3, max: 9, time_zone",
+        "aws.app.group.schedules[0]",
+        "is no part of 2 to 4, got '3 to 9'; accepted: min and max within those of the group",
+    ),
+    (
+        "warm servers of spot capacity",
+        "      warm: 1\n",
+        "      warm: 1\n      spot: {types: [c7i.2xlarge]}\n",
+        "aws.app.group.warm",
+        "cannot be kept of a group that uses spot capacity, got 1; accepted: 0, or no `spot`",
+    ),
+    (
+        "a tier that AWS runs",
+        "{size: C, database: 2}",
+        "{size: C, database: 2, edge: 1}",
+        "topology.edge",
+        "counts hosts of a tier that AWS runs in size C; accepted: no count, or size B",
+    ),
+    (
+        "another issuer than ACM",
+        "\naws:",
+        "\ncertificates: {issuer: acme, email: a@taaleem.example}\naws:",
+        "certificates.issuer",
+        "is for an edge of the environment's own; in size C the load balancer's certificate is ACM's, got 'acme'",
+    ),
+    (
+        "a firewall in front of nothing",
+        "  database: {storage_gb",
+        "  load_balancer: {kind: network, cdn: false}\n  database: {storage_gb",
+        "aws.load_balancer.firewall",
+        "has nothing to stand on: a network load balancer passes on what it cannot read, got True",
+    ),
+    ("nobody hears alarms", "  notify: [operations@taaleem.example]\n", "", "aws.notify", "is missing: nobody would hear"),
+    ("more servers than connections", "max: 4\n      cpu", "max: 19\n      cpu", "database.max_connections", "connections are"),
+]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(root=tmp_path, stack=(ROOT / "inventories/taaleem-production/stack.yml").read_text())
+
+
+@pytest.mark.parametrize(("old", "new", "key", "message"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_message(project: Project, old: str, new: str, key: str, message: str) -> None:
+    project.edit(old, new)
+    project.edit_system("memory_mb: 192", "memory_mb: 500")
+    problems = [line.split(": ", 2)[1:] for line in project.errors()]
+    assert [found for found, _ in problems] == [key]
+    assert problems[0][1].startswith(message), problems
+
+
+def test_section_goes_with_the_provider(project: Project) -> None:
+    project.edit("provider: aws", "provider: local")
+    assert any("aws: goes with `provider: aws`, and this is local" in line for line in project.errors())
+
+
+def test_provider_goes_with_the_section(project: Project) -> None:
+    project.stack = project.stack[: project.stack.index("\naws:")] + "\n"
+    assert any("aws: is missing; accepted: region, account, hosted_zone" in line for line in project.errors())
+
+
+def test_group_needs_the_load_balancer_of_aws(project: Project) -> None:
+    project.edit("{size: C, database: 2}", "{size: B}")
+    assert any("aws.app.group: needs a load balancer of AWS, and size B has its own" in line for line in project.errors())
