@@ -30,7 +30,7 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
     yield from _topology(place, parsed, stack, system)
     yield from _certificates(place, parsed, stack)
     yield from _admins(parsed, stack)
-    yield from checks_aws.problems(parsed, stack, system)
+    yield from checks_aws.problems(place, parsed, stack, system)
     if system is not None:
         yield from _overrides(place, parsed, stack, system)
         yield from _packaged(parsed, stack, system)

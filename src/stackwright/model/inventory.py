@@ -63,8 +63,7 @@ from stackwright.model.topology import Host
 STACK_VERSION = 1
 #: AWS's document that carries SSH; the session plugin of the AWS CLI has to be installed.
 _SESSION = (
-    "aws ssm start-session --region {region} --target %h"
-    " --document-name AWS-StartSSHSession --parameters portNumber=%p"
+    "aws ssm start-session --region {region} --target %h --document-name AWS-StartSSHSession --parameters portNumber=%p"
 )
 ADMIN_USER = "stackwright"
 DATABASE_PORT = 5432

@@ -11,7 +11,13 @@ STACK = "inventories/clinic/stack.yml"
 
 #: (what is wrong, text in the stack.yml of production, what it becomes, key, the message after the key)
 CASES = [
-    ("a region that is none", "region: eu-central-1", "region: eu-center-1", "aws.region", "is not a region that is known"),
+    (
+        "a region that is none",
+        "region: eu-central-1",
+        "region: eu-center-1",
+        "aws.region",
+        "is not a region that is known",
+    ),
     (
         "more zones than the region has",
         "zones: 3",
@@ -49,8 +55,20 @@ CASES = [
         "domain",
         "is not in aws.hosted_zone, got 'emr.clinic.example'; accepted: taaleem.example or a name below it",
     ),
-    ("no hosted zone", "  hosted_zone: {name: taaleem.example, id: Z0123456789ABCDEFGHIJ}\n", "", "aws.hosted_zone", "is m"),
-    ("an account that is none", '"111122223333"', '"1234"', "aws.account", "is not accepted, got '1234'; accepted: the 12"),
+    (
+        "no hosted zone",
+        "  hosted_zone: {name: taaleem.example, id: Z0123456789ABCDEFGHIJ}\n",
+        "",
+        "aws.hosted_zone",
+        "is m",
+    ),
+    (
+        "an account that is none",
+        '"111122223333"',
+        '"1234"',
+        "aws.account",
+        "is not accepted, got '1234'; accepted: the 12",
+    ),
     (
         "a type that is none",
         "  app:\n    group:",
@@ -156,8 +174,27 @@ CASES = [
         "aws.load_balancer.firewall",
         "has nothing to stand on: a network load balancer passes on what it cannot read, got True",
     ),
-    ("nobody hears alarms", "  notify: [operations@taaleem.example]\n", "", "aws.notify", "is missing: nobody would hear"),
-    ("more servers than connections", "max: 4\n      cpu", "max: 19\n      cpu", "database.max_connections", "connections are"),
+    (
+        "logs kept for a time",
+        "  zones: 3",
+        "  flow_log_days: 31\n  zones: 3",
+        "aws.flow_log_days",
+        "is not a time that Cloud",
+    ),
+    (
+        "nobody hears alarms",
+        "  notify: [operations@taaleem.example]\n",
+        "",
+        "aws.notify",
+        "is missing: nobody would hear",
+    ),
+    (
+        "more servers than connections",
+        "max: 4\n      cpu",
+        "max: 19\n      cpu",
+        "database.max_connections",
+        "connections are",
+    ),
 ]
 
 
@@ -166,7 +203,9 @@ def project(tmp_path: Path) -> Project:
     return Project(root=tmp_path, stack=(ROOT / "inventories/taaleem-production/stack.yml").read_text())
 
 
-@pytest.mark.parametrize(("old", "new", "key", "message"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("old", "new", "key", "message"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
 def test_message(project: Project, old: str, new: str, key: str, message: str) -> None:
     project.edit(old, new)
     project.edit_system("memory_mb: 192", "memory_mb: 500")
@@ -187,4 +226,17 @@ def test_provider_goes_with_the_section(project: Project) -> None:
 
 def test_group_needs_the_load_balancer_of_aws(project: Project) -> None:
     project.edit("{size: C, database: 2}", "{size: B}")
-    assert any("aws.app.group: needs a load balancer of AWS, and size B has its own" in line for line in project.errors())
+    assert any(
+        "aws.app.group: needs a load balancer of AWS, and size B has its own" in line for line in project.errors()
+    )
+
+
+def test_a_name_that_aws_refuses(project: Project) -> None:
+    project.name = "internal-clinic-"
+    assert project.errors() == [
+        (
+            "inventories/internal-clinic-/stack.yml:5: the folder's name is the environment's, and AWS takes it for no load"
+            " balancer, database, bucket, got 'internal-clinic-'; accepted: no hyphen at the end or twice in a row; not"
+            " beginning with internal-, sg- or aws-"
+        )
+    ]

@@ -49,7 +49,8 @@ def tops(stack: dict[str, Any]) -> dict[str, Any]:
     keys = ("version", "environment", "edge", "apps", "database", "cache", "logs", "backups", "certificates", "access")
     found = {key: shape(stack[key]) for key in keys} | {"groups": groups, "keys": sorted(stack)}
     for per_host in ("pools", "client_limits", "sizes"):
-        found["database"][per_host] = shape(dict.fromkeys(["host"], next(iter(stack["database"][per_host].values()), {})))
+        first = next(iter(stack["database"][per_host].values()), None)
+        found["database"][per_host] = shape({"host": first}) if first is not None else {}
     for app in found["apps"].values():
         app["instances_by_host"] = "instances"
     return found

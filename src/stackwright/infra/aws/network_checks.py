@@ -8,13 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from stackwright.model import addressing
 from stackwright.model.aws import subnets as plan
+from stackwright.model.aws.stackfile import RETENTION_DAYS as RETENTION_DAYS
 
 NAT = ("none", "single", "per_zone")
-#: Days that CloudWatch Logs can keep a log; 0, which is for ever, is left out (API reference of PutRetentionPolicy).
-RETENTION_DAYS = (
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
-    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
-)
 #: The service that is a route and not an address, which costs nothing.
 GATEWAY = "s3"
 #: Services that a host of ours has a use for; one that is missing here is a line, and a misspelt one is an error now.

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from stackwright.model import addressing, topology
-from stackwright.model.aws import plan, regions, sizes, subnets
+from stackwright.model.aws import names, plan, regions, sizes, subnets
 from stackwright.model.aws.stackfile import Aws, ScalingGroup
 from stackwright.model.errors import KeyPath, Problem, nearest
 
 if TYPE_CHECKING:
-    from stackwright.model.files import Parsed
+    from stackwright.model.files import Parsed, Place
     from stackwright.model.stackfile import StackFile
     from stackwright.model.system import System
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 POSTGRESQL = ("14", "15", "16", "17")
 
 
-def problems(parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
+def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
     """Every problem of the section, and of keys that mean something else on AWS."""
     if (stack.provider == "aws") != (stack.aws is not None):
         message = "is missing" if stack.aws is None else f"goes with `provider: aws`, and this is {stack.provider}"
         yield parsed.problem(("aws",), message, accepted="region, account, hosted_zone, ... for `provider: aws`")
     if stack.provider != "aws" or stack.aws is None:
         return
+    yield from _name(place, parsed)
     yield from _network(parsed, stack, stack.aws)
     yield from _domain(parsed, stack, stack.aws)
     yield from _topology(parsed, stack, stack.aws)
@@ -38,6 +39,20 @@ def problems(parsed: Parsed[StackFile], stack: StackFile, system: System | None)
     if stack.class_ == "production" and not stack.aws.notify:
         message = "is missing: nobody would hear an alarm of production"
         yield parsed.problem(("aws", "notify"), message, accepted="at least one e-mail address")
+
+
+def _name(place: Place, parsed: Parsed[StackFile]) -> Iterator[Problem]:
+    """Everything on AWS begins with the environment's name, and some services refuse what others take."""
+    refused = []
+    for kind in ("load_balancer", "database", "security_group", "bucket", "log_group"):
+        try:
+            names.name(kind, place.name, "x")
+        except ValueError:
+            refused.append(kind.replace("_", " "))
+    if refused:
+        message = f"the folder's name is the environment's, and AWS takes it for no {', '.join(refused)}"
+        accepted = "no hyphen at the end or twice in a row; not beginning with internal-, sg- or aws-"
+        yield parsed.problem((), message, value=place.name, accepted=accepted)
 
 
 def _network(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:

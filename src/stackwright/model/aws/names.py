@@ -32,6 +32,7 @@ RULES: Mapping[str, Rule] = {
     "bucket": Rule(limit=63, pattern=r"(?!xn--)[a-z0-9](-?[a-z0-9]){2,}(?<!-s3alias)"),
     "cache_group": Rule(limit=40, pattern=_HYPHENS),
     "cache_parameter_group": Rule(limit=255, pattern=_HYPHENS),
+    "cache_snapshot": Rule(limit=40, pattern=_HYPHENS),
     "cache_subnet_group": Rule(limit=255, pattern=_HYPHENS),
     "cache_user": Rule(limit=40, pattern=_HYPHENS),
     "cache_user_group": Rule(limit=40, pattern=_HYPHENS),

@@ -16,6 +16,19 @@ def _region(value: str) -> str:
     return value
 
 
+#: What CloudWatch Logs takes (API reference of PutRetentionPolicy).
+RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+
+
+def _retention(value: int) -> int:
+    if value not in RETENTION_DAYS:
+        raise refuse("is not a time that CloudWatch keeps logs", ", ".join(map(str, RETENTION_DAYS)))
+    return value
+
+
 def _months_price(value: float) -> float:
     if value <= 0:
         raise refuse("is not an amount", "US dollars a month, more than 0")
@@ -25,6 +38,7 @@ def _months_price(value: float) -> float:
 Region = Annotated[str, AfterValidator(_region), words("a region such as eu-central-1")]
 Account = Annotated[str, words("the 12 digits of an AWS account, in quotes", pattern=r"^[0-9]{12}$")]
 Email = Annotated[str, words("an e-mail address", pattern=r"^[^@\s]+@[^@\s]+$")]
+LogDays = Annotated[int, AfterValidator(_retention)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Usd = Annotated[float | int, AfterValidator(_months_price)]
 Image = Annotated[str, words("an image such as ami-0123456789abcdef0", pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")]
@@ -170,7 +184,7 @@ class Aws:
     """How servers reach the Internet; otherwise one in each zone in production, one in all elsewhere."""
     peers: tuple[Cidr, ...] = ()
     """Networks that this one will be connected with, and must not overlap."""
-    flow_log_days: Days = 30
+    flow_log_days: LogDays = 30
     notify: tuple[Email, ...] = ()
     """Who gets alarms; each address has to confirm once."""
     budget: AwsBudget | None = None
