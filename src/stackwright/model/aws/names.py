@@ -54,6 +54,7 @@ RULES: Mapping[str, Rule] = {
     "name_tag": Rule(limit=256, pattern=r"[\w .:/=+\-@]+"),
     "parameter": Rule(limit=1011, pattern=r"/[a-zA-Z0-9_./-]+", separator="/"),
     "scaling_policy": Rule(limit=255, pattern=r"[^:]+"),
+    "scheduled_action": Rule(limit=255, pattern=r"[^:]+"),
     "secret": Rule(limit=512, pattern=r"[A-Za-z0-9/_+=.@-]+", separator="/"),
     "security_group": Rule(limit=255, pattern=r"(?!sg-)[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]+"),
     "target_group": Rule(limit=32, pattern=r"(?!internal-)[a-zA-Z0-9](-?[a-zA-Z0-9])*"),

@@ -1,0 +1,285 @@
+"""Who may do what with a bucket and what is in it: policies of buckets, and statements for the roles of their users.
+
+Pure. Names of buckets are known before the buckets are, so that every ARN is exact in preview; keys may be outputs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+
+from stackwright.infra.aws.context import Context
+
+#: Where each of AWS's services puts its logs, from the top of the bucket for logs.
+LOAD_BALANCER_PREFIX, CDN_PREFIX, NETWORK_PREFIX, BUCKETS_PREFIX = "load-balancer", "cdn", "network", "buckets/"
+#: Where the logs of CloudFront (v2) come from, whatever the origin (developer guide of CloudFront, standard logging).
+_CDN_REGION = "us-east-1"
+_KEY_HEADER = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+_ENCRYPTION_HEADER = "s3:x-amz-server-side-encryption"
+#: Folders in characters that are no wildcard or variable in a policy.
+_PREFIX = re.compile(r"([A-Za-z0-9!_.'()=-]+/)*")
+
+Statement = dict[str, Any]
+
+
+def bucket_arn(context: Context, bucket: str) -> str:
+    """The ARN of a bucket, which names neither region nor account."""
+    return context.arn("s3", bucket, region="", account="")
+
+
+def document(statements: Sequence[Statement]) -> dict[str, Any]:
+    """A policy."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def tls_statements(arn: str) -> list[Statement]:
+    """Nobody without TLS 1.2, whoever else admits them."""
+    conditions = {
+        "DenyWithoutTls": {"Bool": {"aws:SecureTransport": "false"}},
+        "DenyOldTls": {"NumericLessThan": {"s3:TlsVersion": "1.2"}},
+    }
+    # `s3:*`, as these take away: what a list forgets would be open.
+    return [
+        {
+            "Sid": sid,
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [arn, f"{arn}/*"],
+            "Condition": each,
+        }
+        for sid, each in conditions.items()
+    ]
+
+
+def key_statements(arn: str, kms_key_arn: pulumi.Input[str]) -> list[Statement]:
+    """No object under another key than the bucket's; who says nothing gets it by the bucket's default."""
+    upload = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"{arn}/*"}
+    return [
+        upload
+        | {
+            "Sid": "DenyOtherEncryption",
+            # A condition that negates is true of a header that is not there: that one is fine, hence `Null`.
+            "Condition": {"Null": {_ENCRYPTION_HEADER: "false"}, "StringNotEquals": {_ENCRYPTION_HEADER: "aws:kms"}},
+        },
+        upload
+        | {
+            "Sid": "DenyOtherKeys",
+            # KMS without a key is S3's own key, not the bucket's: here the missing header is to be refused, too.
+            "Condition": {
+                "StringEquals": {_ENCRYPTION_HEADER: "aws:kms"},
+                "StringNotEquals": {_KEY_HEADER: kms_key_arn},
+            },
+        },
+    ]
+
+
+def private_policy(context: Context, bucket: str, kms_key_arn: pulumi.Input[str]) -> dict[str, Any]:
+    """Of a bucket for the environment's own data: it allows nobody anything; roles say who may."""
+    arn = bucket_arn(context, bucket)
+    return document([*tls_statements(arn), *key_statements(arn, kms_key_arn)])
+
+
+def log_policy(context: Context, bucket: str, logged_buckets: Sequence[str]) -> dict[str, Any]:
+    """Of the bucket for logs: AWS's services write, each in its folder and for this account alone."""
+    arn = bucket_arn(context, bucket)
+    return document(
+        [
+            *tls_statements(arn),
+            _load_balancer(context, arn),
+            *_vended(context, arn),
+            *([_access_logs(context, arn, logged_buckets)] if logged_buckets else []),
+        ]
+    )
+
+
+def _load_balancer(context: Context, arn: str) -> Statement:
+    """Access and connection logs of an ALB (user guide, "Enable access logs": one principal for every region)."""
+    balancers = context.arn("elasticloadbalancing", "loadbalancer/*")
+    return {
+        "Sid": "LogsOfLoadBalancers",
+        "Effect": "Allow",
+        "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": f"{arn}/{LOAD_BALANCER_PREFIX}/AWSLogs/{context.account}/*",
+        "Condition": {"ArnLike": {"aws:SourceArn": balancers}},
+    }
+
+
+def _vended(context: Context, arn: str) -> list[Statement]:
+    """Logs that AWS delivers through CloudWatch Logs: of an NLB, of the network, of CloudFront (v2).
+
+    v2, as v1 writes by an ACL and this bucket has none. Guide of CloudWatch Logs, "Enabling logging from AWS services".
+    """
+    regions = sorted({context.region, _CDN_REGION})
+    account = {"aws:SourceAccount": context.account}
+    sources = {"aws:SourceArn": [context.arn("logs", "*", region=region) for region in regions]}
+    prefixes = (LOAD_BALANCER_PREFIX, CDN_PREFIX, NETWORK_PREFIX)
+    common = {"Effect": "Allow", "Principal": {"Service": "delivery.logs.amazonaws.com"}}
+    return [
+        common
+        | {
+            "Sid": "DeliveredLogs",
+            "Action": "s3:PutObject",
+            "Resource": [f"{arn}/{prefix}/AWSLogs/{context.account}/*" for prefix in prefixes],
+            "Condition": {
+                "StringEquals": account | {"s3:x-amz-acl": "bucket-owner-full-control"},
+                "ArnLike": sources,
+            },
+        },
+        # It looks whether the bucket is whose it should be.
+        common
+        | {
+            "Sid": "DeliveryChecks",
+            "Action": "s3:GetBucketAcl",
+            "Resource": arn,
+            "Condition": {"StringEquals": account, "ArnLike": sources},
+        },
+    ]
+
+
+def _access_logs(context: Context, arn: str, logged_buckets: Sequence[str]) -> Statement:
+    """Who read or wrote what in the other buckets (user guide of S3, "Enabling server access logging")."""
+    return {
+        "Sid": "LogsOfBuckets",
+        "Effect": "Allow",
+        "Principal": {"Service": "logging.s3.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": f"{arn}/{BUCKETS_PREFIX}*",
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": context.account},
+            "ArnLike": {"aws:SourceArn": [bucket_arn(context, each) for each in logged_buckets]},
+        },
+    }
+
+
+def read_statements(
+    context: Context,
+    bucket: str,
+    prefix: str,
+    kms_key_arn: pulumi.Input[str] | None = None,
+    *,
+    region: str | None = None,
+) -> list[Statement]:
+    """What the role of a reader needs of what is in the folder `prefix`, such as `emr/`; "" is the whole bucket.
+
+    Without names (`Sid`), so that the statements of several folders can go into one policy. `kms_key_arn` is None for a
+    bucket without a key (logs). A key may be an output: dump with `pulumi.Output.json_dumps`.
+    Raises ValueError for a prefix that a policy would take for a pattern.
+    """
+    objects = _objects(context, bucket, prefix)
+    found = [*_list(context, bucket, prefix), _allow(["s3:GetObject", "s3:GetObjectVersion"], objects)]
+    return found + _key(context, bucket, prefix, kms_key_arn, ["kms:Decrypt"], region)
+
+
+def write_statements(
+    context: Context,
+    bucket: str,
+    prefix: str,
+    kms_key_arn: pulumi.Input[str] | None = None,
+    *,
+    deletes: bool = False,
+    region: str | None = None,
+) -> list[Statement]:
+    """What the role of a writer needs: to add, and with `deletes` to hide; versions stay whatever it does.
+
+    It reads nothing: a program that reads back, as pgBackRest does, gets `read_statements` as well.
+    """
+    objects = _objects(context, bucket, prefix)
+    actions = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"]
+    if deletes:
+        actions.append("s3:DeleteObject")
+    # Every part but the first of an upload in parts needs the key that the first was given.
+    keys = ["kms:Decrypt", "kms:GenerateDataKey"]
+    return [
+        *_list(context, bucket, prefix),
+        _allow(actions, objects),
+        *_key(context, bucket, prefix, kms_key_arn, keys, region),
+    ]
+
+
+def _allow(actions: Sequence[str], resource: pulumi.Input[str], condition: dict[str, Any] | None = None) -> Statement:
+    statement: Statement = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+    return statement | ({"Condition": condition} if condition else {})
+
+
+def _objects(context: Context, bucket: str, prefix: str) -> str:
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError(f"prefix is {prefix!r}, accepted: a folder such as emr/, in plain characters")
+    return f"{bucket_arn(context, bucket)}/{prefix}*"
+
+
+def _list(context: Context, bucket: str, prefix: str) -> list[Statement]:
+    arn = bucket_arn(context, bucket)
+    below = {"StringLike": {"s3:prefix": [f"{prefix}*"]}} if prefix else None
+    return [
+        _allow(["s3:GetBucketLocation"], arn),
+        _allow(["s3:ListBucket"], arn, below),
+    ]
+
+
+def _key(
+    context: Context,
+    bucket: str,
+    prefix: str,
+    kms_key_arn: pulumi.Input[str] | None,
+    actions: Sequence[str],
+    region: str | None,
+) -> list[Statement]:
+    if kms_key_arn is None:
+        return []
+    arn = bucket_arn(context, bucket)
+    condition = {
+        "StringEquals": {"kms:ViaService": f"s3.{region or context.region}.amazonaws.com"},
+        # S3 names the bucket, as it has a bucket key, or the object where a client asked for none.
+        "StringLike": {"kms:EncryptionContext:aws:s3:arn": [arn, f"{arn}/{prefix}*"]},
+    }
+    return [_allow(actions, kms_key_arn, condition)]
+
+
+def copy_trust(context: Context, bucket: str) -> dict[str, Any]:
+    """S3 may take the role of copying for this bucket alone."""
+    return document(
+        [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "s3.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": context.account},
+                    "ArnLike": {"aws:SourceArn": bucket_arn(context, bucket)},
+                },
+            }
+        ]
+    )
+
+
+def copy_permissions(
+    context: Context,
+    bucket: str,
+    kms_key_arn: pulumi.Input[str],
+    copy: str,
+    copy_kms_key_arn: pulumi.Input[str],
+    copy_region: str,
+) -> dict[str, Any]:
+    """From a bucket and its key into the copy and its key (user guide of S3, "Permissions for replication")."""
+    source, target = bucket_arn(context, bucket), bucket_arn(context, copy)
+    versions = [
+        "s3:GetObjectLegalHold",
+        "s3:GetObjectRetention",
+        "s3:GetObjectVersionAcl",
+        "s3:GetObjectVersionForReplication",
+        "s3:GetObjectVersionTagging",
+    ]
+    copied = ["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"]
+    found = [
+        _allow(["s3:GetReplicationConfiguration", "s3:ListBucket"], source),
+        _allow(versions, f"{source}/*"),
+        _allow(copied, f"{target}/*"),
+        *_key(context, bucket, "", kms_key_arn, ["kms:Decrypt"], None),
+        *_key(context, copy, "", copy_kms_key_arn, ["kms:Encrypt", "kms:GenerateDataKey"], copy_region),
+    ]
+    return document(found)

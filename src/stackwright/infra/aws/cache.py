@@ -1,0 +1,285 @@
+"""Redis run by AWS: a replication group per purpose, so that one purpose cannot evict another's data.
+
+**Passwords.** ElastiCache wants a password in the call that creates a user, and refers to no secret. `passwords_wo` of
+pulumi-aws 7.51 is "write-only" for Terraform alone: Pulumi keeps the value, encrypted, among the inputs in the state
+(pulumi-terraform-bridge#3201, open). IAM tokens last 15 minutes and their connections 12 hours, which no ordinary
+client takes. So a user is made with IAM authentication, which nobody is granted: it is locked. Whoever fills secrets
+then sets its password from there, outside of Pulumi:
+
+    aws elasticache modify-user --user-id NAME --authentication-mode Type=password,Passwords=...
+
+(in a file, not on the command line, and 16 to 128 characters). From then on any client logs in with name and password
+over TLS. Rights stay Pulumi's; only `authenticationMode` is left alone. A rotation sets two passwords, then the new.
+"""
+
+# No postponed annotations: Pulumi's analyzer reads the args' types at run time.
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_aws as aws
+
+from stackwright.infra.aws import cache_users
+from stackwright.infra.aws.cache_args import CacheArgs, CacheGroupArgs, persists, port, slug
+from stackwright.infra.components.results import Endpoint, ServiceResult
+
+#: Of a node's memory, for snapshots and failovers (AWS's default and advice; `model.aws.sizes.cache` counts on it).
+RESERVED_PERCENT = 25
+_LOGS = ("slow-log", "engine-log")
+
+
+class Cache(pulumi.ComponentResource):
+    """A replication group per purpose, its users, logs, parameters, and one security group.
+
+    TLS only, encrypted with the key, no login without a password, reached on its ports by the named clients alone. With
+    a replica it survives the loss of a zone. What persists has daily snapshots, and where data is kept is protected and
+    leaves a last snapshot.
+    """
+
+    #: By purpose: the name that always means who accepts writes.
+    primary_addresses: pulumi.Output[Mapping[str, str]]
+    #: By purpose: the name that means all who answer reads.
+    reader_addresses: pulumi.Output[Mapping[str, str]]
+    ports: pulumi.Output[Mapping[str, int]]
+    #: By purpose: the replication group, for alarms.
+    group_ids: pulumi.Output[Mapping[str, str]]
+    #: Purpose -> application -> what it logs in as.
+    user_names: pulumi.Output[Mapping[str, Mapping[str, str]]]
+    #: Purpose -> application -> name of the secret with its password.
+    secrets: pulumi.Output[Mapping[str, Mapping[str, str]]]
+    security_group_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: CacheArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("stackwright:aws:Cache", name, None, opts)
+        self._args, self._context = args, args.context
+        security_group = self._create_security_group(name)
+        subnet_group = self._create_subnet_group(name)
+        groups = {
+            purpose: self._create_group(name, purpose, group, security_group, subnet_group)
+            for purpose, group in args.groups.items()
+        }
+        self._primary = {purpose: group.primary_endpoint_address for purpose, group in groups.items()}
+        self._set_outputs(groups, security_group)
+
+    @property
+    def result(self) -> ServiceResult:
+        """An endpoint `redis_<purpose>` for each; applications write, so it is the primary's name."""
+        args = self._args
+        endpoints = {
+            f"redis_{purpose}": Endpoint(scheme="rediss", addresses=(self._primary[purpose],), port=port(group))
+            for purpose, group in args.groups.items()
+        }
+        secrets = {user.secret for group in args.groups.values() for user in group.users}
+        return ServiceResult(endpoints=endpoints, secrets=tuple(sorted(secrets)))
+
+    def _set_outputs(
+        self, groups: Mapping[str, aws.elasticache.ReplicationGroup], security_group: aws.ec2.SecurityGroup
+    ) -> None:
+        context, asked = self._context, self._args.groups
+        self.primary_addresses = pulumi.Output.all(**self._primary)
+        self.reader_addresses = pulumi.Output.all(
+            **{purpose: group.reader_endpoint_address for purpose, group in groups.items()}
+        )
+        self.ports = pulumi.Output.from_input({purpose: port(group) for purpose, group in asked.items()})
+        self.group_ids = pulumi.Output.all(**{purpose: group.id for purpose, group in groups.items()})
+        self.user_names = pulumi.Output.from_input(
+            {
+                purpose: {user.name: cache_users.user_name(context, purpose, user.name) for user in group.users}
+                for purpose, group in asked.items()
+            }
+        )
+        self.secrets = pulumi.Output.from_input(
+            {purpose: {user.name: user.secret for user in group.users} for purpose, group in asked.items()}
+        )
+        self.security_group_id = security_group.id
+        self.register_outputs(
+            {
+                "primaryAddresses": self.primary_addresses,
+                "readerAddresses": self.reader_addresses,
+                "ports": self.ports,
+                "groupIds": self.group_ids,
+                "userNames": self.user_names,
+                "secrets": self.secrets,
+                "securityGroupId": self.security_group_id,
+            }
+        )
+
+    def _child(self, *, protect: bool = False, ignore_changes: list[str] | None = None) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, protect=protect, ignore_changes=ignore_changes)
+
+    def _create_security_group(self, name: str) -> aws.ec2.SecurityGroup:
+        args, context = self._args, self._context
+        group_name = context.name("security_group", "cache")
+        tags = context.tags(group_name)
+        group = aws.ec2.SecurityGroup(
+            f"{name}-security-group",
+            name=group_name,
+            description="Redis run by AWS",
+            vpc_id=args.vpc_id,
+            tags=tags,
+            opts=self._child(),
+        )
+        for reason, client in args.clients.items():
+            # By port, as two purposes may share one: AWS refuses the same rule twice.
+            for number in sorted({port(each) for each in args.groups.values()}):
+                aws.vpc.SecurityGroupIngressRule(
+                    f"{name}-security-group-{slug(reason)}-{number}",
+                    security_group_id=group.id,
+                    description=reason,
+                    ip_protocol="tcp",
+                    from_port=number,
+                    to_port=number,
+                    referenced_security_group_id=client,
+                    tags=tags,
+                    opts=self._child(),
+                )
+        return group
+
+    def _create_subnet_group(self, name: str) -> aws.elasticache.SubnetGroup:
+        # ElastiCache makes lower case of it.
+        group_name = self._context.name("cache_subnet_group", "cache").lower()
+        return aws.elasticache.SubnetGroup(
+            f"{name}-subnet-group",
+            name=group_name,
+            description="Where the stores are",
+            subnet_ids=self._args.subnet_ids,
+            tags=self._context.tags(group_name),
+            opts=self._child(),
+        )
+
+    def _create_group(
+        self,
+        name: str,
+        purpose: str,
+        group: CacheGroupArgs,
+        security_group: aws.ec2.SecurityGroup,
+        subnet_group: aws.elasticache.SubnetGroup,
+    ) -> aws.elasticache.ReplicationGroup:
+        args, context = self._args, self._context
+        part = _part(purpose)
+        group_name = context.name("cache_group", part).lower()
+        replicas = args.replicas(group)
+        keeps = persists(group) and context.keeps_data
+        logs = [self._create_log(name, purpose, kind) for kind in _LOGS]
+        return aws.elasticache.ReplicationGroup(
+            f"{name}-{part}",
+            replication_group_id=group_name,
+            description=f"{context.system}, {context.environment}: {purpose}",
+            engine=args.chosen_engine,
+            engine_version=args.chosen_version,
+            # Once AWS has gone to the next minor version, `engine_version` has to follow: an older one is a new store.
+            auto_minor_version_upgrade=True,
+            node_type=group.node_type,
+            port=port(group),
+            num_cache_clusters=1 + replicas,
+            automatic_failover_enabled=replicas > 0,
+            multi_az_enabled=replicas > 0,
+            parameter_group_name=self._create_parameters(name, purpose, group).name,
+            subnet_group_name=subnet_group.name,
+            security_group_ids=[security_group.id],
+            user_group_ids=[self._create_users(name, purpose, group).user_group_id],
+            transit_encryption_enabled=True,
+            transit_encryption_mode="required",
+            at_rest_encryption_enabled=True,
+            kms_key_id=args.kms_key_arn,
+            log_delivery_configurations=logs,
+            maintenance_window=args.maintenance_window,
+            snapshot_window=args.snapshot_window,
+            snapshot_retention_limit=args.snapshot_days(group),
+            final_snapshot_identifier=context.name("cache_snapshot", part, "final").lower() if keeps else None,
+            # Elsewhere in the hour of maintenance: many changes cost a failover.
+            apply_immediately=not context.keeps_data,
+            tags=context.tags(group_name),
+            opts=self._child(protect=keeps),
+        )
+
+    def _create_parameters(self, name: str, purpose: str, group: CacheGroupArgs) -> aws.elasticache.ParameterGroup:
+        part = _part(purpose)
+        # The family is a part: a new one is a new group, made while the old one is still in use.
+        group_name = self._context.name("cache_parameter_group", part, self._args.family).lower()
+        values = {
+            "maxmemory-policy": group.eviction or "noeviction",
+            "reserved-memory-percent": str(RESERVED_PERCENT),
+        }
+        # `close-on-replica-write` stays on, its default: after a failover, clients of the old primary notice it.
+        return aws.elasticache.ParameterGroup(
+            f"{name}-{part}-parameters",
+            name=group_name,
+            family=self._args.family,
+            description=f"{self._context.environment}: {purpose}",
+            parameters=[
+                aws.elasticache.ParameterGroupParameterArgs(name=key, value=value) for key, value in values.items()
+            ],
+            tags=self._context.tags(group_name),
+            opts=self._child(),
+        )
+
+    def _create_users(self, name: str, purpose: str, group: CacheGroupArgs) -> aws.elasticache.UserGroup:
+        args, context = self._args, self._context
+        part = _part(purpose)
+        access = {user.name: user.access_string for user in group.users}
+        users = [
+            self._create_user(name, purpose, user, said or cache_users.application_access(context.system))
+            for user, said in access.items()
+        ]
+        if args.chosen_engine == "redis":
+            users.append(self._create_default(name, purpose))
+        group_name = context.name("cache_user_group", part).lower()
+        return aws.elasticache.UserGroup(
+            f"{name}-{part}-users",
+            user_group_id=group_name,
+            engine=args.chosen_engine,
+            user_ids=[user.user_id for user in users],
+            tags=context.tags(group_name),
+            opts=self._child(),
+        )
+
+    def _create_user(self, name: str, purpose: str, user: str, access: str) -> aws.elasticache.User:
+        user_name = cache_users.user_name(self._context, purpose, user)
+        return aws.elasticache.User(
+            f"{name}-{_part(purpose)}-user-{user}",
+            user_id=user_name,
+            user_name=user_name,
+            engine=self._args.chosen_engine,
+            access_string=access,
+            authentication_mode=aws.elasticache.UserAuthenticationModeArgs(type="iam"),
+            tags=self._context.tags(user_name),
+            # Whoever sets the password changes it (see above); IAM again would lock the application out.
+            opts=self._child(ignore_changes=["authenticationMode"]),
+        )
+
+    def _create_default(self, name: str, purpose: str) -> aws.elasticache.User:
+        """Redis refuses a group without a user `default` (DefaultUserRequired); Valkey refuses one without password."""
+        user_id = cache_users.user_name(self._context, purpose, "default")
+        return aws.elasticache.User(
+            f"{name}-{_part(purpose)}-user-default",
+            user_id=user_id,
+            user_name="default",
+            engine=self._args.chosen_engine,
+            access_string=cache_users.NOBODY,
+            authentication_mode=aws.elasticache.UserAuthenticationModeArgs(type="no-password-required"),
+            tags=self._context.tags(user_id),
+            opts=self._child(),
+        )
+
+    def _create_log(
+        self, name: str, purpose: str, kind: str
+    ) -> aws.elasticache.ReplicationGroupLogDeliveryConfigurationArgs:
+        context, part = self._context, _part(purpose)
+        group_name = context.name("log_group", "cache", part, kind)
+        group = aws.cloudwatch.LogGroup(
+            f"{name}-{part}-{kind}",
+            name=group_name,
+            kms_key_id=self._args.log_key_arn,
+            retention_in_days=self._args.chosen_log_days,
+            deletion_protection_enabled=context.keeps_data,
+            tags=context.tags(group_name),
+            opts=self._child(protect=context.keeps_data),
+        )
+        return aws.elasticache.ReplicationGroupLogDeliveryConfigurationArgs(
+            destination=group.name, destination_type="cloudwatch-logs", log_format="json", log_type=kind
+        )
+
+
+def _part(purpose: str) -> str:
+    # No name of ElastiCache has an underscore.
+    return purpose.replace("_", "-")
