@@ -35,8 +35,16 @@ def platform(environment: Environment) -> Platform:
     platforms: dict[str, Callable[[Environment, keys.KeyPair], Platform]] = {
         "local": LocalPlatform,
         "bare_metal": BareMetalPlatform,
+        "aws": _aws,
     }
     return platforms[environment.provider](environment, key_pair(environment))
+
+
+def _aws(environment: Environment, pair: keys.KeyPair) -> Platform:
+    # Not at the top: the SDK of AWS takes a second to load, which no other provider has to pay.
+    from stackwright.infra.aws.platform import AwsHostsPlatform
+
+    return AwsHostsPlatform(environment, pair)
 
 
 def key_pair(environment: Environment) -> keys.KeyPair:

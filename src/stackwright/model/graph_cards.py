@@ -190,7 +190,7 @@ def _databases(environment: Environment, plan: AwsPlan) -> list[Card]:
 
 def _caches(environment: Environment, aws: Aws, plan: AwsPlan) -> list[Card]:
     engine = "Valkey" if aws.cache.engine == "valkey" else "Redis"
-    ports = {purpose: str(instance.port) for purpose, instance in environment.system.cache.items()}
+    ports: Mapping[str, str] = {purpose: str(one.port) for purpose, one in environment.system.cache.items()}
     rows = tuple(
         Row(
             tier="cache",

@@ -125,7 +125,7 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
 
 def _host_key(environment: Environment, host: Host, known: Mapping[str, Any]) -> str:
     """The key in the output, else the one that is recorded; nobody connects to a host whose key is not known."""
-    key: str | None = known["connection"]["host_key"]
+    key: str | None = known["connection"].get("host_key")
     if key is not None:
         return key
     file = host_key_file(environment, host.name)

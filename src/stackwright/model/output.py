@@ -47,7 +47,7 @@ class Connection:
     port: Port
     private_key_file: str
     """From the project's root, or absolute."""
-    host_key: PublicKey | None
+    host_key: PublicKey | None = None
     """What the host identifies itself with; null where the host publishes it once it has booted (AWS), and it is recorded
     in `.state/<environment>/host-keys/<host>.pub` from there."""
     through: Literal["ssm"] | None = None

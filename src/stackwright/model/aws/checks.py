@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from stackwright.model import addressing, topology
@@ -120,13 +121,16 @@ def _servers(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[
             message = f"is {found.architecture}, and the image is {aws.app.architecture}"
             accepted = f"a type of {aws.app.architecture}, or `aws.app.architecture: {found.architecture}`"
             yield parsed.problem(path, message, value=name, accepted=accepted)
+    missing = sorted({aws.app.architecture, "x86_64"} - set(aws.ssm_agent.sha256 if aws.ssm_agent else ()))
+    if stack.os.startswith("debian") and missing:
+        message = f"is missing for {', '.join(missing)}: images of {stack.os} have no agent, and nobody could log in"
+        accepted = "{version: 3.3..., sha256: {x86_64: <of the .deb>}}, or `os: ubuntu-24.04`, whose images have it"
+        yield parsed.problem(("aws", "ssm_agent"), message, accepted=accepted)
     for tier, size in stack.sizes.items():
         if tier not in topology.managed(stack):
             cpus, memory_mb = topology.SIZES[stack.class_][tier]
             wanted = (size.cpus or cpus, size.memory_mb or memory_mb)
-            yield from _offered(
-                parsed, ("sizes", tier), lambda tier=tier, wanted=wanted: _server(aws, stack, tier, *wanted)
-            )
+            yield from _offered(parsed, ("sizes", tier), partial(_server, aws, stack, tier, *wanted))
 
 
 def _server(aws: Aws, stack: StackFile, tier: str, cpus: int, memory_mb: int) -> object:
@@ -179,7 +183,7 @@ def _database(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: Sys
         message = "is not a class that RDS offers for PostgreSQL"
         yield _unknown(parsed, (*path, "instance_class"), message, own.instance_class, sizes.DATABASES)
     elif own.instance_class is None:
-        yield from _offered(parsed, ("sizes", "database"), lambda: plan.database_type(stack, aws))
+        yield from _offered(parsed, ("sizes", "database"), partial(plan.database_type, stack, aws))
     storage = own.storage_gb or plan.STORAGE_GB[stack.class_]
     # RDS refuses a limit that is less than a tenth above the storage.
     if own.max_storage_gb is not None and own.max_storage_gb * 10 < storage * 11:
@@ -216,7 +220,7 @@ def _cache(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: System
         need = plan.cache_memory_mb(stack, system, purpose)
         where: KeyPath = ("cache", purpose) if purpose in stack.cache else ("system",)
         if wanted is None:
-            yield from _offered(parsed, where, lambda need=need: sizes.cache(need))
+            yield from _offered(parsed, where, partial(sizes.cache, need))
         elif sizes.CACHES[wanted] * 0.75 < need:
             message = f"has {sizes.CACHES[wanted]} MB, a quarter of them kept back, and {purpose} needs {need} MB"
             yield parsed.problem(path, message, value=wanted, accepted=sizes.cache(need))

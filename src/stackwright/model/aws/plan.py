@@ -12,12 +12,16 @@ from stackwright.model.aws.stackfile import Aws
 
 if TYPE_CHECKING:
     from stackwright.model.stackfile import StackFile
-    from stackwright.model.system import System
+    from stackwright.model.system import Purpose, System
 
 #: How long any second can be restored, in days, where nobody says.
 BACKUP_DAYS: Mapping[str, int] = {"development": 1, "staging": 7, "production": 14}
 #: GB; gp3 of RDS gives 3000 operations a second from the first.
 STORAGE_GB: Mapping[str, int] = {"development": 20, "staging": 20, "production": 100}
+
+
+#: GB of a server's disk where nobody says.
+DISK_GB: Mapping[str, int] = {"development": 20, "staging": 20, "production": 50}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +91,7 @@ def database_type(stack: StackFile, aws: Aws) -> sizes.Type:
     )
 
 
-def cache_memory_mb(stack: StackFile, system: System, purpose: str) -> int:
+def cache_memory_mb(stack: StackFile, system: System, purpose: Purpose) -> int:
     """What the purpose may hold."""
     said = {name: override.memory_mb for name, override in stack.cache.items()}
     asked = {name: instance.memory_mb for name, instance in system.cache.items()}
@@ -116,7 +120,7 @@ def backup_days(stack: StackFile, aws: Aws) -> int:
     return aws.database.backup_days if aws.database.backup_days is not None else BACKUP_DAYS[stack.class_]
 
 
-def _cache(stack: StackFile, system: System, aws: Aws, purpose: str) -> CachePlan:
+def _cache(stack: StackFile, system: System, aws: Aws, purpose: Purpose) -> CachePlan:
     own = aws.cache
     node_type = own.node_type or sizes.cache(cache_memory_mb(stack, system, purpose))
     persists = next(one.persistence for name, one in system.cache.items() if name == purpose) != "none"

@@ -41,6 +41,7 @@ Email = Annotated[str, words("an e-mail address", pattern=r"^[^@\s]+@[^@\s]+$")]
 LogDays = Annotated[int, AfterValidator(_retention)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Usd = Annotated[float | int, AfterValidator(_months_price)]
+Checksum = Annotated[str, words("64 hexadecimal digits", pattern=r"^[0-9a-f]{64}$")]
 Image = Annotated[str, words("an image such as ami-0123456789abcdef0", pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")]
 Schedule = Annotated[str, words("five fields of cron, such as 0 6 * * MON-FRI", pattern=r"^\S+( \S+){4}$")]
 
@@ -90,6 +91,18 @@ class ScalingGroup:
     """Servers kept stopped and configured, so that a new one serves sooner."""
     schedules: tuple[ScheduledSize, ...] = ()
     spot: Spot | None = None
+
+
+@schema
+class SsmAgent:
+    """The agent of Systems Manager, through which servers are reached; Debian's images have none.
+
+    Nothing is installed whose checksum is not the one here: take both from a version that you have tried.
+    """
+
+    version: Annotated[str, words("a version such as 3.3.2299.0", pattern=r"^[0-9]+(\.[0-9]+){3}$")]
+    sha256: Annotated[dict[Literal["x86_64", "arm64"], Checksum], Field(min_length=1)]
+    """Of amazon-ssm-agent.deb, by architecture."""
 
 
 @schema
@@ -188,6 +201,8 @@ class Aws:
     notify: tuple[Email, ...] = ()
     """Who gets alarms; each address has to confirm once."""
     budget: AwsBudget | None = None
+    ssm_agent: SsmAgent | None = None
+    """For servers of Debian."""
     app: AwsApp = Field(default_factory=AwsApp)
     load_balancer: AwsLoadBalancer = Field(default_factory=AwsLoadBalancer)
     database: AwsDatabase = Field(default_factory=AwsDatabase)

@@ -13,6 +13,7 @@ from stackwright.model.addressing import AddressError
 _KINDS: Mapping[str, tuple[int, int]] = {"private": (1, 0), "public": (3, 4), "isolated": (3, 5)}
 #: Room for as many zones as any region has, so that one more moves no subnet.
 _ZONE_BITS = 3
+_ZONES = 8
 #: AWS takes subnets from /16 to /28, and keeps five addresses of each for itself.
 SMALLEST_PREFIX, LARGEST_PREFIX = 28, 16
 KINDS = tuple(_KINDS)
@@ -34,7 +35,7 @@ def plan(cidr: str, zones: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def ipv6_index(kind: str, zone: str) -> int:
     """Which /64 of the VPC's /56 a subnet has."""
-    return KINDS.index(kind) * 2**_ZONE_BITS + _place(zone)
+    return KINDS.index(kind) * _ZONES + _place(zone)
 
 
 def _subnet(network: ipaddress.IPv4Network, kind: str, zone: str) -> ipaddress.IPv4Network:

@@ -1,0 +1,102 @@
+"""Which image a server of AWS starts from: the newest of an operating system, as its maker publishes it in each region."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+#: Our word for a processor -> the image makers'.
+_MACHINES: Mapping[str, str] = {"x86_64": "amd64", "arm64": "arm64"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """What has to be known of an image before a server of it exists."""
+
+    system: str
+    architecture: str
+    #: Public parameter of Systems Manager that holds the id of the newest image of a region.
+    parameter: str
+    #: Who may log in at first.
+    user: str
+    #: Device of the root disk; under another name a disk would be an additional one.
+    root_device: str
+    #: GB; the image's own disk, which a root disk must not be smaller than.
+    least_disk_gb: int
+    #: None of these entries has been looked up with an account; see `_SYSTEMS`.
+    verified: bool = False
+
+    @property
+    def image_id(self) -> str:
+        """For launch templates and instances: looked up by AWS each time that one starts."""
+        return f"resolve:ssm:{self.parameter}"
+
+    @property
+    def windows(self) -> bool:
+        """Whether it is no Linux."""
+        return self.system.startswith("windows-")
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether the SSM agent is in the image; Debian's have none."""
+        return not self.system.startswith("debian-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _System:
+    parameter: str
+    user: str
+    root_device: str
+    least_disk_gb: int
+    architectures: tuple[str, ...] = ("x86_64", "arm64")
+
+
+#: From memory (2026-11) of Debian's wiki "Cloud/AmazonEC2Image", of Canonical's "Find Ubuntu images on AWS" and of the EC2
+#: guide for Windows. `aws ssm get-parameter --name PARAMETER` shows whether one still holds.
+_SYSTEMS: Mapping[str, _System] = {
+    "debian-12": _System(
+        parameter="/aws/service/debian/release/12/latest/{machine}",
+        user="admin",
+        root_device="/dev/xvda",
+        least_disk_gb=8,
+    ),
+    "debian-13": _System(
+        parameter="/aws/service/debian/release/13/latest/{machine}",
+        user="admin",
+        root_device="/dev/xvda",
+        least_disk_gb=8,
+    ),
+    "ubuntu-24.04": _System(
+        parameter="/aws/service/canonical/ubuntu/server/24.04/stable/current/{machine}/hvm/ebs-gp3/ami-id",
+        user="ubuntu",
+        root_device="/dev/sda1",
+        least_disk_gb=8,
+    ),
+    "windows-2022": _System(
+        parameter="/aws/service/ami-windows-latest/Windows_Server-2022-English-Full-Base",
+        user="Administrator",
+        root_device="/dev/sda1",
+        least_disk_gb=30,
+        architectures=("x86_64",),
+    ),
+}
+SYSTEMS = tuple(_SYSTEMS)
+ARCHITECTURES = tuple(_MACHINES)
+
+
+def image(system: str, architecture: str) -> Image:
+    """The newest image of an operating system for a processor. Raises ValueError where there is none."""
+    found = _SYSTEMS.get(system)
+    if found is None:
+        raise ValueError(f"{system!r} is no operating system that is known here, accepted: {', '.join(SYSTEMS)}")
+    if architecture not in found.architectures:
+        accepted = ", ".join(found.architectures)
+        raise ValueError(f"{system} has no image for {architecture!r}, accepted: {accepted}")
+    return Image(
+        system=system,
+        architecture=architecture,
+        parameter=found.parameter.format(machine=_MACHINES[architecture]),
+        user=found.user,
+        root_device=found.root_device,
+        least_disk_gb=found.least_disk_gb,
+    )

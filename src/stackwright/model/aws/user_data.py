@@ -1,0 +1,310 @@
+"""What a server of AWS is told at its first boot: as little as makes it reachable, or able to configure itself.
+
+Everybody on the host can read user data, and so can everybody who may describe it in the account: it holds names, ARNs and
+public keys, and whatever looks like a secret is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from stackwright.model.aws.images import Image
+
+#: Bytes before base64, after compression ("Run commands when you launch an EC2 instance with user data input", EC2 guide).
+LIMIT_BYTES = 16_384
+#: Amazon Time Sync Service: answers on every instance, whatever its subnet and its security groups are.
+_TIME = "169.254.169.123"
+_FOLDER = "/usr/local/lib/stackwright"
+_SETTINGS = "/etc/stackwright"
+#: An Ed25519 key as SubjectPublicKeyInfo begins with these bytes (RFC 8410).
+_ED25519 = bytes.fromhex("302a300506032b6570032100")
+_SECRET_NAME = re.compile(r"passw(or)?d|secret|token|credential|private_?key|api_?key", re.IGNORECASE)
+_REFERENCE = re.compile(r"arn:aws[a-z-]*:\S+|/[A-Za-z0-9_./-]+")
+_SECRET_VALUES: Mapping[str, re.Pattern[str]] = {
+    "a private key": re.compile(r"BEGIN [A-Z ]*PRIVATE KEY"),
+    "an access key": re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),
+    "a password in a URL": re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/@]+@"),
+}
+_HOST_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+#: Longer names of Windows hosts are cut for their older protocols.
+_NETBIOS_LIMIT = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentPackage:
+    """The SSM agent for images without one."""
+
+    #: Such as 3.3.2299.0.
+    version: str
+    #: Of the .deb for the image's architecture.
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boot:
+    """What a server that configures itself has to know; all names, known before anything exists."""
+
+    environment: str
+    tier: str
+    #: `s3://<bucket>/<key>` of the bundle (`.tar.gz`); its signature is beside it as `<key>.sig`.
+    bundle: str
+    #: Ed25519, PEM.
+    public_key: str
+    #: The Auto Scaling group and its hooks.
+    group: str
+    launch_hook: str
+    terminate_hook: str
+    #: On the host itself.
+    health_url: str
+    #: In the bundle.
+    playbook: str = "playbooks/site.yml"
+    inventory: str = "inventory"
+    #: Run before the host goes, where the bundle has it.
+    drain_playbook: str = "playbooks/drain.yml"
+    #: An older bundle is refused.
+    minimum_serial: int = 0
+    #: Until the hook's time is over; after that AWS has decided.
+    deadline_seconds: int = 1500
+    drain_seconds: int = 120
+    health_seconds: int = 300
+    attempts: int = 3
+    #: Names and ARNs that the playbooks read in `/etc/stackwright/facts.json`.
+    facts: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserData:
+    """One server's user data.
+
+    Raises ValueError with every problem at once.
+    """
+
+    image: Image
+    region: str
+    #: None for servers of a group, which are called as AWS calls them.
+    hostname: str | None = None
+    #: Public keys of who logs in as the image's user; nobody logs in with a password.
+    authorized_keys: Sequence[str] = ()
+    agent: AgentPackage | None = None
+    #: Where the host writes its public host key.
+    host_key_parameter: str | None = None
+    boot: Boot | None = None
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise ValueError("\n".join(f"user data: {each}" for each in problems))
+
+    @property
+    def domain(self) -> str:
+        """What names of AWS's services end with."""
+        return "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
+
+    def text(self) -> str:
+        """As cloud-init or EC2Launch reads it."""
+        return _windows(self) if self.image.windows else _linux(self)
+
+    def encoded(self) -> str:
+        """In base64; compressed where it would be too long, which Windows does not know.
+
+        Raises ValueError where it is too long even so.
+        """
+        raw = self.text().encode()
+        # Not always: another zlib makes other bytes, and other bytes are new servers.
+        small = raw if len(raw) <= LIMIT_BYTES or self.image.windows else gzip.compress(raw, 9, mtime=0)
+        if len(small) > LIMIT_BYTES:
+            raise ValueError(
+                f"user data: has {len(small)} bytes ({len(raw)} before compression), accepted: at most {LIMIT_BYTES}"
+            )
+        return base64.b64encode(small).decode()
+
+
+def _problems(data: UserData) -> Iterator[str]:
+    windows, accepted = data.image.windows, "lower-case letters, digits and hyphens"
+    limit = _NETBIOS_LIMIT if windows else 63
+    if data.hostname is not None and not (_HOST_NAME.fullmatch(data.hostname) and len(data.hostname) <= limit):
+        yield f"hostname is {data.hostname!r}, accepted: {accepted}, at most {limit}"
+    for key in data.authorized_keys:
+        if not re.fullmatch(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/=]+( [^\n]*)?", key):
+            yield f"authorized_keys has {key[:20]!r}..., accepted: lines such as `ssh-ed25519 AAAA... comment`"
+    if data.image.has_agent and data.agent is not None:
+        yield f"agent is set, and {data.image.system} has one, accepted: None"
+    if not data.image.has_agent and data.agent is None:
+        yield f"agent is missing, and {data.image.system} has none, accepted: a version and its checksum"
+    if data.agent is not None:
+        yield from _agent_problems(data.agent)
+    if windows and (data.boot is not None or data.host_key_parameter is not None):
+        yield "boot and host_key_parameter are for Linux, accepted: None on Windows"
+    if data.boot is not None:
+        yield from _boot_problems(data.boot)
+
+
+def _agent_problems(agent: AgentPackage) -> Iterator[str]:
+    if not re.fullmatch(r"\d+(\.\d+){3}", agent.version):
+        yield f"agent.version is {agent.version!r}, accepted: four numbers such as 3.3.2299.0, never `latest`"
+    if not re.fullmatch(r"[0-9a-f]{64}", agent.sha256):
+        yield f"agent.sha256 is {agent.sha256!r}, accepted: 64 hexadecimal digits"
+
+
+def _boot_problems(boot: Boot) -> Iterator[str]:
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9/_.-]+\.tar\.gz", boot.bundle):
+        yield f"boot.bundle is {boot.bundle!r}, accepted: s3://<bucket>/<key>.tar.gz"
+    if not _is_ed25519(boot.public_key):
+        yield "boot.public_key is no Ed25519 key, accepted: PEM as of `openssl pkey -pubout`"
+    if not re.fullmatch(r"https?://(127\.0\.0\.1|localhost)(:\d{1,5})?/\S*", boot.health_url):
+        yield f"boot.health_url is {boot.health_url!r}, accepted: a URL of the host itself, such as http://127.0.0.1/health"
+    for name in ("playbook", "inventory", "drain_playbook"):
+        value = getattr(boot, name)
+        if not re.fullmatch(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]*", value):
+            yield f"boot.{name} is {value!r}, accepted: a path inside the bundle"
+    for name in ("deadline_seconds", "drain_seconds", "health_seconds", "attempts"):
+        if getattr(boot, name) < 1:
+            yield f"boot.{name} is {getattr(boot, name)}, accepted: 1 or more"
+    for key, value in (boot.facts or {}).items():
+        if _SECRET_NAME.search(key) and not _REFERENCE.fullmatch(value):
+            yield f"boot.facts[{key}] looks like a secret, accepted: the ARN or the name of one, never its value"
+    # The values are not repeated: the message ends in a log.
+    text = json.dumps(dict(boot.facts or {}))
+    for what, pattern in _SECRET_VALUES.items():
+        if pattern.search(text) or pattern.search(boot.public_key):
+            yield f"boot holds {what}, accepted: names, ARNs and public keys"
+
+
+def _is_ed25519(pem: str) -> bool:
+    found = re.fullmatch(r"-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/=\n]+)-----END PUBLIC KEY-----\n?", pem)
+    try:
+        key = base64.b64decode(found.group(1)) if found else b""
+    except binascii.Error:
+        return False
+    return len(key) == len(_ED25519) + 32 and key.startswith(_ED25519)
+
+
+def _linux(data: UserData) -> str:
+    config: dict[str, Any] = {}
+    if data.hostname is not None:
+        config |= {"hostname": data.hostname, "preserve_hostname": False}
+    config |= {
+        # The image's user, whose password is locked, and no other.
+        "users": ["default"],
+        "disable_root": True,
+        "ssh_pwauth": False,
+        "ssh_genkeytypes": ["ed25519"],
+        "ssh_authorized_keys": list(data.authorized_keys),
+        "growpart": {"mode": "auto", "devices": ["/"]},
+        "resize_rootfs": True,
+        "ntp": {"enabled": True, "servers": [_TIME], "pools": []},
+        # Packages are Ansible's business, and a subnet without a way out would wait for mirrors: Python is in every image,
+        # as cloud-init is made of it.
+        "package_update": False,
+        "package_upgrade": False,
+        "write_files": [_file(path, content) for path, content in _files(data).items()],
+        "runcmd": [*_commands(data)],
+    }
+    return "#cloud-config\n" + yaml.dump(config, Dumper=_Dumper, sort_keys=False, width=1000)
+
+
+def _file(path: str, content: str) -> dict[str, str]:
+    return {"path": path, "owner": "root:root", "permissions": "0644", "content": content}
+
+
+def _files(data: UserData) -> dict[str, str]:
+    names = ["__init__.py", "calls.py"]
+    found: dict[str, str] = {}
+    if data.agent is not None:
+        names.append("ssm_agent.py")
+        url = _agent_url(data.region, data.domain, data.image.architecture, data.agent.version)
+        found[f"{_SETTINGS}/ssm-agent.json"] = _json({"url": url, "sha256": data.agent.sha256})
+    if data.host_key_parameter is not None:
+        names.append("host_key.py")
+        file = "/etc/ssh/ssh_host_ed25519_key.pub"
+        settings = {"region": data.region, "domain": data.domain, "parameter": data.host_key_parameter}
+        found[f"{_SETTINGS}/host-key.json"] = _json(settings | {"host_key_file": file})
+    if data.boot is not None:
+        names += ["bundle.py", "program.py"]
+        found |= _boot_files(data, data.boot)
+    if not found:
+        return {}
+    return {f"{_FOLDER}/boot/{name}": _source(name) for name in names} | found
+
+
+def _boot_files(data: UserData, boot: Boot) -> dict[str, str]:
+    left_out = ("public_key", "facts")
+    settings = {name: getattr(boot, name) for name in Boot.__dataclass_fields__ if name not in left_out}
+    settings |= {"region": data.region, "domain": data.domain, "public_key_file": f"{_SETTINGS}/bundle.pem"}
+    units = ("stackwright-boot.service", "stackwright-drain.service")
+    return {
+        f"{_SETTINGS}/boot.json": _json(settings),
+        f"{_SETTINGS}/bundle.pem": boot.public_key,
+        f"{_SETTINGS}/facts.json": _json(dict(boot.facts or {})),
+        **{f"/etc/systemd/system/{unit}": _source(unit) for unit in units},
+    }
+
+
+def _commands(data: UserData) -> Iterator[list[str]]:
+    if data.agent is not None:
+        yield _once("stackwright-ssm-agent", "boot.ssm_agent")
+    if data.host_key_parameter is not None:
+        yield _once("stackwright-host-key", "boot.host_key")
+    if data.boot is not None:
+        yield ["systemctl", "daemon-reload"]
+        units = ["stackwright-boot.service", "stackwright-drain.service"]
+        yield ["systemctl", "enable", *units]
+        # Their start waits for cloud-init, which waits for this command.
+        yield ["systemctl", "start", "--no-block", *units]
+
+
+def _once(unit: str, module: str) -> list[str]:
+    options = ["Restart=on-failure", "RestartSec=60", f"WorkingDirectory={_FOLDER}"]
+    command = ["systemd-run", "--no-block", f"--unit={unit}", *(f"--property={each}" for each in options)]
+    return [*command, "/usr/bin/python3", "-m", module]
+
+
+def _agent_url(region: str, domain: str, architecture: str, version: str) -> str:
+    """Of the region's own bucket, which the VPC's endpoint for S3 leads to ("Install SSM Agent on Debian", SSM guide)."""
+    machine = {"x86_64": "amd64", "arm64": "arm64"}[architecture]
+    return f"https://s3.{region}.{domain}/amazon-ssm-{region}/{version}/debian_{machine}/amazon-ssm-agent.deb"
+
+
+def _windows(data: UserData) -> str:
+    lines = [
+        "<powershell>",
+        "$ErrorActionPreference = 'Stop'",
+        f"w32tm /config /manualpeerlist:{_TIME} /syncfromflags:manual /update",
+        "$most = (Get-PartitionSupportedSize -DriveLetter C).SizeMax",
+        "if ((Get-Partition -DriveLetter C).Size -lt $most) { Resize-Partition -DriveLetter C -Size $most }",
+        "Set-Service -Name AmazonSSMAgent -StartupType Automatic",
+        "Start-Service -Name AmazonSSMAgent",
+    ]
+    if data.hostname is not None:
+        name = f"'{data.hostname}'"
+        lines.append(f"if ($env:COMPUTERNAME -ne {name}) {{ Rename-Computer -NewName {name} -Force -Restart }}")
+    return "\n".join([*lines, "</powershell>", "<persist>false</persist>", ""])
+
+
+def _source(name: str) -> str:
+    return resources.files("stackwright.model.aws.boot").joinpath(name).read_text(encoding="utf-8")
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, indent=1) + "\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Files as they are, not as one long line of escapes."""
+
+
+def _represent(dumper: yaml.SafeDumper, text: str) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent)

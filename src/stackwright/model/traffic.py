@@ -1,0 +1,68 @@
+"""Who talks to whom inside an environment: what a cloud's security groups have to let through before any host's firewall.
+
+The firewall of a host is made from what its roles export (`roles/*/vars/main.yml`); a contract test holds the two together
+(`tests/contract/test_traffic.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stackwright.model.environment import Environment
+
+#: Ports that are the same in every environment; docs/architecture.md has them all.
+POSTGRESQL, PATRONI = 5432, 8008
+ETCD_CLIENT, ETCD_PEER = 2379, 2380
+PGBACKREST, RESTIC = 8432, 8500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """TCP from the hosts of one group to those of another, or of the same one."""
+
+    source: str
+    target: str
+    port: int
+    reason: str
+
+
+def within(environment: Environment) -> tuple[Traffic, ...]:
+    """All that passes between hosts; only groups that have hosts."""
+    groups = environment.groups
+    every = (*_database(environment), *_cache(environment), *_files(environment), *_applications(environment))
+    return tuple(each for each in every if groups[each.source] and groups[each.target])
+
+
+def _database(environment: Environment) -> Iterator[Traffic]:
+    if environment.system.database is None:
+        return
+    for source in ("app", "database", "ops"):
+        yield Traffic(source=source, target="database", port=POSTGRESQL, reason=f"PostgreSQL for {source}")
+    for source in ("app", "database"):
+        yield Traffic(source=source, target="database", port=PATRONI, reason=f"Who leads, for {source}")
+    for source in ("consensus", "database"):
+        yield Traffic(source=source, target="consensus", port=ETCD_CLIENT, reason=f"etcd for {source}")
+    yield Traffic(source="consensus", target="consensus", port=ETCD_PEER, reason="etcd between voters")
+    for source, target in (("database", "ops"), ("ops", "database")):
+        yield Traffic(source=source, target=target, port=PGBACKREST, reason="Backups of the database")
+
+
+def _cache(environment: Environment) -> Iterator[Traffic]:
+    for purpose, instance in environment.system.cache.items():
+        yield Traffic(source="app", target="cache", port=instance.port, reason=f"Redis for {purpose.replace('_', ' ')}")
+
+
+def _files(environment: Environment) -> Iterator[Traffic]:
+    for source in ("edge", "app", "database", "cache"):
+        if any("ops" not in environment.host(name).groups for name in environment.groups[source]):
+            yield Traffic(source=source, target="ops", port=RESTIC, reason=f"Backups of files of {source}")
+
+
+def _applications(environment: Environment) -> Iterator[Traffic]:
+    for name, plan in environment.apps.items():
+        ports = {one.port for ones in plan.instances.values() for one in ones}
+        for port in sorted(ports):
+            yield Traffic(source="edge", target="app", port=port, reason=f"Requests for {name}")
