@@ -122,7 +122,7 @@ class AwsHostsPlatform(SelfHostedServices):
             hosts=[self._host(host) for host in environment.hosts],
             kms_key_arn=account.key.arn,
             authorized_keys=[self._keys.public_key],
-            agent=AgentArgs(version=agent.version, sha256=dict(agent.sha256)) if agent else None,
+            agent=AgentArgs(version=agent.version, sha256={name: value for name, value in agent.sha256.items()}) if agent else None,
             between=[
                 BetweenArgs(from_tier=each.source, to_tier=each.target, port=each.port, reason=each.reason)
                 for each in traffic.within(environment)

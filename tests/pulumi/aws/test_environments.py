@@ -1,0 +1,138 @@
+"""Our environments on AWS as they are declared, whole: `STACKWRIGHT_GOLDEN=write pytest tests/pulumi/aws/test_environments.py`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import ipaddress
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from environments import ENVIRONMENTS, GOLDEN, ROOT, golden_text, run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stackwright.model import load
+from stackwright.model.inventory import build
+from stackwright.model.secrets import secret_names
+from stackwright.testing.recording import Recording, Registered
+
+RULES = (
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+)
+SOURCES = ("cidrIpv4", "cidrIpv6", "referencedSecurityGroupId", "prefixListId")
+
+
+def custom(recording: Recording) -> list[Registered]:
+    return [each for each in recording.resources if each.type.startswith("aws:")]
+
+
+def taggable(token: str) -> bool:
+    """Whether the SDK's class takes tags."""
+    module, _, kind = token.removeprefix("aws:").partition(":")
+    found = getattr(importlib.import_module(f"pulumi_aws.{module.partition('/')[0]}"), kind)
+    return hasattr(found, "tags")
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_graph_is_the_golden_one(project: Path, name: str) -> None:
+    found, file = golden_text(run(project, name)), GOLDEN / f"{name}.json"
+    if os.environ.get("STACKWRIGHT_GOLDEN") == "write":
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(found)
+    known = file.read_text()
+    difference = difflib.unified_diff(known.splitlines(), found.splitlines(), "golden", "declared", lineterm="", n=2)
+    assert found == known, "\n".join(difference)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_nothing_is_declared_only_once_values_are_known(project: Path, name: str) -> None:
+    """A resource made inside `.apply` would be missing from a preview of what does not exist yet."""
+    known = {(each.type, each.name) for each in run(project, name).resources}
+    assert {(each.type, each.name) for each in run(project, name, preview=True).resources} == known
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_output_is_one_that_the_inventory_reads(project: Path, name: str) -> None:
+    output = json.loads(json.dumps(run(project, name).outputs["stackwright_inventory"]))
+    environment = load(project / "inventories" / name)
+    for host in environment.hosts:
+        file = environment.state_folder / "host-keys" / f"{host.name}.pub"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHkVQp8NqQq9ONJZdgVTWb0o8NSWsiYsoAbS2FUPVYPS\n")
+    found = build(environment, _whole(output))
+    assert found.groups == environment.groups
+    for host in environment.hosts:
+        variables = found.hosts[host.name].variables
+        assert variables["ansible_host"] == output["hosts"][host.name]["instance_id"]
+        assert f"HostKeyAlias={host.address}" in variables["ansible_ssh_common_args"]
+        assert "aws ssm start-session --region eu-central-1" in variables["ansible_ssh_common_args"]
+
+
+def _whole(value: Any) -> Any:
+    """Numbers of the wire as JSON has them in a state."""
+    if isinstance(value, dict):
+        return {key: _whole(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def check(recording: Recording, project: Path, name: str) -> None:
+    """What holds for every environment on AWS."""
+    resources = custom(recording)
+    subnets = [ipaddress.ip_network(each.inputs["cidrBlock"]) for each in resources if each.type.endswith(":Subnet")]
+    assert len(subnets) >= 6
+    assert not any(one.overlaps(other) for i, one in enumerate(subnets) for other in subnets[i + 1 :])
+    for each in resources:
+        assert each.parent, each.name
+        if taggable(each.type):
+            tags = each.inputs.get("tags") or {}
+            assert tags.get("stackwright:environment") == name, (each.type, each.name)
+            assert tags.get("Name"), (each.type, each.name)
+    rules = [each for each in resources if each.type in RULES]
+    assert rules
+    for rule in rules:
+        assert rule.inputs["description"], rule.name
+        assert sum(source in rule.inputs for source in SOURCES) == 1, rule.name
+    names = {spec.name for spec in secret_names(load(project / "inventories" / name))}
+    text = json.dumps([each.inputs for each in resources] + [recording.outputs], default=str)
+    assert "PRIVATE KEY" not in text
+    assert '"password"' not in text
+    assert set(recording.outputs["stackwright_inventory"]["secrets"]) == names
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_ours_keep_the_rules(project: Path, name: str) -> None:
+    check(run(project, name), project, name)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    app=st.integers(1, 4),
+    database=st.integers(1, 3),
+    zones=st.integers(2, 3),
+    prefix=st.integers(16, 20),
+    nat=st.sampled_from(["single", "per_zone"]),
+    class_=st.sampled_from(["development", "staging"]),
+    ipv6=st.booleans(),
+)
+def test_others_keep_the_rules(
+    project: Path, app: int, database: int, zones: int, prefix: int, nat: str, class_: str, *, ipv6: bool
+) -> None:
+    text = (ROOT / "inventories/taaleem-staging/stack.yml").read_text()
+    for old, new in (
+        ("app: 2", f"app: {app}"),
+        ("database: 2", f"database: {database}"),
+        ("zones: 2", f"zones: {zones}"),
+        ("nat: single", f"nat: {nat}\n  ipv6: {str(ipv6).lower()}"),
+        ("10.65.0.0/20", f"10.64.0.0/{prefix}"),
+        ("class: staging", f"class: {class_}"),
+    ):
+        assert old in text
+        text = text.replace(old, new, 1)
+    check(run(project, "generated", stack=text), project, "generated")
