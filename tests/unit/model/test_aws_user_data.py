@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stackwright.model import topology
@@ -209,6 +209,7 @@ def test_with_the_boot_program_it_is_compressed_and_fits() -> None:
     assert data.encoded() == host(boot=BOOT).encoded()
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(min_value=0, max_value=30_000), st.randoms(use_true_random=False))
 def test_what_is_returned_always_fits(size: int, random: Any) -> None:
     value = base64.b64encode(random.randbytes(size)).decode()

@@ -1,0 +1,337 @@
+"""Servers with a name and an address that stay: Ansible configures them, as it does those of any provider."""
+
+# No postponed annotations: Pulumi's analyzer reads the args' types at run time.
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from stackwright.infra.aws import firewall_rules, host_checks, launch_template
+from stackwright.infra.aws.context import Context
+from stackwright.infra.aws.firewall_rules import RuleArgs
+from stackwright.infra.aws.instance_role import InstanceRole, InstanceRoleArgs, StatementArgs
+from stackwright.infra.aws.launch_template import AgentArgs
+from stackwright.infra.components.results import ComputeResult, HostResult
+from stackwright.model.aws import names
+from stackwright.model.aws.images import Image, image
+from stackwright.model.aws.user_data import UserData
+
+#: What a host key's parameter holds until the host has booted.
+UNPUBLISHED = "unpublished"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostArgs:
+    """One server."""
+
+    name: str
+    #: Inside its subnet; it keeps it.
+    address: str
+    subnet_id: pulumi.Input[str]
+    instance_type: str
+    disk_gb: int
+    #: Groups of Ansible that it is in, the first one being what it is mainly; at most five, as a server has no more
+    #: security groups than that.
+    tiers: Sequence[str]
+    #: Otherwise `debian-13`.
+    os: str | None = None
+    #: Otherwise `x86_64`.
+    architecture: str | None = None
+    #: Otherwise the newest of the operating system, at the time when the host is made.
+    image_id: pulumi.Input[str] | None = None
+    #: Whether the Internet reaches it, by an address that it keeps; its subnet has to be a public one.
+    public: bool | None = None
+    #: What it may do beyond being reached through Systems Manager.
+    statements: Sequence[StatementArgs] | None = None
+
+    @property
+    def image(self) -> Image:
+        """Of its operating system. Raises ValueError where there is none."""
+        return image(self.os or "debian-13", self.architecture or "x86_64")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BetweenArgs:
+    """Traffic from the hosts of one tier to those of another, or of the same one."""
+
+    from_tier: str
+    to_tier: str
+    port: int
+    #: Why; it is the description of both rules.
+    reason: str
+    #: `tcp` or `udp`; otherwise `tcp`.
+    protocol: str | None = None
+    to_port: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostsArgs:
+    """All named servers of an environment, and the traffic that they may have.
+
+    Raises ValueError with every problem at once.
+    """
+
+    context: Context
+    vpc_id: pulumi.Input[str]
+    hosts: Sequence[HostArgs]
+    kms_key_arn: pulumi.Input[str]
+    #: Public keys of who logs in through Systems Manager.
+    authorized_keys: Sequence[str]
+    agent: AgentArgs | None = None
+    between: Sequence[BetweenArgs] | None = None
+    #: Tier -> who else may connect to its hosts.
+    ingress: Mapping[str, Sequence[RuleArgs]] | None = None
+    #: Tier -> whom else its hosts may connect to; without `egress` they reach no one but each other.
+    egress: Mapping[str, Sequence[RuleArgs]] | None = None
+    #: Networks that may use SSH without Systems Manager; there is no such port without them.
+    ssh_from: Sequence[str] | None = None
+    permissions_boundary: pulumi.Input[str] | None = None
+    #: Metrics each minute instead of each five; otherwise outside development.
+    detailed_monitoring: bool | None = None
+    #: `standard` or `unlimited` for types with rationed CPUs; otherwise unlimited outside development.
+    cpu_credits: str | None = None
+
+    def __post_init__(self) -> None:
+        problems = list(host_checks.problems(self))
+        if problems:
+            raise ValueError("\n".join(f"HostsArgs.{each}" for each in problems))
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Every tier that has a host, in the order in which they come."""
+        return tuple(dict.fromkeys(tier for host in self.hosts for tier in host.tiers))
+
+
+def host_key_parameter(context: Context, host: str) -> str:
+    """Where a host publishes its public host key.
+
+    The value is `{"instance_id": "i-...", "host_key": "ssh-ed25519 ..."}`. Who reads it compares `instance_id` with the
+    one that this component gives and refuses the key otherwise: a host that was replaced leaves its old one there until
+    the new one has booted.
+    """
+    return names.name("parameter", "/stackwright", context.environment, "host-keys", host)
+
+
+class Hosts(pulumi.ComponentResource):
+    """Servers by name.
+
+    Each has a fixed address, an encrypted disk, a role of its own and the security group of each of its tiers; none is
+    replaced because a newer image exists, and outside development none is deleted unless that is asked for twice. They
+    are reached through Systems Manager. Only the host itself may write its public host key (`host_key_parameter`), so that
+    one that was broken into cannot pretend to be another; for that each has its own role.
+    """
+
+    #: By host.
+    instance_ids: pulumi.Output[Mapping[str, str]]
+    #: By host; only the public ones.
+    public_addresses: pulumi.Output[Mapping[str, str]]
+    #: By host; for policies of keys and buckets.
+    role_arns: pulumi.Output[Mapping[str, str]]
+    #: By host; names of parameters.
+    host_key_parameters: pulumi.Output[Mapping[str, str]]
+    #: By tier.
+    security_group_ids: pulumi.Output[Mapping[str, str]]
+
+    def __init__(self, name: str, args: HostsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("stackwright:aws:Hosts", name, None, opts)
+        self._args = args
+        self._groups = {tier: self._create_group(name, tier) for tier in args.tiers}
+        self._create_rules(name)
+        roles = {host.name: self._create_role(name, host) for host in args.hosts}
+        self._instances = {host.name: self._create_host(name, host, roles[host.name]) for host in args.hosts}
+        public = {host.name: self._create_address(name, host) for host in args.hosts if host.public}
+        keys = {host.name: host_key_parameter(args.context, host.name) for host in args.hosts if not host.image.windows}
+        self.instance_ids = pulumi.Output.all(**{each: one.id for each, one in self._instances.items()})
+        self.public_addresses = pulumi.Output.all(**{each: one.public_ip for each, one in public.items()})
+        self.role_arns = pulumi.Output.all(**{each: one.role_arn for each, one in roles.items()})
+        self.host_key_parameters = pulumi.Output.from_input(keys)
+        self.security_group_ids = pulumi.Output.all(**{tier: group.id for tier, group in self._groups.items()})
+        self.register_outputs(
+            {
+                "instanceIds": self.instance_ids,
+                "publicAddresses": self.public_addresses,
+                "roleArns": self.role_arns,
+                "hostKeyParameters": self.host_key_parameters,
+                "securityGroupIds": self.security_group_ids,
+            }
+        )
+
+    @property
+    def result(self) -> ComputeResult:
+        """The hosts by name, without keys: each publishes its own."""
+        addresses = {host.name: host.address for host in self._args.hosts}
+        return ComputeResult(
+            hosts={
+                name: HostResult(
+                    address=addresses[name], host_key=None, instance_id=self._instances[name].id, through="ssm"
+                )
+                for name in self._instances
+            }
+        )
+
+    def _create_group(self, name: str, tier: str) -> aws.ec2.SecurityGroup:
+        args, context = self._args, self._args.context
+        group_name = context.name("security_group", "hosts", tier)
+        return aws.ec2.SecurityGroup(
+            f"{name}-{tier}-group",
+            name=group_name,
+            description=f"Hosts of the tier {tier}",
+            vpc_id=args.vpc_id,
+            tags=context.tags(group_name, tier=tier),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_rules(self, name: str) -> None:
+        args = self._args
+        for tier, rules in (args.ingress or {}).items():
+            for rule in rules:
+                self._create_rule(name, tier, rule, incoming=True)
+        for tier, rules in (args.egress or {}).items():
+            for rule in rules:
+                self._create_rule(name, tier, rule, incoming=False)
+        for each in args.between or ():
+            for tier, other, incoming in ((each.to_tier, each.from_tier, True), (each.from_tier, each.to_tier, False)):
+                rule = RuleArgs(
+                    reason=each.reason,
+                    port=each.port,
+                    to_port=each.to_port,
+                    protocol=each.protocol,
+                    security_group_id=self._groups[other].id,
+                )
+                self._create_rule(name, tier, rule, other=other, incoming=incoming)
+        for cidr in args.ssh_from or ():
+            v4, v6 = (None, cidr) if ":" in cidr else (cidr, None)
+            rule = RuleArgs(reason=f"SSH of people at {cidr}", port=22, cidr=v4, cidr_ipv6=v6)
+            for tier in args.tiers:
+                self._create_rule(name, tier, rule, incoming=True)
+
+    def _create_rule(self, name: str, tier: str, rule: RuleArgs, *, incoming: bool, other: str = "") -> None:
+        context = self._args.context
+        part = firewall_rules.rule_name(rule, incoming=incoming) + (f"-{other}" if other else "")
+        tags = context.tags(context.name("security_group", "hosts", tier), tier=tier)
+        group = self._groups[tier].id
+        firewall_rules.create_rule(self, f"{name}-{tier}-{part}", group, rule, tags, incoming=incoming)
+
+    def _create_role(self, name: str, host: HostArgs) -> InstanceRole:
+        context = self._args.context
+        statements = list(host.statements or ())
+        if not host.image.windows:
+            parameter = host_key_parameter(context, host.name)
+            statements.append(
+                StatementArgs(
+                    sid="PublishHostKey",
+                    actions=["ssm:PutParameter"],
+                    resources=[context.arn("ssm", f"parameter{parameter}")],
+                )
+            )
+        return InstanceRole(
+            f"{name}-{host.name}",
+            InstanceRoleArgs(
+                context=context,
+                purpose=host.name,
+                statements=statements,
+                permissions_boundary=self._args.permissions_boundary,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_key_parameter(self, name: str, host: HostArgs) -> aws.ssm.Parameter:
+        context = self._args.context
+        parameter = host_key_parameter(context, host.name)
+        return aws.ssm.Parameter(
+            f"{name}-{host.name}-host-key",
+            name=parameter,
+            description=f"Public host key of {host.name}, written by the host itself",
+            type="String",
+            insecure_value=UNPUBLISHED,
+            tags=context.tags(parameter, tier=host.tiers[0]),
+            # The host writes it.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["insecure_value"]),
+        )
+
+    def _create_host(self, name: str, host: HostArgs, role: InstanceRole) -> aws.ec2.Instance:
+        args, context, found = self._args, self._args.context, host.image
+        tags = context.tags(context.name("name_tag", host.name), tier=host.tiers[0])
+        credit = launch_template.cpu_credits(context, host.instance_type, args.cpu_credits)
+        first = [role] if found.windows else [role, self._create_key_parameter(name, host)]
+        return aws.ec2.Instance(
+            f"{name}-{host.name}-instance",
+            ami=found.image_id if host.image_id is None else host.image_id,
+            instance_type=host.instance_type,
+            subnet_id=host.subnet_id,
+            private_ip=host.address,
+            associate_public_ip_address=False,
+            vpc_security_group_ids=[self._groups[tier].id for tier in host.tiers],
+            iam_instance_profile=role.profile_name,
+            metadata_options={
+                "http_endpoint": "enabled",
+                "http_tokens": launch_template.HTTP_TOKENS,
+                "http_put_response_hop_limit": launch_template.HOP_LIMIT,
+                "instance_metadata_tags": "disabled",
+            },
+            root_block_device=self._disk(host, tags),
+            ebs_optimized=True,
+            monitoring=context.keeps_data if args.detailed_monitoring is None else args.detailed_monitoring,
+            credit_specification={"cpu_credits": credit} if credit else None,
+            disable_api_termination=context.keeps_data,
+            instance_initiated_shutdown_behavior="stop",
+            maintenance_options={"auto_recovery": "default"},
+            user_data_base64=user_data(args, host).encoded(),
+            tags=tags,
+            opts=self._host_options(first),
+        )
+
+    def _disk(self, host: HostArgs, tags: Mapping[str, str]) -> aws.ec2.InstanceRootBlockDeviceArgsDict:
+        return {
+            "volume_type": launch_template.VOLUME_TYPE,
+            "volume_size": host.disk_gb,
+            "encrypted": True,
+            "kms_key_id": self._args.kms_key_arn,
+            # What a database wrote outlives the server that was deleted by mistake.
+            "delete_on_termination": not self._args.context.keeps_data,
+            "tags": tags,
+        }
+
+    def _host_options(self, first: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(
+            parent=self,
+            # The host asks for its rights and writes its key in its first minute.
+            depends_on=list(first),
+            protect=self._args.context.keeps_data,
+            ignore_changes=[
+                # A newer image would be another host; Ansible keeps this one up to date.
+                "ami",
+                # Read at the first boot only; a change would stop the host for nothing.
+                "user_data_base64",
+                # AWS says yes once an Elastic IP is there, which would be another host, too (terraform-provider-aws#37318).
+                "associate_public_ip_address",
+            ],
+        )
+
+    def _create_address(self, name: str, host: HostArgs) -> aws.ec2.Eip:
+        context = self._args.context
+        tags = context.tags(context.name("name_tag", host.name), tier=host.tiers[0])
+        # Names in DNS, of partners' allow lists, too, hold the address.
+        options = pulumi.ResourceOptions(parent=self, protect=context.keeps_data)
+        address = aws.ec2.Eip(f"{name}-{host.name}-address", domain="vpc", tags=tags, opts=options)
+        aws.ec2.EipAssociation(
+            f"{name}-{host.name}-address-of-host",
+            allocation_id=address.allocation_id,
+            instance_id=self._instances[host.name].id,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return address
+
+
+def user_data(args: HostsArgs, host: HostArgs) -> UserData:
+    """What a host is told at its first boot. Raises ValueError for what would not work."""
+    windows = host.image.windows
+    return UserData(
+        image=host.image,
+        region=args.context.region,
+        hostname=host.name,
+        authorized_keys=() if windows else args.authorized_keys,
+        agent=launch_template.agent_package(args.agent, host.image),
+        host_key_parameter=None if windows else host_key_parameter(args.context, host.name),
+    )

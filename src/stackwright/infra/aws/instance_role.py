@@ -1,0 +1,197 @@
+"""What a server may do in the account: be reached through Systems Manager, and what is handed in, by exact names."""
+
+# No postponed annotations: Pulumi's analyzer reads the args' types at run time.
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from stackwright.infra.aws.context import Context
+
+#: What the agent needs for sessions and commands. Not AWS's policy AmazonSSMManagedInstanceCore: that one may read every
+#: parameter of the account and write inventories and associations, none of which we use.
+_CHANNELS = (
+    "ec2messages:AcknowledgeMessage",
+    "ec2messages:DeleteMessage",
+    "ec2messages:FailMessage",
+    "ec2messages:GetEndpoint",
+    "ec2messages:GetMessages",
+    "ec2messages:SendReply",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)
+_ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+")
+_SID = re.compile(r"[A-Za-z0-9]+")
+#: Characters of all inline policies of a role, without white space (IAM's quotas).
+_LIMIT = 10_240
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatementArgs:
+    """Something that is allowed."""
+
+    #: Letters and digits; why, in a word or two.
+    sid: str
+    #: Exact ones.
+    actions: Sequence[str]
+    #: ARNs; `*` only inside one, for a part that nobody can know.
+    resources: Sequence[pulumi.Input[str]]
+    #: Operator -> key -> value.
+    conditions: Mapping[str, Mapping[str, str]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceRoleArgs:
+    """What a server, or a group of equal ones, may do.
+
+    Raises ValueError with every problem at once.
+    """
+
+    context: Context
+    #: Of the role's name: the host or the tier.
+    purpose: str
+    statements: Sequence[StatementArgs] | None = None
+    #: ARN of a policy that says what no role of the account may exceed.
+    permissions_boundary: pulumi.Input[str] | None = None
+
+    def __post_init__(self) -> None:
+        problems = list(statement_problems(self.statements or ()))
+        if problems:
+            raise ValueError("\n".join(f"InstanceRoleArgs.{each}" for each in problems))
+
+
+def statement_problems(statements: Sequence[StatementArgs]) -> Iterator[str]:
+    """What is wrong with statements that were handed in."""
+    names = [each.sid for each in statements]
+    for position, one in enumerate(statements):
+        place = f"statements[{position}]"
+        if not _SID.fullmatch(one.sid) or names.count(one.sid) > 1 or one.sid in ("AgentChannels", "AgentReport"):
+            yield f"{place}.sid is {one.sid!r}, accepted: letters and digits, each name once"
+        if not one.actions or not one.resources:
+            yield f"{place} ({one.sid}) allows nothing, accepted: at least one action and one resource"
+        for action in one.actions:
+            if not _ACTION.fullmatch(action):
+                yield f"{place}.actions has {action!r}, accepted: exact ones such as s3:GetObject, no `*`"
+        for resource in one.resources:
+            if isinstance(resource, str) and not re.fullmatch(
+                r"arn:[a-z-]+:[a-z0-9-]+:[^:]*:[^:]*:(?!\*$).+", resource
+            ):
+                yield f"{place}.resources has {resource!r}, accepted: ARNs that say which, never all"
+
+
+def agent_statements(context: Context) -> list[dict[str, Any]]:
+    """Sessions and commands by Systems Manager."""
+    return [
+        {
+            "Sid": "AgentChannels",
+            "Effect": "Allow",
+            "Action": list(_CHANNELS),
+            # These actions have no resource level: an instance gets its own messages, whatever a policy says.
+            "Resource": "*",
+        },
+        {
+            "Sid": "AgentReport",
+            "Effect": "Allow",
+            "Action": ["ssm:UpdateInstanceInformation"],
+            # Which instance it is gets known after the role.
+            "Resource": context.arn("ec2", "instance/*"),
+        },
+    ]
+
+
+class InstanceRole(pulumi.ComponentResource):
+    """A role that EC2 alone may take, with its instance profile.
+
+    It may be reached through Systems Manager and do what `statements` say; no policy of AWS's own is attached. It works
+    with the metadata service's version 2, where the templates and hosts of this package admit nothing else.
+    """
+
+    #: Of the instance profile, for hosts.
+    profile_name: pulumi.Output[str]
+    #: Of the instance profile, for launch templates.
+    profile_arn: pulumi.Output[str]
+    role_name: pulumi.Output[str]
+    #: For policies of keys, buckets and secrets.
+    role_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: InstanceRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("stackwright:aws:InstanceRole", name, None, opts)
+        self._args = args
+        role = self._create_role(name)
+        policy = self._create_policy(name, role)
+        profile = self._create_profile(name, role, policy)
+        self.profile_name = profile.name
+        self.profile_arn = profile.arn
+        self.role_name = role.name
+        self.role_arn = role.arn
+        self.register_outputs(
+            {
+                "profileName": self.profile_name,
+                "profileArn": self.profile_arn,
+                "roleName": self.role_name,
+                "roleArn": self.role_arn,
+            }
+        )
+
+    def _create_role(self, name: str) -> aws.iam.Role:
+        args, context = self._args, self._args.context
+        role_name = context.name("iam_role", args.purpose)
+        service = "ec2.amazonaws.com.cn" if context.partition == "aws-cn" else "ec2.amazonaws.com"
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
+        }
+        return aws.iam.Role(
+            f"{name}-role",
+            name=role_name,
+            description=f"Servers of {context.environment}: {args.purpose}",
+            assume_role_policy=json.dumps(trust),
+            permissions_boundary=args.permissions_boundary,
+            tags=context.tags(role_name),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_policy(self, name: str, role: aws.iam.Role) -> aws.iam.RolePolicy:
+        args, context = self._args, self._args.context
+        statements = [*agent_statements(context), *(_statement(each) for each in args.statements or ())]
+        document = {"Version": "2012-10-17", "Statement": statements}
+        known = all(isinstance(each, str) for one in args.statements or () for each in one.resources)
+        if known and len(json.dumps(document, separators=(",", ":"))) > _LIMIT:
+            raise ValueError(f"InstanceRoleArgs.statements are too long for a role, accepted: {_LIMIT} characters")
+        return aws.iam.RolePolicy(
+            f"{name}-policy",
+            name=context.name("iam_policy", args.purpose),
+            role=role.name,
+            policy=json.dumps(document) if known else pulumi.Output.json_dumps(document),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_profile(self, name: str, role: aws.iam.Role, policy: aws.iam.RolePolicy) -> aws.iam.InstanceProfile:
+        args, context = self._args, self._args.context
+        profile_name = context.name("instance_profile", args.purpose)
+        return aws.iam.InstanceProfile(
+            f"{name}-profile",
+            name=profile_name,
+            role=role.name,
+            tags=context.tags(profile_name),
+            # Who has the profile's name has the rights, too: a server asks for both in its first second.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+
+
+def _statement(args: StatementArgs) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "Sid": args.sid,
+        "Effect": "Allow",
+        "Action": list(args.actions),
+        "Resource": list(args.resources),
+    }
+    if args.conditions:
+        found["Condition"] = {operator: dict(keys) for operator, keys in args.conditions.items()}
+    return found
