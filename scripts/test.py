@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the project's tests: `scripts/test.py check|molecule [ROLE...]|e2e|all`.
+"""Runs the project's tests: `scripts/test.py check|aws|molecule [ROLE...]|e2e|all`.
 
 `all` runs whole environments in one lane and scenarios beside and after them, since two cores are what CI has. Every stage's
 output is kept in `.state/test/`; what failed is shown at its end, with counts of tests and of skips with their reasons.
@@ -189,8 +189,13 @@ def check(suite: Suite) -> None:
     suite.command("shellcheck", "shellcheck", *[str(path) for path in sorted((ROOT / "scripts").glob("*.sh"))])
     suite.command("mypy", "mypy")
     suite.command("generated files", sys.executable, "scripts/docs.py", "--check")
-    places = ("tests/unit", "tests/render", "tests/contract", "tests/pulumi")
+    places = ("tests/unit", "tests/render", "tests/contract", "tests/pulumi", "--ignore=tests/pulumi/aws")
     suite.pytest("unit, render, contract", "-n", "2", "-m", "not cli", *places)
+
+
+def aws(suite: Suite) -> None:
+    """Programs for AWS, which take longer than a check may: recorded, no account and no container."""
+    suite.pytest("aws", "-n", "2", "-m", "not cli", "tests/pulumi/aws")
 
 
 def molecule(suite: Suite, names: list[str]) -> None:
@@ -238,10 +243,13 @@ def main(arguments: list[str]) -> int:
             check(suite)
         case ["molecule", *names]:
             molecule(suite, names or scenarios())
+        case ["aws"]:
+            aws(suite)
         case ["e2e"]:
             e2e(suite)
         case ["all"]:
             check(suite)
+            aws(suite)
             # It checks playbooks without an environment, which the project's own inventory plugin refuses to do.
             lenient = ("env", "ANSIBLE_INVENTORY_ENABLED=host_list,yaml,ini", "ANSIBLE_INVENTORY_UNPARSED_FAILED=false")
             suite.command("ansible-lint", *lenient, "ansible-lint", "--offline", "--nocolor")

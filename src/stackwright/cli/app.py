@@ -19,6 +19,7 @@ from stackwright import project, verify
 from stackwright.cli import doctor, report
 from stackwright.cli.progress import CommandFailedError, Runner
 from stackwright.infra import engine
+from stackwright.infra.aws import host_keys
 from stackwright.infra.local.podman import Podman, PodmanError
 from stackwright.model.environment import Environment, load
 from stackwright.model.errors import ModelError
@@ -34,6 +35,12 @@ app = typer.Typer(
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
+#: What a person can do something about; anything else is a traceback.
+PROBLEMS = (
+    *(ModelError, PodmanError, SecretError, engine.EngineError, host_keys.HostKeyError, CommandFailedError),
+    FileNotFoundError,
+)
+
 EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="A folder below inventories/.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' own output.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -43,7 +50,7 @@ def main() -> None:
     """Entry point: a known problem is a message, not a traceback."""
     try:
         app()
-    except (ModelError, PodmanError, SecretError, engine.EngineError, CommandFailedError, FileNotFoundError) as problem:
+    except PROBLEMS as problem:
         errors.print(Text(f"error: {problem}", style="red"), soft_wrap=True)
         sys.exit(1)
 
@@ -76,6 +83,7 @@ def up(name: EnvironmentName, verbose: Verbose = False) -> None:
                 runner.run(command, os.environ)
         with runner.phase("Provisioning"):
             runner.pulumi(engine.select(name), *engine.recover(name), engine.up(name))
+        _record_host_keys(environment, runner)
         _converge(environment, runner)
         stack = _stack(environment)
         ca_file = report.write_ca(environment)
@@ -198,6 +206,16 @@ def _stack(environment: Environment) -> dict[str, Any]:
     found = engine.inventory(environment, engine.read_output(environment))
     stack: dict[str, Any] = found.variables["stack"]
     return stack
+
+
+def _record_host_keys(environment: Environment, runner: Runner) -> None:
+    """Of hosts that publish their own once they have booted."""
+    if environment.provider != "aws" or not environment.hosts:
+        return
+    with runner.phase("Host keys"):
+        for argv in host_keys.commands(environment, [host.name for host in environment.hosts]):
+            runner.say(argv)
+        host_keys.record(environment, engine.read_output(environment) or {"hosts": {}}, host_keys.ask_aws)
 
 
 def _converge(environment: Environment, runner: Runner) -> None:
