@@ -111,6 +111,17 @@ def test_ours_keep_the_rules(project: Path, name: str) -> None:
     check(run(project, name), project, name)
 
 
+def test_one_server_has_one_group_and_talks_to_nobody_of_its_own(project: Path) -> None:
+    text = (ROOT / "inventories/taaleem-staging/stack.yml").read_text()
+    text = text.replace("{size: B, edge: 1, app: 2, database: 2, cache: 1, ops: 1}", "{size: A}")
+    recording = run(project, "alone", stack=text)
+    check(recording, project, "alone")
+    rules = {each.name for each in custom(recording) if each.type in RULES and "compute" in each.name}
+    assert {name.removeprefix("alone-compute-server-").rsplit("-http", 1)[0] for name in rules} == {
+        *("from-tcp-80", "from-tcp-443", "to-tcp-80", "to-tcp-443"),
+    }
+
+
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     app=st.integers(1, 4),

@@ -12,13 +12,10 @@ from stackwright.infra.aws.context import Context
 from stackwright.infra.aws.firewall_rules import RuleArgs
 from stackwright.infra.aws.instance_role import InstanceRole, InstanceRoleArgs, StatementArgs
 from stackwright.infra.aws.launch_template import AgentArgs
+from stackwright.infra.aws.parameters import UNPUBLISHED, host_key_parameter
 from stackwright.infra.components.results import ComputeResult, HostResult
-from stackwright.model.aws import names
 from stackwright.model.aws.images import Image, image
 from stackwright.model.aws.user_data import UserData
-
-#: What a host key's parameter holds until the host has booted.
-UNPUBLISHED = "unpublished"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,16 +100,6 @@ class HostsArgs:
         return tuple(dict.fromkeys(tier for host in self.hosts for tier in host.tiers))
 
 
-def host_key_parameter(context: Context, host: str) -> str:
-    """Where a host publishes its public host key.
-
-    The value is `{"instance_id": "i-...", "host_key": "ssh-ed25519 ..."}`. Who reads it compares `instance_id` with the
-    one that this component gives and refuses the key otherwise: a host that was replaced leaves its old one there until
-    the new one has booted.
-    """
-    return names.name("parameter", "/stackwright", context.environment, "host-keys", host)
-
-
 class Hosts(pulumi.ComponentResource):
     """Servers by name.
 
@@ -141,7 +128,11 @@ class Hosts(pulumi.ComponentResource):
         roles = {host.name: self._create_role(name, host) for host in args.hosts}
         self._instances = {host.name: self._create_host(name, host, roles[host.name]) for host in args.hosts}
         public = {host.name: self._create_address(name, host) for host in args.hosts if host.public}
-        keys = {host.name: host_key_parameter(args.context, host.name) for host in args.hosts if not host.image.windows}
+        keys = {
+            host.name: host_key_parameter(args.context.environment, host.name)
+            for host in args.hosts
+            if not host.image.windows
+        }
         self.instance_ids = pulumi.Output.all(**{each: one.id for each, one in self._instances.items()})
         self.public_addresses = pulumi.Output.all(**{each: one.public_ip for each, one in public.items()})
         self.role_arns = pulumi.Output.all(**{each: one.role_arn for each, one in roles.items()})
@@ -217,7 +208,7 @@ class Hosts(pulumi.ComponentResource):
         context = self._args.context
         statements = list(host.statements or ())
         if not host.image.windows:
-            parameter = host_key_parameter(context, host.name)
+            parameter = host_key_parameter(context.environment, host.name)
             statements.append(
                 StatementArgs(
                     sid="PublishHostKey",
@@ -238,7 +229,7 @@ class Hosts(pulumi.ComponentResource):
 
     def _create_key_parameter(self, name: str, host: HostArgs) -> aws.ssm.Parameter:
         context = self._args.context
-        parameter = host_key_parameter(context, host.name)
+        parameter = host_key_parameter(context.environment, host.name)
         return aws.ssm.Parameter(
             f"{name}-{host.name}-host-key",
             name=parameter,
@@ -333,5 +324,5 @@ def user_data(args: HostsArgs, host: HostArgs) -> UserData:
         hostname=host.name,
         authorized_keys=() if windows else args.authorized_keys,
         agent=launch_template.agent_package(args.agent, host.image),
-        host_key_parameter=None if windows else host_key_parameter(args.context, host.name),
+        host_key_parameter=None if windows else host_key_parameter(args.context.environment, host.name),
     )

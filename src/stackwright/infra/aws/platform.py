@@ -24,6 +24,8 @@ from stackwright.model.aws.stackfile import Aws
 from stackwright.model.topology import Host
 
 _ANYWHERE = "0.0.0.0/0"
+#: The tier of a server that does everything; it talks to nobody of its own.
+_ALONE = "server"
 
 
 class Account:
@@ -107,7 +109,8 @@ class AwsHostsPlatform(SelfHostedServices):
         """Servers by name, reached through Systems Manager."""
         environment, account = self._environment, self._account
         agent = account.aws.ssm_agent
-        tiers = tuple(dict.fromkeys(group for host in environment.hosts for group in host.groups))
+        tiers = tuple(dict.fromkeys(tier for host in environment.hosts for tier in self._tiers(host)))
+        between = traffic.within(environment) if tiers != (_ALONE,) else ()
         web = [
             RuleArgs(reason=f"{name} of users", port=port, cidr=_ANYWHERE)
             for name, port in (("HTTP", 80), ("HTTPS", 443))
@@ -122,12 +125,12 @@ class AwsHostsPlatform(SelfHostedServices):
             hosts=[self._host(host) for host in environment.hosts],
             kms_key_arn=account.key.arn,
             authorized_keys=[self._keys.public_key],
-            agent=AgentArgs(version=agent.version, sha256={name: value for name, value in agent.sha256.items()}) if agent else None,
+            agent=AgentArgs(version=agent.version, sha256=dict(agent.sha256.items())) if agent else None,
             between=[
                 BetweenArgs(from_tier=each.source, to_tier=each.target, port=each.port, reason=each.reason)
-                for each in traffic.within(environment)
+                for each in between
             ],
-            ingress={"edge": web},
+            ingress={_ALONE if tiers == (_ALONE,) else "edge": web},
             egress=dict.fromkeys(tiers, out),
             ssh_from=environment.access.ssh_from,
         )
@@ -166,17 +169,20 @@ class AwsHostsPlatform(SelfHostedServices):
         account = self._account
         return CloudResult(region=account.aws.region, account=account.aws.account, buckets={}, secrets_prefix="")
 
+    def _tiers(self, host: Host) -> tuple[str, ...]:
+        return (_ALONE,) if len(self._environment.hosts) == 1 else host.groups
+
     def _host(self, host: Host) -> HostArgs:
         kind = "public" if "edge" in host.groups else "private"
         zone = host.zone or self._account.plan.zones[0]
-        tier = next((each for each in topology.TIERS if each in host.groups), "server")
+        tier = next((each for each in topology.TIERS if each in self._tiers(host)), _ALONE)
         return HostArgs(
             name=host.name,
             address=host.address,
             subnet_id=self.network.subnet_ids[kind][zone],
             instance_type=host.type or "",
             disk_gb=host.disk_gb or DISK_GB[self._environment.environment_class],
-            tiers=host.groups,
+            tiers=self._tiers(host),
             os=host.os,
             architecture=topology.architecture(self._account.aws, tier),
             image_id=self._account.aws.app.image if tier == "app" else None,
