@@ -59,14 +59,16 @@ def main() -> None:
 def validate(name: EnvironmentName) -> None:
     """Check stack.yml and its system, and say what they come to."""
     environment = _load(name)
-    hosts = len(environment.hosts)
-    console.print(f"{_stack_file(environment)}: valid; {hosts} host{'s' if hosts > 1 else ''}, {environment.provider}")
+    hosts, slots = len(environment.hosts), len(environment.slots)
+    number = f"{hosts} host{'' if hosts == 1 else 's'}" + (f", up to {slots} in a group" if slots else "")
+    console.print(f"{_stack_file(environment)}: valid; {number}, {environment.provider}")
 
 
 @app.command()
 def plan(name: EnvironmentName, verbose: Verbose = True) -> None:
     """Show what `up` would provision; nothing is changed."""
     environment = _load(name)
+    engine.refuse_unbuilt(environment)
     runner = _runner(environment, verbose=verbose)
     with _project_folder(environment):
         runner.pulumi(engine.select(name), *engine.recover(name), engine.preview(name))
@@ -76,6 +78,7 @@ def plan(name: EnvironmentName, verbose: Verbose = True) -> None:
 def up(name: EnvironmentName, verbose: Verbose = False) -> None:
     """Provision the hosts, converge them, check the result from outside."""
     environment = _load(name)
+    engine.refuse_unbuilt(environment)
     runner = _runner(environment, verbose=verbose)
     with _project_folder(environment):
         with runner.phase("Artifacts"):

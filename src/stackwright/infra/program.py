@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from stackwright.infra import keys
+from stackwright.infra import engine, keys
 from stackwright.infra.bare_metal.components import BareMetalPlatform
 from stackwright.infra.components.protocols import (
     Cache,
@@ -41,6 +41,7 @@ def platform(environment: Environment) -> Platform:
 
 
 def _aws(environment: Environment, pair: keys.KeyPair) -> Platform:
+    engine.refuse_unbuilt(environment)
     # Not at the top: the SDK of AWS takes a second to load, which no other provider has to pay.
     from stackwright.infra.aws.platform import AwsHostsPlatform
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from stackwright.infra.aws.context import Context
-from stackwright.infra.aws.network_checks import RETENTION_DAYS
+from stackwright.model.aws.stackfile import RETENTION_DAYS
 
 #: Engine -> version -> family of its parameters: versions that know users with IAM, of families that the API reference
 #: of CreateCacheParameterGroup names. A version that is missing here is a line.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from stackwright.model import addressing
 from stackwright.model.aws import subnets as plan
-from stackwright.model.aws.stackfile import RETENTION_DAYS as RETENTION_DAYS
+from stackwright.model.aws.stackfile import RETENTION_DAYS
 
 NAT = ("none", "single", "per_zone")
 #: The service that is a route and not an address, which costs nothing.

@@ -99,7 +99,7 @@ class SelfHostedServices(ABC):
 
     @cached_property
     def load_balancer(self) -> SelfHostedLoadBalancer:
-        """nginx."""
+        """The edge."""
         args = ServiceArgs(scheme="https", hosts=self._tier("edge"), ports={"https": HTTPS_PORT}, secrets=[])
         return SelfHostedLoadBalancer(f"{self._environment.name}-load-balancer", args)
 
