@@ -1,0 +1,106 @@
+"""The rules as policies of Pulumi's. Nothing is served here: `pulumi/policy/__main__.py` does that, and blocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pulumi_policy import (
+    EnforcementLevel,
+    Policy,
+    PolicyComplianceFramework,
+    PolicyResource,
+    ReportViolation,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+    Severity,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
+
+from stackwright.policy.resources import Graph, Resource, plain
+from stackwright.policy.rule import CLASSES, Rule, Settings
+from stackwright.policy.rules import RULES
+from stackwright.policy.rules.governance import tags
+
+#: What a deployment costs a month in USD; None where it cannot be said.
+Estimate = Callable[[Graph], float | None]
+_CLASS_TAG = "stackwright:class"
+#: Where nothing says what a resource belongs to, the strictest.
+_STRICTEST = "production"
+#: Worse than this stops an update.
+_MANDATORY = ("critical", "high")
+
+
+def policies(estimate: Estimate | None = None) -> list[Policy]:
+    """A policy for each rule: critical and high ones are mandatory, the others advise."""
+    return [_resource_policy(rule) if rule.check else _stack_policy(rule, estimate) for rule in RULES.values()]
+
+
+def _about(rule: Rule) -> dict[str, Any]:
+    level = EnforcementLevel.MANDATORY if rule.severity in _MANDATORY else EnforcementLevel.ADVISORY
+    framework = PolicyComplianceFramework(name="AWS FSBP, CIS", reference="; ".join(rule.references))
+    return {
+        "name": rule.name,
+        "description": rule.description,
+        "enforcement_level": level,
+        "severity": Severity(rule.severity),
+        "remediation_steps": rule.remediation,
+        "framework": framework if rule.references else None,
+    }
+
+
+def _resource_policy(rule: Rule) -> ResourceValidationPolicy:
+    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
+        resource = _from_args(args)
+        if rule.check is not None and rule.applies_to(resource):
+            for message in rule.check(resource, Settings(environment_class=class_of([resource]))):
+                report(message, None)
+
+    return ResourceValidationPolicy(validate=validate, **_about(rule))
+
+
+def _stack_policy(rule: Rule, estimate: Estimate | None) -> StackValidationPolicy:
+    def validate(args: StackValidationArgs, report: ReportViolation) -> None:
+        graph = Graph(_from_stack(each) for each in args.resources)
+        usd = estimate(graph) if estimate else None
+        settings = Settings(environment_class=class_of(graph.resources), monthly_usd=usd)
+        for resource, message in rule.findings(graph, settings):
+            report(message, resource.urn if resource else None)
+
+    return StackValidationPolicy(validate=validate, **_about(rule))
+
+
+def class_of(resources: Iterable[Resource]) -> str:
+    """The class that most resources are tagged with; production where none says."""
+    said: Counter[str] = Counter()
+    for each in resources:
+        found = tags(each)
+        class_ = found.get(_CLASS_TAG) if isinstance(found, Mapping) else None
+        if class_ in CLASSES:
+            said[str(class_)] += 1
+    return said.most_common(1)[0][0] if said else _STRICTEST
+
+
+def _from_args(args: ResourceValidationArgs) -> Resource:
+    # The engine hands secrets over in the clear: which inputs are secret is not known here.
+    return _resource(args.resource_type, args.name, args.props, args.urn, args.opts.protect)
+
+
+def _from_stack(found: PolicyResource) -> Resource:
+    return _resource(found.resource_type, found.name, found.props, found.urn, found.opts.protect)
+
+
+def _resource(type_: str, name: str, props: Mapping[str, Any], urn: str, protect: bool) -> Resource:  # noqa: FBT001
+    inputs = plain(props)
+    id_ = inputs.get("id") or inputs.get("arn")
+    return Resource(
+        type=type_,
+        name=name,
+        inputs=inputs,
+        protect=protect,
+        secrets=None,
+        id=id_ if isinstance(id_, str) else "",
+        urn=urn,
+    )

@@ -1,0 +1,216 @@
+"""Resources as rules see them: one shape, whether a test's recording or Pulumi's engine has declared them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+#: Inputs that are a resource's own name at AWS; others refer to it by one of them.
+_OWN_NAMES = (
+    "bucket",
+    "clusterId",
+    "dashboardName",
+    "distributionConfigId",
+    "identifier",
+    "name",
+    "replicationGroupId",
+    "userGroupId",
+    "userId",
+)
+#: Modules of the SDK that hold the same resource twice.
+_SAME_MODULE = {"alb": "lb", "applicationloadbalancing": "lb", "elasticloadbalancingv2": "lb"}
+_VERSION_SUFFIX = re.compile(r"V2$")
+
+
+class Unknown:
+    """A value that only AWS can say: in a preview it counts as given, since the update checks it again."""
+
+    def __repr__(self) -> str:
+        return "(unknown)"
+
+
+UNKNOWN = Unknown()
+
+
+class Declared(Protocol):
+    """What `stackwright.testing.recording.Registered` offers."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def custom(self) -> bool: ...
+    @property
+    def inputs(self) -> dict[str, Any]: ...
+    @property
+    def parent(self) -> str: ...
+    @property
+    def protect(self) -> bool: ...
+    @property
+    def secrets(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """A declared resource; `inputs` have the names of the wire (`storageEncrypted`)."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    parent: str = ""
+    protect: bool = False
+    #: Inputs that arrive as secrets; None where that cannot be known.
+    secrets: tuple[str, ...] | None = ()
+    #: "" before it exists.
+    id: str = ""
+    urn: str = ""
+
+    @cached_property
+    def kind(self) -> str:
+        """The type without the package, and without the SDK's several spellings of it: `rds/instance`."""
+        module, _, class_ = self.type.removeprefix("aws:").rpartition(":")
+        area, _, _ = module.partition("/")
+        simple = _VERSION_SUFFIX.sub("", class_)
+        return f"{_SAME_MODULE.get(area, area)}/{simple[:1].lower()}{simple[1:]}" if self.is_aws else self.type
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether AWS keeps it."""
+        return self.type.startswith("aws:")
+
+    def get(self, path: str) -> Any:
+        """The input at a dotted path, None where there is none; UNKNOWN all the way below an unknown value."""
+        return dig(self.inputs, path)
+
+    def given(self, path: str) -> bool:
+        """Whether there is something at the path."""
+        return self.get(path) not in (None, "", [], {})
+
+    def on(self, path: str) -> bool:
+        """Whether a switch is on; launch templates say it in words."""
+        return is_true(self.get(path))
+
+    @cached_property
+    def identities(self) -> frozenset[str]:
+        """What other resources may call it: its id (in a recording, the stand-in of it) and its names."""
+        names = (self.inputs.get(each) for each in _OWN_NAMES)
+        found = {self.id, f"{self.name}-id", *(each for each in names if isinstance(each, str))}
+        return frozenset(found - {""})
+
+    def is_meant_by(self, value: Any) -> bool:
+        """Whether a value of another resource refers to this one; an unknown value may."""
+        if value is UNKNOWN:
+            return True
+        if not isinstance(value, str):
+            return False
+        return bool(self.identities & {value, *re.split(r"[:/]", value)})
+
+
+class Graph:
+    """All resources of a stack."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self.resources = tuple(resources)
+
+    def of(self, *kinds: str) -> Iterator[Resource]:
+        """Those of the kinds, in the order of their declaration."""
+        return (each for each in self.resources if each.is_aws and each.kind in kinds)
+
+    def pointing_at(self, resource: Resource, kind: str, *paths: str) -> Iterator[Resource]:
+        """Those of a kind whose value at one of the paths refers to the resource."""
+        return (
+            each
+            for each in self.of(kind)
+            if any(resource.is_meant_by(value) for path in paths for value in as_list(each.get(path)))
+        )
+
+
+def dig(value: Any, path: str) -> Any:
+    """The value at a dotted path; a list is looked into at its first element, as a block of Terraform's is one."""
+    for part in path.split("."):
+        if value is UNKNOWN:
+            return UNKNOWN
+        if isinstance(value, list):
+            value = value[0] if value else None
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list of what may be nothing, one or many."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def is_true(value: Any) -> bool:
+    """Whether a switch is on; an unknown one counts as on."""
+    return value is UNKNOWN or value is True or value == "true"
+
+
+def plain(value: Any) -> Any:
+    """A value of a recording or of the policy SDK: plain containers, and UNKNOWN for each sort of unknown."""
+    from pulumi.output import Unknown as SdkUnknown
+    from pulumi.runtime import rpc
+    from pulumi_policy.proxy import UnknownValueError
+
+    if isinstance(value, SdkUnknown) or (isinstance(value, str) and value == rpc.UNKNOWN):
+        return UNKNOWN
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        found = {}
+        for key in value:
+            try:
+                found[str(key)] = plain(value[key])
+            except UnknownValueError:
+                found[str(key)] = UNKNOWN
+        return found
+    if isinstance(value, Sequence):
+        items = []
+        for position in range(len(value)):
+            try:
+                items.append(plain(value[position]))
+            except UnknownValueError:
+                items.append(UNKNOWN)
+        return items
+    return value
+
+
+def from_declared(resources: Iterable[Declared | Resource]) -> Graph:
+    """The graph of a recording, or of resources made by hand."""
+    return Graph(each if isinstance(each, Resource) else _from_recording(each) for each in resources)
+
+
+def _from_recording(declared: Declared) -> Resource:
+    return Resource(
+        type=declared.type,
+        name=declared.name,
+        inputs=plain(declared.inputs),
+        parent=declared.parent,
+        protect=declared.protect,
+        secrets=declared.secrets,
+    )
+
+
+@cache
+def is_taggable(type_: str) -> bool:
+    """Whether a type of the installed SDK takes tags; read from its source, since importing a service takes long."""
+    module, _, _ = type_.removeprefix("aws:").rpartition(":")
+    area, _, name = module.partition("/")
+    spec = find_spec("pulumi_aws")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("pulumi_aws is not installed: which types take tags cannot be known")
+    path = Path(spec.origin).parent / area / f"{_snake(name)}.py"
+    return path.is_file() and "@_builtins.property\n    @pulumi.getter\n    def tags(self)" in path.read_text()
+
+
+def _snake(name: str) -> str:
+    # As pulumi's generator does: `bucketObjectv2` -> bucket_objectv2, `vpcIpamPool` -> vpc_ipam_pool.
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

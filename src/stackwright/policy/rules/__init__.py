@@ -1,0 +1,17 @@
+"""The rules, one module a subject."""
+
+from __future__ import annotations
+
+from stackwright.policy.rule import merged
+from stackwright.policy.rules import durability, encryption, exposure, governance, identity, observability, transit
+
+#: By name.
+RULES = merged(
+    encryption.RULES,
+    transit.RULES,
+    exposure.RULES,
+    durability.RULES,
+    identity.RULES,
+    observability.RULES,
+    governance.RULES,
+)

@@ -1,0 +1,93 @@
+"""Whose it is, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stackwright.policy.resources import UNKNOWN, Graph, Resource, as_list, is_taggable
+from stackwright.policy.rule import Finding, Rules, Settings
+
+RULES = Rules()
+#: What `stackwright.infra.aws.context.Context.tags` gives.
+REQUIRED_TAGS = ("Name", "stackwright:class", "stackwright:environment", "stackwright:system")
+
+
+def tags(resource: Resource) -> Any:
+    """A resource's tags, however it says them; UNKNOWN where only AWS knows."""
+    found = resource.get("tags")
+    if isinstance(found, list):
+        return {each.get("key"): each.get("value") for each in found if isinstance(each, Mapping)}
+    return found
+
+
+@RULES.resource(
+    "tags",
+    "medium",
+    fix="set tags=context.tags(name)",
+)
+def _tags(resource: Resource, _settings: Settings) -> Iterator[str]:
+    """Each resource says whose it is: costs, permissions and Ansible's groups go by tags."""
+    if not is_taggable(resource.type):
+        return
+    found = tags(resource)
+    if found is not UNKNOWN:
+        missing = [each for each in REQUIRED_TAGS if not (found or {}).get(each)]
+        if missing:
+            yield f"missing: {', '.join(missing)}"
+
+
+@RULES.resource(
+    "launched-things-have-tags",
+    "medium",
+    "ec2/launchTemplate",
+    "autoscaling/group",
+    fix="set tagSpecifications for instance and volume; propagateAtLaunch of a group's tags",
+)
+def _launched(resource: Resource, _settings: Settings) -> Iterator[str]:
+    """What a launch template or a group makes says whose it is, too."""
+    if resource.kind == "autoscaling/group":
+        for each in as_list(resource.get("tags")):
+            if isinstance(each, Mapping) and each.get("propagateAtLaunch") is False:
+                yield f"tag {each.get('key')} does not reach the instances"
+        return
+    if resource.get("tagSpecifications") is UNKNOWN:
+        return
+    said = {each.get("resourceType"): each.get("tags") or {} for each in as_list(resource.get("tagSpecifications"))}
+    for kind in ("instance", "volume"):
+        found = said.get(kind, {})
+        missing = [] if found is UNKNOWN else [each for each in REQUIRED_TAGS if not found.get(each)]
+        if missing:
+            yield f"{kind}: missing: {', '.join(missing)}"
+
+
+@RULES.graph("budget", "medium", fix="declare a Budget with a notification that somebody reads")
+def _budget(graph: Graph, _settings: Settings) -> Iterator[Finding]:
+    """Somebody hears of it before an environment costs more than it may."""
+    if not any(each.is_aws for each in graph.resources):
+        return
+    budgets = list(graph.of("budgets/budget"))
+    if not budgets:
+        yield None, "the stack has no budget"
+    for budget in budgets:
+        notifications = budget.get("notifications")
+        if notifications is UNKNOWN:
+            continue
+        told = [
+            each
+            for each in as_list(notifications)
+            if each.get("subscriberEmailAddresses") or each.get("subscriberSnsTopicArns")
+        ]
+        if not told:
+            yield budget, "it tells nobody"
+
+
+@RULES.graph("cost-within-budget", "medium", fix="choose smaller sizes, or raise the budget")
+def _cost(graph: Graph, settings: Settings) -> Iterator[Finding]:
+    """The estimated cost of a month is within the budget."""
+    if settings.monthly_usd is None:
+        return
+    for budget in graph.of("budgets/budget"):
+        limit = budget.get("limitAmount")
+        if budget.get("timeUnit") == "MONTHLY" and limit not in (None, UNKNOWN) and settings.monthly_usd > float(limit):
+            yield budget, f"the estimate is {settings.monthly_usd:.2f} USD a month, the budget {float(limit):.2f}"

@@ -1,0 +1,101 @@
+"""IAM documents as rules read them: statements of a JSON text, and which actions can name no resource."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stackwright.policy.resources import UNKNOWN, Resource, as_list
+
+#: Actions that take `Resource: "*"` alone, with the reason; the service authorization reference, from memory, unverified.
+#: A pattern must match the whole action.
+NO_RESOURCE_LEVEL: Mapping[str, str] = {
+    r"(autoscaling|cloudwatch|ec2|elasticloadbalancing):Describe\w+": "descriptions are of the account",
+    r"acm:ListCertificates": "lists are of the account",
+    r"ce:\w+": "costs are of the account",
+    r"cloudfront:List\w+": "lists are of the account",
+    r"cloudwatch:(GetMetricData|GetMetricStatistics|ListMetrics|PutMetricData)": "metrics have no ARN; a condition on cloudwatch:namespace narrows",
+    r"ec2messages:\w+": "the agent's channel has no ARN",
+    r"ecr:GetAuthorizationToken": "a token is for the whole registry",
+    r"iam:(ListRoles|ListPolicies|ListInstanceProfiles|GetAccountSummary)": "lists are of the account",
+    r"kms:(CreateKey|ListAliases|ListKeys)": "there is no key yet, or all of them",
+    r"logs:(\w+LogDelivery|ListLogDeliveries|\w+ResourcePolicy|\w+ResourcePolicies)": "log delivery has no ARN",
+    r"route53:(GetChange|ListHostedZones|ListHostedZonesByName)": "lists are of the account",
+    r"s3:ListAllMyBuckets": "a list of the account",
+    r"secretsmanager:(GetRandomPassword|ListSecrets|BatchGetSecretValue)": "no secret is named",
+    r"ssm:(DescribeInstanceInformation|GetDeployablePatchSnapshotForInstance|GetManifest|PutConfigurePackageResult"
+    r"|PutInventory|PutComplianceItems|ListAssociations|ListInstanceAssociations)": "the agent asks for its own host",
+    r"ssmmessages:\w+": "the agent's channel has no ARN",
+    r"sts:GetCallerIdentity": "names nobody",
+    r"xray:Put\w+": "traces have no ARN",
+}
+
+#: Kind -> the inputs that hold a document.
+IDENTITY: Mapping[str, tuple[str, ...]] = {
+    "iam/groupPolicy": ("policy",),
+    "iam/policy": ("policy",),
+    "iam/rolePolicy": ("policy",),
+    "iam/userPolicy": ("policy",),
+    "iam/role": ("inlinePolicies",),
+}
+TRUST: Mapping[str, tuple[str, ...]] = {"iam/role": ("assumeRolePolicy",)}
+RESOURCE_BASED: Mapping[str, tuple[str, ...]] = {
+    "backup/vaultPolicy": ("policy",),
+    "cloudwatch/logResourcePolicy": ("policyDocument",),
+    "kms/key": ("policy",),
+    "kms/keyPolicy": ("policy",),
+    "s3/bucketPolicy": ("policy",),
+    "secretsmanager/secret": ("policy",),
+    "secretsmanager/secretPolicy": ("policy",),
+    "sns/topic": ("policy",),
+    "sns/topicPolicy": ("policy",),
+    "sqs/queue": ("policy",),
+    "sqs/queuePolicy": ("policy",),
+}
+
+
+def documents(resource: Resource, inputs: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, Any]]:
+    """(input, parsed document) of a resource; UNKNOWN where a preview does not have it yet. Raises ValueError."""
+    for name in inputs.get(resource.kind, ()):
+        for value in as_list(resource.inputs.get(name)):
+            # A role's inline policy is a block around the text; the SDK takes a document as a structure, too.
+            inline = isinstance(value, Mapping) and "Statement" not in value
+            text = value.get("policy") if inline else value
+            if text and text is not UNKNOWN:
+                yield name, parse(text)
+
+
+def parse(text: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    """A document. Raises ValueError for a text that is no JSON object."""
+    found = json.loads(text) if isinstance(text, str) else text
+    if not isinstance(found, Mapping):
+        raise ValueError(f"a policy is a JSON object, not {found!r:.40}")  # noqa: TRY004 - a bad value, as any other text is
+    return found
+
+
+def statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Its statements; one alone may stand without a list."""
+    return [each for each in as_list(document.get("Statement")) if isinstance(each, Mapping)]
+
+
+def allowed(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Statements that give something."""
+    return [each for each in statements(document) if each.get("Effect") == "Allow"]
+
+
+def actions(statement: Mapping[str, Any]) -> list[str]:
+    """What it allows."""
+    return [str(each) for each in as_list(statement.get("Action"))]
+
+
+def needs_star(action: str) -> bool:
+    """Whether the action can name no resource."""
+    return any(re.fullmatch(pattern, action) for pattern in NO_RESOURCE_LEVEL)
+
+
+def is_everybody(principal: Any) -> bool:
+    """Whether the principal is anybody at all."""
+    values = principal.values() if isinstance(principal, Mapping) else [principal]
+    return any("*" in as_list(each) for each in values)
