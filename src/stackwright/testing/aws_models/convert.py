@@ -1,0 +1,340 @@
+"""From the inputs of a resource of Pulumi's to the parameters of the call that creates it.
+
+Where the two names are the same but for upper and lower case, nothing has to be said; for all others there is a table.
+An input that neither knows is an error: nothing passes unseen.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from stackwright.policy.resources import UNKNOWN
+from stackwright.testing.aws_models import models
+
+#: Says no when the value is wrong.
+Check = Callable[[Any], str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotSent:
+    """An input that the provider keeps for itself, or for which AWS has no check that a model could tell."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """An input whose limits are in the documentation of an attribute, not in a model."""
+
+    check: Check
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """A block whose inputs are parameters of the call itself; paths are from the call's input."""
+
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Members:
+    """A list of values that is a list of structures to the API, each with more in it."""
+
+    path: str
+    key: str
+    more: Mapping[str, Any]
+
+
+Target = str | NotSent | Checked | Spread | Members
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """The call that creates a resource, and which input is which parameter.
+
+    A path (`IpPermissions[].FromPort`) goes down from the call's input; `[]` is a list of one.
+    """
+
+    service: str
+    operation: str
+    fields: Mapping[str, Target] = field(default_factory=dict)
+    #: Where inputs are looked for first, by their own names: `LaunchTemplateData`.
+    root: str = ""
+    #: What the provider fills in.
+    given: Mapping[str, Any] = field(default_factory=dict)
+    #: Why there is no call; the inputs are not checked then.
+    no_call: str = ""
+
+
+def between(low: float, high: float) -> Checked:
+    """A number within bounds."""
+
+    def check(value: Any) -> str | None:
+        return None if low <= float(value) <= high else f"is {value}, accepted: {low:g} to {high:g}"
+
+    return Checked(check=check)
+
+
+def one_of(*accepted: str) -> Checked:
+    """A word of a few; numbers and switches are compared as AWS would read them."""
+
+    def check(value: Any) -> str | None:
+        said = str(value).lower() if isinstance(value, bool) else str(value)
+        return None if said in accepted else f"is {value!r}, accepted: {', '.join(accepted)}"
+
+    return Checked(check=check)
+
+
+def text(pattern: str, *, limit: int) -> Checked:
+    """A text of a pattern and a length."""
+
+    def check(value: Any) -> str | None:
+        fits = isinstance(value, str) and len(value) <= limit and re.fullmatch(pattern, value)
+        return None if fits else f"is {value!r}, accepted: {pattern}, at most {limit}"
+
+    return Checked(check=check)
+
+
+SWITCH = one_of("true", "false")
+#: Inputs of every resource that choose where and how the provider calls.
+_EVERYWHERE: Mapping[str, Target] = {
+    "region": text(r"[a-z]{2}(-[a-z]+)+-\d", limit=25),
+    "skipDestroy": NotSent(reason="what the provider does at the end"),
+    "forceDestroy": NotSent(reason="what the provider does at the end"),
+    "tagsAll": NotSent(reason="computed by the provider"),
+    "timeouts": NotSent(reason="how long the provider waits"),
+    "namePrefix": NotSent(reason="the provider makes a name of it"),
+}
+
+
+class Conversion:
+    """The parameters of one resource's call, and what went wrong on the way."""
+
+    def __init__(self, call: Call, nested: Mapping[str, Mapping[str, Target]]) -> None:
+        self._call = call
+        self._nested = nested
+        self.problems: list[str] = []
+        self.not_sent: list[str] = []
+        self.checked = 0
+
+    def parameters(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """What the call would be given."""
+        shape = models.operation(self._call.service, self._call.operation).input_shape
+        parameters: dict[str, Any] = {}
+        for name, value in inputs.items():
+            if value is None:
+                continue
+            target: Target | None = self._call.fields.get(name) or _EVERYWHERE.get(name) or self._find(name, shape)
+            self._take(parameters, shape, target, value, name)
+        for path, value in self._call.given.items():
+            _fill(parameters, path.split("."), value)
+        _count(parameters, shape)
+        return parameters
+
+    def _take(self, place: dict[str, Any], shape: Any, target: Target | None, value: Any, source: str) -> None:
+        """Put an input where it belongs."""
+        if target is None:
+            below = f"{shape.name} of " if "." in source else ""
+            self.problems.append(f"{source} is not mapped to {below}{self._call.service}:{self._call.operation}")
+        elif isinstance(target, str):
+            self._put(place, shape, target, value, source)
+        elif isinstance(target, Members):
+            several = [{target.key: each, **target.more} for each in value] if isinstance(value, list) else value
+            self._put(place, shape, target.path, several, source)
+        elif isinstance(target, Spread):
+            self._spread(place, shape, target, value, source)
+        else:
+            self._side(source, target, value)
+
+    def _spread(self, parameters: dict[str, Any], shape: Any, target: Spread, value: Any, source: str) -> None:
+        block = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if value is UNKNOWN:
+            return
+        if not isinstance(block, Mapping):
+            self._wrong(source, value, "a block")
+            return
+        for name, each in block.items():
+            if name not in target.fields:
+                self.problems.append(f"{source}.{name} is not mapped to {self._call.service}:{self._call.operation}")
+            elif each is not None:
+                self._put(parameters, shape, target.fields[name], each, f"{source}.{name}")
+
+    def _side(self, name: str, target: NotSent | Checked, value: Any) -> None:
+        if isinstance(target, NotSent):
+            self.not_sent.append(name)
+        elif value is not UNKNOWN:
+            self.checked += 1
+            try:
+                problem = target.check(value)
+            except (TypeError, ValueError):
+                problem = f"is {value!r}, which is no value of that kind"
+            if problem:
+                self.problems.append(f"{name} {problem}")
+
+    def _find(self, name: str, shape: Any) -> str | None:
+        if self._call.root:
+            for part in self._call.root.replace("[]", "").split("."):
+                shape = shape.members[part]
+                shape = shape.member if shape.type_name == "list" else shape
+            found = member(shape, name)
+            if found:
+                return f"{self._call.root}.{found}"
+            shape = models.operation(self._call.service, self._call.operation).input_shape
+        return member(shape, name)
+
+    def _put(self, parameters: dict[str, Any], shape: Any, path: str, value: Any, source: str) -> None:
+        place: Any = parameters
+        *parents, last = path.split(".")
+        for part in parents:
+            name, is_list = part.removesuffix("[]"), part.endswith("[]")
+            shape = shape.members[name]
+            if is_list:
+                place = place.setdefault(name, [{}])[0]
+                shape = shape.member
+            else:
+                place = place.setdefault(name, {})
+        found = self._value(value, shape.members[last], source)
+        before = place.get(last)
+        # Two inputs may be members of one list: a root disk and further ones.
+        place[last] = [*before, *found] if isinstance(before, list) and isinstance(found, list) else found
+
+    def _value(self, value: Any, shape: Any, source: str) -> Any:
+        if value is UNKNOWN:
+            return UNKNOWN
+        if shape.type_name == "structure":
+            return self._structure(value, shape, source)
+        if shape.type_name == "list":
+            return self._list(value, shape, source)
+        if shape.type_name == "map":
+            if isinstance(value, list) and all(isinstance(each, Mapping) and "key" in each for each in value):
+                value = {each["key"]: {k: v for k, v in each.items() if k != "key"} for each in value}
+            if not isinstance(value, Mapping):
+                return self._wrong(source, value, "a map")
+            return {key: self._value(each, shape.value, f"{source}.{key}") for key, each in value.items()}
+        return self._scalar(value, shape, source)
+
+    def _structure(self, value: Any, shape: Any, source: str) -> Any:
+        if isinstance(value, list) and "Items" in shape.members and "Quantity" in shape.members:
+            return {"Quantity": len(value), "Items": self._value(value, shape.members["Items"], source)}
+        if isinstance(value, list) and len(value) == 1:
+            (value,) = value
+        if isinstance(value, str) and len(shape.members) == 1:
+            (only,) = shape.members
+            return {only: self._value(value, shape.members[only], source)}
+        if not isinstance(value, Mapping):
+            return self._wrong(source, value, "a structure")
+        if set(value) == {"items"} and "Quantity" in shape.members:
+            return self._value(value["items"], shape, source)
+        found: dict[str, Any] = {}
+        table = self._nested.get(shape.name, {})
+        for name, each in value.items():
+            if each is not None:
+                self._take(found, shape, table.get(name) or member(shape, name), each, f"{source}.{name}")
+        return found
+
+    def _list(self, value: Any, shape: Any, source: str) -> Any:
+        pair = _pair(shape.member)
+        if isinstance(value, Mapping) and pair:
+            key, each_value = pair
+            items: list[Any] = [{key: name, each_value: each} for name, each in value.items()]
+            return [self._pair_value(each, shape.member, source) for each in items]
+        many = value if isinstance(value, list) else [value]
+        return [self._value(each, shape.member, f"{source}[{position}]") for position, each in enumerate(many)]
+
+    def _pair_value(self, pair: Mapping[str, Any], shape: Any, source: str) -> Mapping[str, Any]:
+        return {name: self._value(each, shape.members[name], f"{source}.{name}") for name, each in pair.items()}
+
+    def _scalar(self, value: Any, shape: Any, source: str) -> Any:
+        kind = shape.type_name
+        if isinstance(value, Mapping) and "Statement" in value:
+            # The SDK takes policies as structures, too.
+            return json.dumps(value, default=str)
+        if isinstance(value, (Mapping, list)):
+            return self._wrong(source, value, f"a value ({kind})")
+        if kind == "string":
+            if isinstance(value, bool):
+                return str(value).lower()
+            return f"{value:g}" if isinstance(value, (int, float)) else str(value)
+        if kind == "boolean":
+            return value if isinstance(value, bool) else self._word(source, value, {"true": True, "false": False})
+        if kind in ("integer", "long", "float", "double"):
+            try:
+                number = float(value)
+            except ValueError:
+                return self._wrong(source, value, "a number")
+            if kind in ("integer", "long") and not number.is_integer():
+                return self._wrong(source, value, "a whole number")
+            return int(number) if number.is_integer() else number
+        return value
+
+    def _word(self, source: str, value: Any, words: Mapping[str, bool]) -> Any:
+        return words[value] if value in words else self._wrong(source, value, "true or false")
+
+    def _wrong(self, source: str, value: Any, expected: str) -> Any:
+        self.problems.append(f"{source} is {value!r:.60}, accepted: {expected}")
+        # Told already: nothing more is said about it.
+        return UNKNOWN
+
+
+def member(shape: Any, name: str) -> str | None:
+    """The member that an input's name means by itself; a list is often named in the singular on one side."""
+    if shape is None or shape.type_name != "structure":
+        return None
+    by_name = {each.lower(): each for each in shape.members}
+    if name.lower() in by_name:
+        return str(by_name[name.lower()])
+    many = {lower: each for lower, each in by_name.items() if _is_many(shape.members[each])}
+    found = [many[each] for each in _spellings(name.lower()) if each in many]
+    return str(found[0]) if found else None
+
+
+def _is_many(shape: Any) -> bool:
+    return shape.type_name == "list" or (shape.type_name == "structure" and "Items" in shape.members)
+
+
+def _count(value: Any, shape: Any) -> None:
+    """Fill in the number of members, which CloudFront wants beside them."""
+    if isinstance(value, list) and shape.type_name == "list":
+        for each in value:
+            _count(each, shape.member)
+    elif isinstance(value, dict) and shape is not None and shape.type_name == "structure":
+        if {"Items", "Quantity"} <= set(shape.members):
+            items = value.get("Items", [])
+            value.setdefault("Quantity", UNKNOWN if items is UNKNOWN else len(items))
+        for name, each in value.items():
+            _count(each, shape.members[name])
+
+
+def _spellings(name: str) -> Iterator[str]:
+    yield f"{name}s"
+    yield f"{name}list"
+    if name.endswith("ies"):
+        yield f"{name[:-3]}y"
+    if name.endswith("s"):
+        yield name[:-1]
+        yield f"{name[:-1]}list"
+
+
+def _pair(shape: Any) -> tuple[str, str] | None:
+    """Names of key and value where a list of structures is a map in truth: tags, dimensions."""
+    if shape.type_name != "structure":
+        return None
+    for key, value in (("Key", "Value"), ("TagKey", "TagValue"), ("Name", "Value")):
+        if key in shape.members and value in shape.members and len(shape.members) == 2:
+            return key, value
+    return None
+
+
+def _fill(place: dict[str, Any], path: list[str], value: Any) -> None:
+    *parents, last = path
+    for part in parents:
+        name = part.removesuffix("[]")
+        inner = place.setdefault(name, [{}] if part.endswith("[]") else {})
+        if inner is UNKNOWN:
+            return
+        place = inner[0] if isinstance(inner, list) else inner
+    place.setdefault(last, value)

@@ -1,0 +1,138 @@
+"""AWS's own service models, as botocore carries them, and the checks that botocore leaves out.
+
+botocore checks types, required members and minima before a call. Patterns, enumerations, maxima and lengths stand in the
+same models, and only AWS's servers check them: here they are checked as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from stackwright.policy.resources import UNKNOWN
+
+if TYPE_CHECKING:
+    from botocore.model import OperationModel, ServiceModel, Shape  # type: ignore[import-untyped]
+
+#: Classes of characters that Java knows and Python does not, as ranges that fit into brackets.
+_UNICODE_CLASSES = {
+    r"\p{L}": "A-Za-z\u00aa-\u1fff\u2c00-\ud7ff",
+    r"\p{M}": "\u0300-\u036f",
+    r"\p{N}": "0-9\u00b2-\u00be",
+    r"\p{P}": r"!-/:-@\[-`{-~\u2010-\u2027",
+    r"\p{S}": r"$+<->^`|~\u00a2-\u00a9",
+    r"\p{Zs}": " \u00a0",
+    r"\p{Z}": " \u00a0\u2028\u2029",
+    r"\p{ASCII}": r"[\x00-\x7f]",
+}
+#: Further differences between the two languages, as they occur in the models.
+_JAVA = (
+    # A pair of surrogates is one character of Python's.
+    (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010ffff"),
+    (r"[\w-_", r"[\w_-"),
+    (r"[\w-\/", r"[\w\-\/"),
+    (r"\p{Z}-_", r"\p{Z}_-"),
+    ("|(?i).*<script>.*</script>.*", "|(?i:.*<script>.*</script>.*)"),
+)
+
+
+class BotocoreMissingError(RuntimeError):
+    """botocore, a tool of tests alone, is not installed."""
+
+
+@cache
+def service(name: str) -> ServiceModel:
+    """The model of a service by botocore's name (`elbv2`)."""
+    try:
+        from botocore.loaders import Loader  # type: ignore[import-untyped]
+        from botocore.model import ServiceModel
+    except ImportError as error:
+        raise BotocoreMissingError("checks against AWS's models need botocore: pip install botocore") from error
+    return ServiceModel(Loader().load_service_model(name, "service-2"), service_name=name)
+
+
+def services() -> frozenset[str]:
+    """Botocore's names of all services."""
+    try:
+        from botocore.loaders import Loader
+    except ImportError as error:
+        raise BotocoreMissingError("checks against AWS's models need botocore: pip install botocore") from error
+    return frozenset(Loader().list_available_services("service-2"))
+
+
+@cache
+def operation(name: str, call: str) -> OperationModel:
+    """A call of a service."""
+    return service(name).operation_model(call)
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern of a model in Python's language. Raises re.error for one that cannot be said in it."""
+    for java, python in _JAVA:
+        pattern = pattern.replace(java, python)
+    for java, python in _UNICODE_CLASSES.items():
+        pattern = pattern.replace(java, python)
+    return re.compile(pattern)
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether AWS would take the text: a pattern means all of it, unless it is tied to the beginning alone."""
+    found = compiled(pattern)
+    begins_only = pattern.startswith("^") and not pattern.endswith("$")
+    return bool(found.match(text) if begins_only else found.fullmatch(text))
+
+
+class Walk:
+    """A walk over the parameters of a call beside its shape, that counts what it looked at."""
+
+    def __init__(self) -> None:
+        self.values = 0
+        self.unknown = 0
+        self.stand_ins = 0
+
+    def problems(self, value: Any, shape: Shape, path: str, stand_ins: frozenset[str]) -> Iterator[str]:
+        """What AWS would refuse; each problem begins with the path in the call."""
+        if value is UNKNOWN:
+            self.unknown += 1
+        elif shape.type_name == "structure":
+            yield from self._structure(value, shape, path, stand_ins)
+        elif shape.type_name == "list":
+            yield from self._size(len(value), shape, f"{path} has {len(value)} members")
+            for position, each in enumerate(value):
+                yield from self.problems(each, shape.member, f"{path}[{position}]", stand_ins)
+        elif shape.type_name == "map":
+            yield from self._size(len(value), shape, f"{path} has {len(value)} members")
+            for key, each in value.items():
+                yield from self.problems(key, shape.key, f"{path}.{key}", stand_ins)
+                yield from self.problems(each, shape.value, f"{path}.{key}", stand_ins)
+        elif isinstance(value, str) and value in stand_ins:
+            self.stand_ins += 1
+        else:
+            self.values += 1
+            yield from self._scalar(value, shape, path)
+
+    def _structure(self, value: Mapping[str, Any], shape: Any, path: str, stand_ins: frozenset[str]) -> Iterator[str]:
+        missing = [each for each in shape.required_members if each not in value]
+        if missing:
+            yield f"{path}: {', '.join(missing)} missing"
+        for name, each in value.items():
+            yield from self.problems(each, shape.members[name], f"{path}.{name}".lstrip("."), stand_ins)
+
+    def _scalar(self, value: Any, shape: Any, path: str) -> Iterator[str]:
+        if shape.type_name == "string":
+            yield from self._size(len(value), shape, f"{path} is {value!r}, {len(value)} characters")
+            if shape.enum and value not in shape.enum:
+                yield f"{path} is {value!r}, accepted: {', '.join(shape.enum)}"
+            pattern = shape.metadata.get("pattern")
+            if pattern is not None and not matches(pattern, value):
+                yield f"{path} is {value!r}, accepted: {pattern}"
+        elif shape.type_name in ("integer", "long", "float", "double"):
+            yield from self._size(value, shape, f"{path} is {value}")
+
+    @staticmethod
+    def _size(size: float, shape: Shape, said: str) -> Iterator[str]:
+        low, high = shape.metadata.get("min"), shape.metadata.get("max")
+        if (low is not None and size < low) or (high is not None and size > high):
+            yield f"{said}, accepted: {'' if low is None else low} to {'any' if high is None else high}"
