@@ -330,3 +330,22 @@ def test_the_environment_is_the_one_of_the_stacks_name(stack: Stack, project: Pa
     assert load(project / "inventories" / ENVIRONMENT).name == ENVIRONMENT
     done = stack.run(stack.command("preview", "--stack", "nowhere", "--non-interactive"))
     assert done.returncode != 0
+
+
+def test_the_policy_pack_judges_a_program(project: Path, stack: Stack) -> None:
+    """On a component of AWS's type, which needs no provider of AWS."""
+    (project / "pulumi" / "__main__.py").write_text(
+        """
+import pulumi
+
+class Group(pulumi.ComponentResource):
+    def __init__(self, name, **inputs):
+        super().__init__("aws:ec2/securityGroup:SecurityGroup", name, inputs)
+
+Group("open", ingress=[{"cidrBlocks": ["0.0.0.0/0"], "fromPort": 22, "toPort": 22, "protocol": "tcp"}])
+"""
+    )
+    done = stack.run(stack.command("preview", "--policy-pack", str(project / "pulumi" / "policy"), "--non-interactive"))
+    assert done.returncode != 0
+    assert "no-open-inline-rule" in done.stdout, done.stdout + done.stderr
+    assert "an inline rule is open to the world" in done.stdout

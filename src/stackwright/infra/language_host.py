@@ -8,14 +8,17 @@ toolchain: the virtual environment is the one that it is installed in.
 from __future__ import annotations
 
 import os
+import queue
 import runpy
 import signal
+import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distributions, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import grpc
 from google.protobuf import empty_pb2
@@ -59,6 +62,32 @@ class LanguageHost(LanguageServer):
 
         self.program = run
         return super().Run(request, context)  # type: ignore[no-untyped-call]
+
+    def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:
+        """A plugin that is a program, such as a policy pack: its output is passed on as it comes, then its exit code."""
+        folder = request.info.program_directory or request.pwd
+        child = subprocess.Popen(
+            [sys.executable, "-u", folder, *request.args],
+            cwd=request.pwd or folder,
+            env=dict(each.partition("=")[::2] for each in request.env) or None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        context.add_callback(child.kill)
+        said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+        def pass_on(stream: IO[bytes], *, error: bool) -> None:
+            while chunk := os.read(stream.fileno(), 65536):
+                response = language_pb2.RunPluginResponse
+                said.put(response(stderr=chunk) if error else response(stdout=chunk))
+            said.put(None)
+
+        for stream in (child.stdout, child.stderr):
+            options = {"error": stream is child.stderr}
+            threading.Thread(target=pass_on, args=(stream,), kwargs=options, daemon=True).start()
+        for _ in range(2):
+            yield from iter(said.get, None)
+        yield language_pb2.RunPluginResponse(exitcode=child.wait())
 
     def GetProgramDependencies(self, request: Any, context: Any) -> Any:
         found = {each.name: each.version for each in distributions()}

@@ -60,6 +60,7 @@ VPC = make("ec2/vpc:Vpc", "vpc", cidrBlock="10.0.0.0/16")
 BUCKET = make("s3/bucket:Bucket", "data", bucket="test-data")
 LB_GROUP = make("ec2/securityGroup:SecurityGroup", "lb-group", name="test-lb")
 DB_GROUP = make("ec2/securityGroup:SecurityGroup", "db-group", name="test-db")
+EDGE_GROUP = make("ec2/securityGroup:SecurityGroup", "edge-group", tags={"stackwright:tier": "edge"})
 LB = make("lb/loadBalancer:LoadBalancer", "lb", name="test-lb", securityGroups=["lb-group-id"])
 DB, CACHE, GROUP = "rds/instance:Instance", "elasticache/replicationGroup:ReplicationGroup", "autoscaling/group:Group"
 TEMPLATE, INSTANCE, LISTENER = "ec2/launchTemplate:LaunchTemplate", "ec2/instance:Instance", "lb/listener:Listener"
@@ -370,6 +371,7 @@ CASES: Mapping[str, tuple[Sequence[Resource | Resources], Sequence[Resource | Re
             [LB, LB_GROUP, world(443.0, toPort=445.0)],
             [LB, LB_GROUP, world(None, ipProtocol="-1")],
             [LB, LB_GROUP, DB_GROUP, world(443.0, "db-group-id")],
+            [EDGE_GROUP, world(22.0, "edge-group-id")],
             [LB, LB_GROUP, world(6379.0, cidrIpv4=None, cidrIpv6="::/0")],
             make(
                 "ec2/securityGroupRule:SecurityGroupRule",
@@ -383,6 +385,7 @@ CASES: Mapping[str, tuple[Sequence[Resource | Resources], Sequence[Resource | Re
         [
             [LB, LB_GROUP, world(443.0), world(80.0, cidrIpv4=None, cidrIpv6="::/0")],
             [LB, DB_GROUP, world(5432.0, "db-group-id", cidrIpv4="10.0.0.0/16")],
+            [EDGE_GROUP, world(443.0, "edge-group-id")],
         ],
     ),
     "no-open-inline-rule": (

@@ -14,6 +14,8 @@ RULES = Rules()
 _WORLD = ("0.0.0.0/0", "::/0")
 #: What a load balancer may offer to everybody.
 _WEB = {80, 443}
+#: Tiers of hosts that users reach without a load balancer: an edge of its own, or the one server of size A.
+_EDGE = ("edge", "server")
 #: Remote control and data stores: never, not even from a load balancer's group.
 _NEVER = {22: "SSH", 3389: "Remote Desktop", 5432: "PostgreSQL", 6379: "Redis"}
 _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
@@ -189,16 +191,24 @@ def _metadata(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=(*fsbp("EC2.18", "EC2.19"), *cis("5.2", "5.3")),
 )
 def _open(graph: Graph, _settings: Settings) -> Iterator[Finding]:
-    """The whole Internet reaches 80 and 443 of load balancers, and nothing else."""
+    """The whole Internet reaches 80 and 443 of load balancers and of edge hosts, and nothing else."""
     balancers = list(graph.of("lb/loadBalancer"))
+    edges = [each for each in graph.of("ec2/securityGroup") if _tier(each) in _EDGE]
     for rule in graph.of(*_RULE_KINDS):
         if rule.kind == "ec2/securityGroupRule" and rule.get("type") == "egress":
             continue
         if _from_world(rule.inputs):
             for problem in _port_problems(rule.inputs):
                 yield rule, problem
-            if not any(_has_group(graph, balancer, rule.get("securityGroupId")) for balancer in balancers):
-                yield rule, "open to the world, and its security group is not a load balancer's"
+            group = rule.get("securityGroupId")
+            of_balancer = any(_has_group(graph, balancer, group) for balancer in balancers)
+            if not of_balancer and not any(edge.is_meant_by(group) for edge in edges):
+                yield rule, "open to the world, and its security group is not a load balancer's or an edge host's"
+
+
+def _tier(group: Resource) -> Any:
+    tags = group.get("tags")
+    return tags.get("stackwright:tier") if isinstance(tags, Mapping) else None
 
 
 def _from_world(rule: Mapping[str, Any]) -> bool:
