@@ -1,0 +1,167 @@
+"""Certificates that renew themselves: issued by ACM to whoever holds the domain's zone, and proven there."""
+
+# No postponed annotations: Pulumi's analyzer reads the args' types at run time.
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from stackwright.infra.aws import dns_checks
+from stackwright.infra.aws.context import Context
+
+#: What ACM issues and both load balancers and CloudFront take (developer guide of CloudFront, "Requirements for using
+#: SSL/TLS certificates"; ACM's third, P-384, is not CloudFront's).
+EC, RSA = "EC_prime256v1", "RSA_2048"
+#: Of a certificate; AWS gives 10 until one asks for more (quotas of ACM).
+MOST_NAMES = 100
+#: Characters of the main name (API reference of RequestCertificate, DomainName; it is the certificate's common name).
+LONGEST_MAIN_NAME = 64
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_ZONE_ID = re.compile(r"Z[A-Z0-9]{6,31}")
+#: A moved zone is found again within a minute.
+_TTL_SECONDS = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateArgs:
+    """The names of a certificate and where they are proven.
+
+    Raises ValueError with every problem at once.
+    """
+
+    context: Context
+    #: The first is the main one; `*.` in front of a name is for all that are one label below it.
+    names: Sequence[str]
+    #: Public, and the names' own: records that prove them are made in it.
+    hosted_zone_id: pulumi.Input[str] | None = None
+    #: In place of a zone the `validation_names` of a certificate for the same names in another region: ACM wants the same
+    #: records of an account everywhere, and Route 53 takes each once (hashicorp/terraform-provider-aws#13653).
+    validation_names: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None
+    #: Of the certificate, where it is not the environment's; CloudFront takes those of us-east-1 alone.
+    region: str | None = None
+    #: `EC_prime256v1` or `RSA_2048`; otherwise the first, which every client of TLS 1.2 has known for ten years and which
+    #: costs less at each handshake.
+    key_algorithm: str | None = None
+
+    def __post_init__(self) -> None:
+        problems = [*_name_problems(self.names), *_place_problems(self)]
+        if problems:
+            raise ValueError("\n".join(f"CertificateArgs.{each}" for each in problems))
+
+    @property
+    def proven(self) -> tuple[str, ...]:
+        """What is proven, each once: a name and its wildcard share a record."""
+        return tuple(dict.fromkeys(plain(name) for name in self.names))
+
+
+class Certificate(pulumi.ComponentResource):
+    """A public certificate, and in the names' zone a record for each that proves it now and at every renewal.
+
+    Its ARN is there when it is issued, not before. Another set of names is another certificate: the new one is in use
+    before the old one goes.
+    """
+
+    #: Known once the certificate can be used.
+    arn: pulumi.Output[str]
+    #: Of the records, for a certificate of the same names in another region.
+    validation_names: pulumi.Output[Sequence[str]]
+
+    def __init__(self, name: str, args: CertificateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("stackwright:aws:Certificate", name, None, opts)
+        self._args = args
+        certificate = self._create_certificate(name)
+        records: Any = self._create_records(name, certificate)
+        validation = aws.acm.CertificateValidation(
+            f"{name}-validation",
+            certificate_arn=certificate.arn,
+            validation_record_fqdns=records,
+            region=args.region,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.arn = validation.certificate_arn
+        self.validation_names = pulumi.Output.from_input(records)
+        self.register_outputs({"arn": self.arn, "validationNames": self.validation_names})
+
+    def _create_certificate(self, name: str) -> aws.acm.Certificate:
+        args, context = self._args, self._args.context
+        main, *others = args.names
+        # A tag holds no asterisk.
+        label = context.name("name_tag", plain(main))
+        return aws.acm.Certificate(
+            f"{name}-certificate",
+            domain_name=main,
+            subject_alternative_names=others or None,
+            validation_method="DNS",
+            key_algorithm=args.key_algorithm or EC,
+            region=args.region,
+            tags=context.tags(label),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_records(self, name: str, certificate: aws.acm.Certificate) -> pulumi.Input[Sequence[pulumi.Input[str]]]:
+        args = self._args
+        if args.validation_names is not None:
+            return args.validation_names
+        # The args have refused none of both.
+        zone_id = "" if args.hosted_zone_id is None else args.hosted_zone_id
+        return [self._create_record(name, certificate, zone_id, domain).fqdn for domain in args.proven]
+
+    def _create_record(
+        self, name: str, certificate: aws.acm.Certificate, zone_id: pulumi.Input[str], domain: str
+    ) -> aws.route53.Record:
+        # One for each domain, which are known beforehand; only what is in it waits for ACM.
+        option = certificate.domain_validation_options.apply(lambda options: _option(options, domain))
+        return aws.route53.Record(
+            f"{name}-validation-{domain}",
+            zone_id=zone_id,
+            name=option["name"],
+            type=option["type"],
+            ttl=_TTL_SECONDS,
+            records=[option["value"]],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def plain(name: str) -> str:
+    """Without the wildcard: what ACM asks a proof for."""
+    return name.removeprefix("*.")
+
+
+def _option(options: Sequence[aws.acm.outputs.CertificateDomainValidationOption], domain: str) -> Mapping[str, str]:
+    # By name: they are a set, whose order is the provider's.
+    found = next(each for each in options if each.domain_name and plain(each.domain_name) == domain)
+    return {
+        "name": found.resource_record_name or "",
+        "type": found.resource_record_type or "",
+        "value": found.resource_record_value or "",
+    }
+
+
+def _name_problems(names: Sequence[str]) -> Iterator[str]:
+    if not 1 <= len(names) <= MOST_NAMES:
+        yield f"names has {len(names)}, accepted: 1 to {MOST_NAMES}"
+    for name in names:
+        if not dns_checks.domain(name, wildcard=True) or "_" in name:
+            yield f"names has {name!r}, accepted: full names in lower case such as example.org or *.example.org"
+    for name in sorted({each for each in names if names.count(each) > 1}):
+        yield f"names has {name!r} twice, accepted: each once"
+    if names and len(names[0]) > LONGEST_MAIN_NAME:
+        yield f"names begins with {names[0]!r}, accepted: a main name of at most {LONGEST_MAIN_NAME} characters"
+
+
+def _place_problems(args: CertificateArgs) -> Iterator[str]:
+    zone_id, names = args.hosted_zone_id, args.validation_names
+    if (zone_id is None) == (names is None):
+        given = "both given" if names is not None else "both missing"
+        yield f"hosted_zone_id and validation_names are {given}, accepted: one of them"
+    if isinstance(zone_id, str) and not _ZONE_ID.fullmatch(zone_id):
+        yield f"hosted_zone_id is {zone_id!r}, accepted: an id such as Z0123456789ABCDEFGHIJ"
+    if isinstance(names, list | tuple) and len(names) != len(args.proven):
+        yield f"validation_names has {len(names)}, accepted: {len(args.proven)}, one for each of {', '.join(args.proven)}"
+    if args.region is not None and not _REGION.fullmatch(args.region):
+        yield f"region is {args.region!r}, accepted: a region such as us-east-1"
+    if args.key_algorithm not in (None, EC, RSA):
+        yield f"key_algorithm is {args.key_algorithm!r}, accepted: {EC}, {RSA}"
