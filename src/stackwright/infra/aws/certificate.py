@@ -12,8 +12,8 @@ import pulumi_aws as aws
 from stackwright.infra.aws import dns_checks
 from stackwright.infra.aws.context import Context
 
-#: What ACM issues and both load balancers and CloudFront take (developer guide of CloudFront, "Requirements for using
-#: SSL/TLS certificates"; ACM's third, P-384, is not CloudFront's).
+#: What ACM issues and both ALB and CloudFront take (user guide of ACM, "Prerequisites for importing": of the elliptic
+#: curves CloudFront takes P-256 alone).
 EC, RSA = "EC_prime256v1", "RSA_2048"
 #: Of a certificate; AWS gives 10 until one asks for more (quotas of ACM).
 MOST_NAMES = 100
@@ -42,8 +42,8 @@ class CertificateArgs:
     validation_names: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None
     #: Of the certificate, where it is not the environment's; CloudFront takes those of us-east-1 alone.
     region: str | None = None
-    #: `EC_prime256v1` or `RSA_2048`; otherwise the first, which every client of TLS 1.2 has known for ten years and which
-    #: costs less at each handshake.
+    #: `EC_prime256v1` or `RSA_2048`; otherwise the first, whose handshakes cost less. The second is for clients, such as old
+    #: devices, that know RSA alone.
     key_algorithm: str | None = None
 
     def __post_init__(self) -> None:

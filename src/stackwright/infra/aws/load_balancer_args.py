@@ -14,8 +14,9 @@ from stackwright.infra.aws.target_groups import TargetArgs, target_problems
 
 APPLICATION, NETWORK = "application", "network"
 KINDS = (APPLICATION, NETWORK)
-#: The first is AWS's own choice for new listeners of both kinds: TLS 1.2 and 1.3, forward secrecy and AEAD alone, as in
-#: Mozilla's "intermediate", and key exchange that outlives quantum computers (user guide of ALB, "Security policies").
+#: The first is what AWS advises and its console chooses for an ALB: TLS 1.2 and 1.3, also with key exchange that outlives
+#: quantum computers (user guide of ALB, "Security policies"). That an NLB takes it, too, and that the ciphers are those of
+#: Mozilla's "intermediate" without CBC and DHE, is from memory and unverified.
 TLS_POLICIES = (
     "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09",
     "ELBSecurityPolicy-TLS13-1-2-Res-2021-06",
@@ -89,7 +90,7 @@ class LoadBalancerArgs:
     log_prefix: str | None = None
     #: `defensive` or `strictest`; otherwise the first, which closes the connection after a request that others could read
     #: in another way, so that nothing is smuggled. The second refuses all that is not to the letter of RFC 7230, and
-    #: with it harmless clients such as those that send `Content-Length: 0` with a GET.
+    #: with it clients that mean no harm.
     desync: str | None = None
     #: One of `TLS_POLICIES`; otherwise the first.
     tls_policy: str | None = None
