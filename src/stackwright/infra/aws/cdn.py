@@ -1,0 +1,245 @@
+"""CloudFront in front of the application: TLS near the client, files from its cache, all else passed on at once.
+
+**Only CloudFront reaches the origin.** With `load_balancer_arn` the load balancer is internal and CloudFront comes
+through an interface of its own inside the VPC (VPC origin): no public address, and no header with a secret. WebSockets
+pass since 2026-05-01 (AWS's announcement of that day; gRPC and Lambda@Edge on the origin's side do not). The VPC needs
+an internet gateway, through which nothing of it goes. The load balancer's security group has to admit the managed prefix
+list `com.amazonaws.global.cloudfront.origin-facing` on its port; inside a VPC nobody else's distribution can use that.
+What the load balancer adds to X-Forwarded-For is then an address of the VPC, so that nginx finds the client's without a
+list of CloudFront's networks. Without `load_balancer_arn` the origin is public; the same prefix list keeps all out but
+CloudFront, that of other people included, and a firewall of the distribution can be gone round by them.
+
+TLS to the origin goes by the name that the client asked for, which is passed on in every behaviour: the load balancer's
+certificate has the site's names, and none of its own.
+
+**Limits of CloudFront.** An answer has to begin, and its next part to follow, within `read_seconds`, at most 120 (more
+is a request for quota): a stream of events has to send a comment now and then. A WebSocket on which the server says
+nothing for ten minutes is closed. None of it was tried with an account.
+"""
+
+# No postponed annotations: Pulumi's analyzer reads the args' types at run time.
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_aws as aws
+
+from stackwright.infra.aws import bucket_policies
+from stackwright.infra.aws import cdn_behaviours as behaviours
+from stackwright.infra.aws.cdn_args import HOME_REGION, PRICE_CLASSES, TLS_POLICIES, CdnArgs
+from stackwright.infra.aws.cdn_behaviours import StaticArgs
+
+#: CloudFront speaks nothing newer to an origin (API reference, SslProtocol).
+_ORIGIN_TLS = "TLSv1.2"
+_HTTP = 80
+_ORIGIN = "application"
+#: CloudFront asks again not only where a connection fails, but also where an answer takes too long: a slow page should
+#: not be made three times.
+_ATTEMPTS, _CONNECT_SECONDS = 2, 5
+#: No cookies, which would be sessions (developer guide, "Configure standard logging (v2)").
+_LOG_FIELDS = (
+    "date",
+    "time",
+    "x-edge-location",
+    "c-ip",
+    "cs-method",
+    "cs(Host)",
+    "x-host-header",
+    "cs-uri-stem",
+    "cs-uri-query",
+    "cs-protocol",
+    "cs-protocol-version",
+    "cs-bytes",
+    "cs(User-Agent)",
+    "cs(Referer)",
+    "sc-status",
+    "sc-bytes",
+    "sc-content-type",
+    "time-taken",
+    "time-to-first-byte",
+    "x-edge-result-type",
+    "x-edge-response-result-type",
+    "x-edge-detailed-result-type",
+    "x-edge-request-id",
+    "ssl-protocol",
+    "ssl-cipher",
+)
+
+
+class Cdn(pulumi.ComponentResource):
+    """A distribution, its way into the VPC, its cache policies and its access log.
+
+    HTTP/2 and 3; HTTPS alone, on both sides; nothing kept but the static files, and no error. No header is added or
+    taken away: they are the application's. A changed file that is not immutable stays until its age is over, unless the
+    release invalidates it. Protected where data is kept, as its domain name is in everybody's DNS.
+    """
+
+    distribution_id: pulumi.Output[str]
+    arn: pulumi.Output[str]
+    #: For an alias in DNS.
+    domain_name: pulumi.Output[str]
+    hosted_zone_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: CdnArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("stackwright:aws:Cdn", name, None, opts)
+        self._args, self._context = args, args.context
+        origin = self._create_origin(name)
+        distribution = self._create_distribution(name, origin, self._create_policies(name))
+        self._create_log(name, distribution)
+        self.distribution_id = distribution.id
+        self.arn = distribution.arn
+        self.domain_name = distribution.domain_name
+        self.hosted_zone_id = distribution.hosted_zone_id
+        self.register_outputs(
+            {
+                "distributionId": self.distribution_id,
+                "arn": self.arn,
+                "domainName": self.domain_name,
+                "hostedZoneId": self.hosted_zone_id,
+            }
+        )
+
+    def _child(self, *, protect: bool = False) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, protect=protect)
+
+    def _create_origin(self, name: str) -> aws.cloudfront.DistributionOriginArgs:
+        args = self._args
+        origin = aws.cloudfront.DistributionOriginArgs(
+            origin_id=_ORIGIN,
+            domain_name=args.origin_domain,
+            connection_attempts=_ATTEMPTS,
+            connection_timeout=_CONNECT_SECONDS,
+        )
+        if args.load_balancer_arn is None:
+            origin.custom_origin_config = aws.cloudfront.DistributionOriginCustomOriginConfigArgs(
+                http_port=_HTTP,
+                https_port=args.chosen_port,
+                origin_protocol_policy="https-only",
+                origin_ssl_protocols=[_ORIGIN_TLS],
+                origin_read_timeout=args.chosen_read_seconds,
+                origin_keepalive_timeout=args.chosen_keepalive_seconds,
+            )
+        else:
+            origin.vpc_origin_config = aws.cloudfront.DistributionOriginVpcOriginConfigArgs(
+                vpc_origin_id=self._create_vpc_origin(name, args.load_balancer_arn).id,
+                origin_read_timeout=args.chosen_read_seconds,
+                origin_keepalive_timeout=args.chosen_keepalive_seconds,
+            )
+        return origin
+
+    def _create_vpc_origin(self, name: str, load_balancer_arn: pulumi.Input[str]) -> aws.cloudfront.VpcOrigin:
+        own = self._context.name("vpc_origin", _ORIGIN)
+        return aws.cloudfront.VpcOrigin(
+            f"{name}-vpc-origin",
+            vpc_origin_endpoint_config=aws.cloudfront.VpcOriginVpcOriginEndpointConfigArgs(
+                name=own,
+                arn=load_balancer_arn,
+                # Asked for by the API, used by nobody.
+                http_port=_HTTP,
+                https_port=self._args.chosen_port,
+                origin_protocol_policy="https-only",
+                origin_ssl_protocols=aws.cloudfront.VpcOriginVpcOriginEndpointConfigOriginSslProtocolsArgs(
+                    items=[_ORIGIN_TLS], quantity=1
+                ),
+            ),
+            tags=self._context.tags(own),
+            opts=self._child(),
+        )
+
+    def _create_policies(self, name: str) -> Mapping[str, aws.cloudfront.CachePolicy]:
+        """A cache policy for each kind of static files."""
+        kinds = {behaviours.policy_part(each): each for each in behaviours.kept(self._args.static or ())}
+        return {part: self._create_policy(name, part, each) for part, each in sorted(kinds.items())}
+
+    def _create_policy(self, name: str, part: str, static: StaticArgs) -> aws.cloudfront.CachePolicy:
+        seconds = static.max_age_days * behaviours.DAY_SECONDS
+        return aws.cloudfront.CachePolicy(
+            f"{name}-{part}",
+            name=self._context.name("cache_policy", part),
+            comment=f"{self._context.system}, {self._context.environment}: {part}",
+            # Not 0, with which CloudFront's guide promises no compression; the origin's `no-store` is overruled as long.
+            min_ttl=1,
+            default_ttl=seconds,
+            max_ttl=seconds,
+            parameters_in_cache_key_and_forwarded_to_origin=behaviours.cache_key(immutable=bool(static.immutable)),
+            opts=self._child(),
+        )
+
+    def _create_distribution(
+        self,
+        name: str,
+        origin: aws.cloudfront.DistributionOriginArgs,
+        policies: Mapping[str, aws.cloudfront.CachePolicy],
+    ) -> aws.cloudfront.Distribution:
+        args, context = self._args, self._context
+        static = behaviours.kept(args.static or ())
+        return aws.cloudfront.Distribution(
+            f"{name}-distribution",
+            enabled=True,
+            comment=f"{context.system}, {context.environment}",
+            aliases=args.names,
+            http_version="http2and3",
+            is_ipv6_enabled=args.ipv6 is not False,
+            price_class=args.price_class or PRICE_CLASSES[0],
+            web_acl_id=args.web_acl_arn,
+            viewer_certificate=aws.cloudfront.DistributionViewerCertificateArgs(
+                acm_certificate_arn=args.certificate_arn,
+                minimum_protocol_version=args.tls_policy or TLS_POLICIES[0],
+                ssl_support_method="sni-only",
+            ),
+            origins=[origin],
+            default_cache_behavior=behaviours.application_behaviour(_ORIGIN),
+            ordered_cache_behaviors=[
+                behaviours.static_behaviour(_ORIGIN, each, policies[behaviours.policy_part(each)].id) for each in static
+            ],
+            custom_error_responses=behaviours.errors(),
+            restrictions=aws.cloudfront.DistributionRestrictionsArgs(geo_restriction=self._geo_restriction()),
+            tags=context.tags(context.name("name_tag", "cdn")),
+            opts=self._child(protect=context.keeps_data),
+        )
+
+    def _geo_restriction(self) -> aws.cloudfront.DistributionRestrictionsGeoRestrictionArgs:
+        only, without = self._args.only_countries, self._args.except_countries
+        kind = "whitelist" if only else "blacklist" if without else "none"
+        return aws.cloudfront.DistributionRestrictionsGeoRestrictionArgs(
+            restriction_type=kind, locations=sorted(only or without or ())
+        )
+
+    def _create_log(self, name: str, distribution: aws.cloudfront.Distribution) -> None:
+        """Standard logging v2, as v1 writes by an ACL, and our buckets have none; by the hour, as JSON."""
+        context = self._context
+        own = context.name("log_delivery", "cdn")
+        source = aws.cloudwatch.LogDeliverySource(
+            f"{name}-log-source",
+            name=own,
+            log_type="ACCESS_LOGS",
+            resource_arn=distribution.arn,
+            region=HOME_REGION,
+            tags=context.tags(own),
+            opts=self._child(),
+        )
+        # The whole folder, as AWS's documents differ on whether it adds `AWSLogs/...` to a folder that was given: the
+        # bucket's policy lets it write here either way.
+        folder = f"{bucket_policies.CDN_PREFIX}/AWSLogs/{context.account}/CloudFront"
+        destination = aws.cloudwatch.LogDeliveryDestination(
+            f"{name}-log-destination",
+            name=own,
+            output_format="json",
+            delivery_destination_configuration={
+                "destination_resource_arn": pulumi.Output.concat(self._args.log_bucket_arn, "/", folder)
+            },
+            region=HOME_REGION,
+            tags=context.tags(own),
+            opts=self._child(),
+        )
+        aws.cloudwatch.LogDelivery(
+            f"{name}-log",
+            delivery_source_name=source.name,
+            delivery_destination_arn=destination.arn,
+            record_fields=list(_LOG_FIELDS),
+            s3_delivery_configurations=[
+                {"suffix_path": "{DistributionId}/{yyyy}/{MM}/{dd}/{HH}", "enable_hive_compatible_path": False}
+            ],
+            region=HOME_REGION,
+            tags=context.tags(own),
+            opts=self._child(),
+        )

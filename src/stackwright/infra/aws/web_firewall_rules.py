@@ -1,0 +1,225 @@
+"""The rules of a web firewall: how a system's rate limits become WAF's, and what a rule costs.
+
+Pure. nginx is the exact limiter, as it knows a request's place in a bucket; WAF counts over a minute or more and only
+about, so that it is the coarse one: it keeps a flood from the servers, and refuses nobody whom nginx would serve.
+"""
+
+# No postponed annotations: Pulumi's analyzer reads the args' types at run time.
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+#: WAF looks back over one of these (API reference, RateBasedStatement).
+WINDOWS_SECONDS = (60, 120, 300, 600)
+#: Of requests in a window (API reference, RateLimit).
+LOWEST_LIMIT, HIGHEST_LIMIT = 10, 2_000_000_000
+#: WAF estimates a rate, gives recent requests more weight and says that it hits a limit only about (developer guide,
+#: "Rate-based rule caveats"): with twice what nginx serves, an estimate refuses nobody.
+HEADROOM = 2
+PERIODS: Mapping[str, int] = {"second": 1, "minute": 60}
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+COMMON, KNOWN_BAD, REPUTATION, SQL = (
+    "AWSManagedRulesCommonRuleSet",
+    "AWSManagedRulesKnownBadInputsRuleSet",
+    "AWSManagedRulesAmazonIpReputationList",
+    "AWSManagedRulesSQLiRuleSet",
+)
+LINUX, WINDOWS = "AWSManagedRulesLinuxRuleSet", "AWSManagedRulesWindowsRuleSet"
+PLATFORMS: Mapping[str, str] = {"linux": LINUX, "windows": WINDOWS}
+#: Web ACL capacity units of each group (developer guide, "AWS Managed Rules rule groups list"; the first was read
+#: there, the others are from memory).
+GROUP_UNITS: Mapping[str, int] = {COMMON: 700, KNOWN_BAD: 200, REPUTATION: 25, SQL: 200, LINUX: 200, WINDOWS: 200}
+#: What is in WAF's basic price; more costs more, up to 5000.
+MOST_UNITS = 1500
+#: Developer guide, "Rule statements list".
+_RATE_UNITS, _IP_SET_UNITS, _REGEX_UNITS, _TRANSFORMATION_UNITS = 2, 1, 3, 10
+#: As nginx reads a path before it compares it; without them `/%61pi` were no `/api`.
+_AS_NGINX_READS = ("URL_DECODE", "NORMALIZE_PATH")
+#: Refuses every body above 8 KB.
+BODY_RULE = "SizeRestrictions_BODY"
+TOO_MANY = "too-many-requests"
+_TOO_MANY_REQUESTS, _FORBIDDEN = 429, 403
+
+Rule = aws.wafv2.WebAclRuleArgsDict
+_ScopeDown = aws.wafv2.WebAclRuleStatementRateBasedStatementScopeDownStatementArgsDict
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateLimitArgs:
+    """How much one client may ask of a part of a site: `rate_limits` of a system."""
+
+    name: str
+    #: This path and all below it.
+    path: str
+    requests: int
+    #: `second` or `minute`.
+    per: str
+    #: Requests above the rate that are served at once; otherwise 0.
+    burst: int | None = None
+    #: Only these count; otherwise all.
+    methods: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """Requests of one client within a window; more are refused."""
+
+    requests: int
+    window_seconds: int
+
+
+def served(limit: RateLimitArgs, seconds: int) -> int:
+    """The most that nginx serves a client within so many seconds: one, the burst, and what the rate gives back."""
+    return 1 + (limit.burst or 0) + math.floor(limit.requests * seconds / PERIODS[limit.per])
+
+
+def coarse(limit: RateLimitArgs) -> Rate:
+    """WAF's rate for a limit: over the shortest window in which twice what nginx serves is as much as WAF can count."""
+    found = [Rate(requests=HEADROOM * served(limit, each), window_seconds=each) for each in WINDOWS_SECONDS]
+    return next(each for each in found if each.requests >= LOWEST_LIMIT)
+
+
+def path_pattern(path: str) -> str | None:
+    """A pattern for a path and all below it, but not `/apiary` for `/api`; None for the whole site."""
+    plain = path.rstrip("/")
+    return f"^{re.escape(plain)}(?:/|$)" if plain else None
+
+
+def limit_rule(limit: RateLimitArgs, priority: int, client_header: str | None) -> Rule:
+    """Refuse with 429 whoever asks for more than the coarse rate."""
+    rate = coarse(limit)
+    statement: aws.wafv2.WebAclRuleStatementRateBasedStatementArgsDict = {
+        "limit": rate.requests,
+        "evaluation_window_sec": rate.window_seconds,
+        "aggregate_key_type": "IP" if client_header is None else "FORWARDED_IP",
+    }
+    if client_header is not None:
+        # A value that is no address says nothing of who sent it; nginx still counts the request.
+        statement["forwarded_ip_config"] = {"header_name": client_header, "fallback_behavior": "NO_MATCH"}
+    scope = _scope(limit)
+    if scope:
+        statement["scope_down_statement"] = scope[0] if len(scope) == 1 else {"and_statement": {"statements": scope}}
+    response: aws.wafv2.WebAclRuleActionBlockCustomResponseArgsDict = {
+        "response_code": _TOO_MANY_REQUESTS,
+        "custom_response_body_key": TOO_MANY,
+        "response_headers": [{"name": "Retry-After", "value": str(rate.window_seconds)}],
+    }
+    return _rule(
+        f"limit-{limit.name}",
+        priority,
+        {"rate_based_statement": statement},
+        action={"block": {"custom_response": response}},
+    )
+
+
+def _scope(limit: RateLimitArgs) -> list[pulumi.Input[_ScopeDown]]:
+    found: list[pulumi.Input[_ScopeDown]] = []
+    pattern = path_pattern(limit.path)
+    if pattern is not None:
+        found.append(
+            {
+                "regex_match_statement": {
+                    "regex_string": pattern,
+                    "field_to_match": {"uri_path": {}},
+                    "text_transformations": [
+                        {"priority": number, "type": each} for number, each in enumerate(_AS_NGINX_READS)
+                    ],
+                }
+            }
+        )
+    if limit.methods:
+        found.append(
+            {
+                "regex_match_statement": {
+                    "regex_string": f"^(?:{'|'.join(sorted(limit.methods))})$",
+                    "field_to_match": {"method": {}},
+                    "text_transformations": [{"priority": 0, "type": "NONE"}],
+                }
+            }
+        )
+    return found
+
+
+def address_rule(
+    name: str, priority: int, ip_set_arn: pulumi.Input[str], client_header: str | None, *, allow: bool
+) -> Rule:
+    """Let through or refuse, before all that follows, who is in a set of addresses."""
+    statement: aws.wafv2.WebAclRuleStatementIpSetReferenceStatementArgsDict = {"arn": ip_set_arn}
+    if client_header is not None:
+        statement["ip_set_forwarded_ip_config"] = {
+            "header_name": client_header,
+            # What is no address is on no list of friends, and may be on one of foes.
+            "fallback_behavior": "NO_MATCH" if allow else "MATCH",
+            "position": "FIRST",
+        }
+    refused: aws.wafv2.WebAclRuleActionArgsDict = {"block": {"custom_response": {"response_code": _FORBIDDEN}}}
+    return _rule(name, priority, {"ip_set_reference_statement": statement}, action={"allow": {}} if allow else refused)
+
+
+def group_names(platform: str | None, client_header: str | None) -> list[str]:
+    """The managed groups, cheapest first."""
+    # The reputation list has no header to look at: behind a proxy it would judge the proxy, and refuse all or nobody.
+    reputation = [] if client_header is not None else [REPUTATION]
+    return [*reputation, KNOWN_BAD, COMMON, SQL, *([PLATFORMS[platform]] if platform is not None else [])]
+
+
+def group_rule(group: str, priority: int, count_only: Sequence[str], *, large_bodies: bool) -> Rule:
+    """A group of rules that AWS keeps up to date; `count_only` has groups (`GROUP`) and single rules (`GROUP/RULE`)."""
+    counted = [each.partition("/")[2] for each in count_only if each.startswith(f"{group}/")]
+    if group == COMMON and large_bodies:
+        # Its limit of 8 KB would refuse every upload; nginx and the application keep the site's own limit.
+        counted.append(BODY_RULE)
+    statement: aws.wafv2.WebAclRuleStatementManagedRuleGroupStatementArgsDict = {"vendor_name": "AWS", "name": group}
+    if counted:
+        statement["rule_action_overrides"] = [
+            {"name": each, "action_to_use": {"count": {}}} for each in sorted(set(counted))
+        ]
+    override: aws.wafv2.WebAclRuleOverrideActionArgsDict = {"count": {}} if group in count_only else {"none": {}}
+    return _rule(group, priority, {"managed_rule_group_statement": statement}, override=override)
+
+
+def _rule(
+    name: str,
+    priority: int,
+    statement: aws.wafv2.WebAclRuleStatementArgsDict,
+    *,
+    action: aws.wafv2.WebAclRuleActionArgsDict | None = None,
+    override: aws.wafv2.WebAclRuleOverrideActionArgsDict | None = None,
+) -> Rule:
+    rule: Rule = {
+        "name": name,
+        "priority": priority,
+        "statement": statement,
+        "visibility_config": {
+            "metric_name": name,
+            "cloudwatch_metrics_enabled": True,
+            # A sample shows cookies and credentials, which the log leaves out.
+            "sampled_requests_enabled": False,
+        },
+    }
+    if action is not None:
+        rule["action"] = action
+    if override is not None:
+        rule["override_action"] = override
+    return rule
+
+
+def units(limits: Iterable[RateLimitArgs], groups: Iterable[str], ip_sets: int) -> int:
+    """What the rules cost at most, in web ACL capacity units.
+
+    At most, as WAF counts the same transformation of the same part of a request once for all rules, and this each time.
+    """
+    return sum((*_limit_units(limits), *(GROUP_UNITS[each] for each in groups), _IP_SET_UNITS * ip_sets))
+
+
+def _limit_units(limits: Iterable[RateLimitArgs]) -> Iterator[int]:
+    for limit in limits:
+        of_path = 0 if path_pattern(limit.path) is None else _REGEX_UNITS + len(_AS_NGINX_READS) * _TRANSFORMATION_UNITS
+        # `NONE` is no transformation (unverified); the AND of both costs 1 or nothing.
+        of_methods = 1 + _REGEX_UNITS if limit.methods else 0
+        yield _RATE_UNITS + of_path + of_methods
