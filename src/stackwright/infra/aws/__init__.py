@@ -1,1 +1,51 @@
-"""The provider `aws`: components that a program of one's own can use one by one, and the platform made of them."""
+"""The provider `aws`: components that a program of one's own can use one by one, and the platform made of them.
+
+    from stackwright.infra.aws import Context, Network, NetworkArgs
+
+Names are looked up when they are used: the SDK of AWS takes a second to load, which the CLI need not pay.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+#: Public name -> the module that it is in.
+_PUBLIC = {
+    "AgentArgs": "launch_template",
+    "Cache": "cache",
+    "CacheArgs": "cache_args",
+    "CacheGroupArgs": "cache_args",
+    "CacheUserArgs": "cache_args",
+    "Cdn": "cdn",
+    "CdnArgs": "cdn_args",
+    "Certificate": "certificate",
+    "CertificateArgs": "certificate",
+    "Context": "context",
+    "Dns": "dns",
+    "DnsArgs": "dns",
+    "DnsRecordArgs": "dns",
+    "EncryptionKey": "encryption_key",
+    "Hosts": "hosts",
+    "HostsArgs": "hosts",
+    "InstanceRole": "instance_role",
+    "InstanceRoleArgs": "instance_role",
+    "KeyArgs": "encryption_key",
+    "LoadBalancer": "load_balancer",
+    "LoadBalancerArgs": "load_balancer_args",
+    "Network": "network",
+    "NetworkArgs": "network_args",
+    "ObjectStore": "object_store",
+    "ObjectStoreArgs": "object_store_args",
+    "ScalingGroup": "scaling_group",
+    "ScalingGroupArgs": "scaling_group_args",
+    "WebFirewall": "web_firewall",
+    "WebFirewallArgs": "web_firewall",
+}
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605 - a list of names all the same
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
