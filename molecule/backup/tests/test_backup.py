@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import pytest
 import testinfra
@@ -196,7 +197,11 @@ def test_status_turns_bad_when_the_repository_is_away(app, ops):
         assert answer["checks"][0]["detail"]
     finally:
         ops.check_output("systemctl start restic-server")
-    assert status(app)[0] == 0
+    # It is started before it listens.
+    deadline = time.monotonic() + 30
+    while status(app)[0] != 0:
+        assert time.monotonic() < deadline, status(app)
+        time.sleep(1)
 
 
 def test_a_failing_command_before_a_backup_is_a_failed_backup(app):
