@@ -40,6 +40,7 @@ class _Computed(dict):  # type: ignore[type-arg]
 _FILLED: dict[str, Any] = {
     "aws:ec2/eip:Eip": lambda _: {"publicIp": "192.0.2.10", "allocationId": "eipalloc-0"},
     "aws:route53/zone:Zone": lambda _: {"zoneId": "Z0INTERNAL"},
+    "aws:kms/key:Key": lambda _: {"keyId": "11111111-2222-3333-4444-555555555555"},
     "aws:ec2/vpc:Vpc": lambda _: {
         "defaultSecurityGroupId": "sg-0",
         "defaultRouteTableId": "rtb-0",
