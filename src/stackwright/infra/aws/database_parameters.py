@@ -1,0 +1,148 @@
+"""PostgreSQL's settings in RDS's words: other units, 0 and 1, and some that RDS keeps to itself.
+
+Pure. Which settings are static, and which RDS does not let one set, are those of the user guide of RDS ("Working with
+parameters on your RDS for PostgreSQL DB instance") and of PostgreSQL's `pg_settings.context`, as remembered in 2026-11,
+unverified against an account.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+#: Bytes, and seconds, of PostgreSQL's units; `kB` is 1024 bytes there.
+_BYTES: Mapping[str, int] = {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
+_SECONDS: Mapping[str, Decimal] = {
+    "us": Decimal("0.000001"),
+    "ms": Decimal("0.001"),
+    "s": Decimal(1),
+    "min": Decimal(60),
+    "h": Decimal(3600),
+    "d": Decimal(86_400),
+}
+#: Settings with a unit -> what RDS counts them in, which is `pg_settings.unit`.
+_IN_BYTES: Mapping[str, int] = {
+    **dict.fromkeys(("effective_cache_size", "shared_buffers", "temp_buffers", "wal_buffers"), 8192),
+    **dict.fromkeys(("autovacuum_work_mem", "logical_decoding_work_mem", "maintenance_work_mem", "work_mem"), 1024),
+    **dict.fromkeys(("log_temp_files", "temp_file_limit", "max_stack_depth"), 1024),
+    **dict.fromkeys(("max_slot_wal_keep_size", "max_wal_size", "min_wal_size", "wal_keep_size"), 1024**2),
+    "track_activity_query_size": 1,
+}
+_MILLISECOND, _SECOND = Decimal("0.001"), Decimal(1)
+_IN_SECONDS: Mapping[str, Decimal] = {
+    **dict.fromkeys(("archive_timeout", "autovacuum_naptime", "checkpoint_timeout", "checkpoint_warning"), _SECOND),
+    **dict.fromkeys(("tcp_keepalives_idle", "tcp_keepalives_interval"), _SECOND),
+    **dict.fromkeys(("deadlock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"), _MILLISECOND),
+    **dict.fromkeys(("lock_timeout", "statement_timeout", "transaction_timeout"), _MILLISECOND),
+    **dict.fromkeys(("log_autovacuum_min_duration", "log_min_duration_statement"), _MILLISECOND),
+    **dict.fromkeys(("max_standby_archive_delay", "max_standby_streaming_delay", "wal_receiver_timeout"), _MILLISECOND),
+    **dict.fromkeys(("autovacuum_vacuum_cost_delay", "wal_sender_timeout"), _MILLISECOND),
+}
+_BOOLEANS = {"on": "1", "true": "1", "yes": "1", "off": "0", "false": "0", "no": "0"}
+#: Settings whose words `on` and `off` are two of several.
+_WORDS = frozenset({"huge_pages", "synchronous_commit", "wal_compression", "constraint_exclusion"})
+#: RDS decides these: where files are, how archiving and replication work, and what keeps data safe.
+NOT_SETTABLE = frozenset(
+    {
+        *("archive_command", "archive_library", "archive_mode", "restore_command", "primary_conninfo", "wal_level"),
+        *("config_file", "data_directory", "external_pid_file", "hba_file", "ident_file", "log_directory"),
+        *("data_sync_retry", "fsync", "full_page_writes", "ignore_checksum_failure", "wal_sync_method"),
+        *("listen_addresses", "port", "unix_socket_directories", "superuser_reserved_connections"),
+        *("logging_collector", "log_file_mode", "syslog_facility", "syslog_ident", "cluster_name"),
+        *("ssl_ca_file", "ssl_cert_file", "ssl_crl_file", "ssl_key_file", "zero_damaged_pages"),
+    }
+)
+#: PostgreSQL reads these when it starts, and RDS refuses to apply them at once.
+STATIC = frozenset(
+    {
+        *("autovacuum_freeze_max_age", "autovacuum_max_workers", "autovacuum_multixact_freeze_max_age"),
+        *("huge_pages", "max_connections", "max_files_per_process", "max_locks_per_transaction"),
+        *("max_logical_replication_workers", "max_pred_locks_per_transaction", "max_prepared_transactions"),
+        *("max_replication_slots", "max_wal_senders", "max_worker_processes", "pg_stat_statements.max"),
+        *("rds.logical_replication", "rds.rds_superuser_reserved_connections", "rds.restrict_password_commands"),
+        *("shared_buffers", "shared_preload_libraries", "track_activity_query_size", "track_commit_timestamp"),
+        *("wal_buffers",),
+    }
+)
+#: What every database here has, whatever is asked for. In RDS's words.
+ALWAYS: Mapping[str, str] = {
+    # Nobody without TLS, and no password kept or sent as MD5.
+    "rds.force_ssl": "1",
+    "password_encryption": "scram-sha-256",
+    "rds.accepted_password_auth_method": "scram",
+    # Which statements cost most; Performance Insights shows their texts by it.
+    "shared_preload_libraries": "pg_stat_statements",
+}
+#: What is logged unless something else is asked for: who comes, what changes tables, and what is slow or waits.
+LOGGED: Mapping[str, str] = {
+    "log_autovacuum_min_duration": "10000",
+    "log_checkpoints": "1",
+    "log_connections": "1",
+    "log_disconnections": "1",
+    "log_lock_waits": "1",
+    "log_min_duration_statement": "1000",
+    # Not `mod` or `all`: those write what people stored into the log.
+    "log_statement": "ddl",
+    "log_temp_files": "10240",
+    # Without it RDS logs no autovacuum at all.
+    "rds.force_autovacuum_logging_level": "warning",
+}
+_QUANTITY = re.compile(r"(-?\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A parameter of a group, in RDS's words."""
+
+    name: str
+    value: str
+
+    @property
+    def static(self) -> bool:
+        """Whether it needs a restart."""
+        return self.name in STATIC
+
+    @property
+    def apply_method(self) -> str:
+        """In RDS's words."""
+        return "pending-reboot" if self.static else "immediate"
+
+
+def rds_values(settings: Mapping[str, str | int | float], *, max_connections: int | None = None) -> dict[str, str]:
+    """Settings as PostgreSQL writes them (`model.postgresql_settings`), as RDS takes them; what RDS decides is left out.
+
+    Raises ValueError for a value with a unit that the setting does not have.
+    """
+    found = {name: _value(name, value) for name, value in settings.items() if name not in NOT_SETTABLE}
+    return found | ({} if max_connections is None else {"max_connections": str(max_connections)})
+
+
+def parameters(settings: Mapping[str, str], *, logical_replication: bool = False) -> tuple[Parameter, ...]:
+    """All of a group, by name; `settings` are in RDS's words, and beat `LOGGED` but not `ALWAYS`."""
+    values = {**LOGGED, **settings, **ALWAYS}
+    if logical_replication:
+        values["rds.logical_replication"] = "1"
+    return tuple(Parameter(name=name, value=values[name]) for name in sorted(values))
+
+
+def _value(name: str, value: str | float) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    text = str(value)
+    quantity = _QUANTITY.fullmatch(text)
+    if quantity and (name in _IN_BYTES or name in _IN_SECONDS):
+        return _counted(name, Decimal(quantity[1]), quantity[2])
+    if quantity and quantity[2] in {*_BYTES, *_SECONDS}:
+        raise ValueError(f"{name}: {text!r} has a unit, and it is not known here what RDS counts {name} in")
+    return text if name in _WORDS else _BOOLEANS.get(text.lower(), text)
+
+
+def _counted(name: str, number: Decimal, unit: str) -> str:
+    """Rounded down: a limit of memory or time is kept."""
+    sizes: Mapping[str, int | Decimal] = _BYTES if name in _IN_BYTES else _SECONDS
+    if unit not in sizes:
+        raise ValueError(f"{name}: {number}{unit} has another unit than {', '.join(sizes)}")
+    one = _IN_BYTES[name] if name in _IN_BYTES else _IN_SECONDS[name]
+    return str(int(number * sizes[unit] // one))
