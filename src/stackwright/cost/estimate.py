@@ -1,0 +1,147 @@
+"""From what a program declares to what it costs a month: a line for every part, and none left out in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from stackwright.cost import charges_compute, charges_data, charges_edge, prices
+from stackwright.cost.assumptions import Assumptions
+from stackwright.cost.free import FREE
+from stackwright.cost.lines import FREE as FREE_STATE
+from stackwright.cost.lines import PRICED, UNKNOWN, Charge, Graph, Line, Resource, Subject, UnclearError
+from stackwright.cost.risks import Loss, SingleZone, losses, single_zones
+
+CHARGES: Mapping[str, Charge] = charges_compute.CHARGES | charges_data.CHARGES | charges_edge.CHARGES
+#: No resources of a cloud.
+_PROVIDERS = "pulumi:providers:"
+#: What sends and takes traffic: with one of these, the environment's traffic is a line.
+_SPEAKERS = (
+    "aws:autoscaling/group:Group",
+    "aws:ec2/instance:Instance",
+    "aws:lb/loadBalancer:LoadBalancer",
+)
+ENVIRONMENT = "(environment)"
+
+
+@runtime_checkable
+class HasResources(Protocol):
+    """A `Recording`."""
+
+    @property
+    def resources(self) -> tuple[Any, ...]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Whole:
+    """The environment itself, as the resource that traffic is charged to."""
+
+    inputs: dict[str, Any]
+    type: str = "aws:traffic"
+    name: str = ENVIRONMENT
+    custom: bool = True
+    parent: str = ""
+    protect: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What an environment costs a month, and what would hurt."""
+
+    region: str
+    lines: tuple[Line, ...]
+    single_zones: tuple[SingleZone, ...]
+    losses: tuple[Loss, ...]
+    assumptions: Assumptions
+
+    @property
+    def total_usd(self) -> float:
+        """Of all that is known; `unknown` says whether that is all."""
+        return sum(line.usd or 0 for line in self.lines)
+
+    @property
+    def assumed_usd(self) -> float:
+        """The part that goes by assumptions."""
+        return sum(line.usd or 0 for line in self.lines if line.assumed)
+
+    @property
+    def unknown(self) -> tuple[Line, ...]:
+        return tuple(line for line in self.lines if line.state == UNKNOWN)
+
+    @property
+    def unverified(self) -> tuple[Line, ...]:
+        return tuple(line for line in self.lines if line.state == PRICED and not line.verified)
+
+    @property
+    def tiers(self) -> dict[str, float]:
+        """Tier -> USD a month of what is known, the dearest first; without tiers that are free of charge."""
+        found: dict[str, float] = {}
+        for line in self.lines:
+            if line.state != FREE_STATE:
+                found[line.tier] = found.get(line.tier, 0) + (line.usd or 0)
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+    def over_usd(self, budget_usd: float) -> float:
+        """By how much what is known is over the budget; 0 within it."""
+        return max(0.0, self.total_usd - budget_usd)
+
+
+def lines_for(
+    recording: HasResources | Iterable[Resource],
+    region: str,
+    assumptions: Assumptions | None = None,
+    known: prices.Prices | None = None,
+) -> list[Line]:
+    """A line for everything that is declared and costs, is free of charge, or is not known."""
+    resources = _resources(recording)
+    graph = Graph(resources=resources)
+
+    def subject(resource: Resource) -> Subject:
+        use, list_of_prices = assumptions or Assumptions(), known or prices.shipped()
+        return Subject(resource=resource, graph=graph, region=region, prices=list_of_prices, assumptions=use)
+
+    found = [line for each in resources if _counts(each) for line in _lines(subject(each), CHARGES.get(each.type))]
+    if any(each.type in _SPEAKERS for each in resources):
+        found += _lines(subject(_Whole(inputs={})), charges_edge.traffic)
+    return found
+
+
+def estimate(
+    recording: HasResources | Iterable[Resource],
+    region: str,
+    assumptions: Assumptions | None = None,
+    known: prices.Prices | None = None,
+) -> Estimate:
+    """The lines, what stands in one zone only, and what a deletion would destroy."""
+    resources = _resources(recording)
+    return Estimate(
+        region=region,
+        lines=tuple(lines_for(resources, region, assumptions, known)),
+        single_zones=tuple(single_zones(resources)),
+        losses=tuple(losses(resources)),
+        assumptions=assumptions or Assumptions(),
+    )
+
+
+def _resources(recording: HasResources | Iterable[Resource]) -> Sequence[Resource]:
+    return recording.resources if isinstance(recording, HasResources) else tuple(recording)
+
+
+def _counts(resource: Resource) -> bool:
+    return resource.custom and not resource.type.startswith(_PROVIDERS)
+
+
+def _lines(subject: Subject, charge: Callable[[Subject], Iterator[Line]] | None) -> list[Line]:
+    kind = subject.resource.type
+    if charge is None:
+        why = FREE.get(kind)
+        what = kind.rsplit(":", 1)[-1]
+        return [subject.free(what, why) if why else subject.unknown(what, f"nothing is known of {kind}")]
+    found = list[Line]()
+    try:
+        # One by one: what was found before the gap stays.
+        found.extend(charge(subject))
+    except UnclearError as error:
+        found.append(subject.unknown(kind.rsplit(":", 1)[-1], str(error)))
+    return found

@@ -1,0 +1,86 @@
+"""The file of prices: per region and kind, each figure with its unit, its source, and whether anybody looked it up.
+
+A kind is a service and what is counted, such as `ec2/t3.micro` or `nat/gb`. The file is written by `stackwright.cost.refresh`, sorted,
+one price a line, so that a change of a price is a change of a line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).parent / "aws-prices.json"
+SCHEMA = "../../../schemas/aws-prices.schema.json"
+#: Prices of services that have no region.
+GLOBAL = "global"
+UNITS = ("gb", "gb-month", "hour", "iops-month", "mbps-month", "million", "month", "thousand")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """One price of AWS's list, on demand, without tax and free allowances."""
+
+    unit: str
+    usd: float
+    #: Where the figure is from, in words or as an address.
+    source: str
+    #: Whether it was read from AWS's list; otherwise it is remembered.
+    verified: bool
+    #: Of the list, or of the memory: `2026-11` or `2026-11-23`.
+    date: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """All that is known: region -> kind -> price."""
+
+    regions: Mapping[str, Mapping[str, Price]]
+
+    def find(self, region: str, kind: str) -> Price | None:
+        """The price in that region, or the one that holds everywhere."""
+        return self.regions.get(region, {}).get(kind) or self.regions.get(GLOBAL, {}).get(kind)
+
+    def knows(self, region: str) -> bool:
+        return region in self.regions
+
+
+def read(path: Path = FILE) -> Prices:
+    """The prices of a file. Raises ValueError where it is not one."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        found = {
+            region: {kind: Price(**price) for kind, price in kinds.items()}
+            for region, kinds in content["regions"].items()
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: no file of prices ({error}), accepted: what {SCHEMA} describes") from error
+    return Prices(regions=found)
+
+
+@cache
+def shipped() -> Prices:
+    """The prices that come with stackwright."""
+    return read()
+
+
+def text(prices: Prices) -> str:
+    """The file's text: the same prices always give the same bytes."""
+    regions = []
+    for region in sorted(prices.regions):
+        kinds = prices.regions[region]
+        lines = [f"   {_json(kind)}: {_json(asdict(kinds[kind]))}" for kind in sorted(kinds)]
+        regions.append(f"  {_json(region)}: {{\n" + ",\n".join(lines) + "\n  }")
+    head = f' "$schema": {_json(SCHEMA)},\n "currency": "USD",\n "regions": {{\n'
+    return "{\n" + head + ",\n".join(regions) + "\n }\n}\n"
+
+
+def write(prices: Prices, path: Path = FILE) -> None:
+    path.write_text(text(prices), encoding="utf-8")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,157 @@
+"""What an environment would lose: with a zone, and with a deletion. Read from the same declarations as its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stackwright.cost.lines import TIER_TAG, Resource
+
+_INSTANCE = "aws:ec2/instance:Instance"
+_NAT = "aws:ec2/natGateway:NatGateway"
+_SUBNET = "aws:ec2/subnet:Subnet"
+#: Fewer hosts, or subnets, are one point of failure.
+_TWO = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingleZone:
+    """What is gone when one zone is."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """What a deletion would do to a store of data."""
+
+    resource: str
+    what: str
+    #: What becomes of the data once the resource is deleted.
+    outcome: str
+    #: Whether the data is gone for good.
+    destroyed: bool
+    #: Who refuses the deletion at first: `Pulumi`, `AWS`; nobody if empty.
+    protected_by: tuple[str, ...]
+
+
+def single_zones(resources: Sequence[Resource]) -> Iterator[SingleZone]:
+    """All that stands in one zone only."""
+    yield from _hosts(resources)
+    zones = {each.inputs.get("availabilityZone") for each in resources if each.type == _SUBNET}
+    gateways = [each for each in resources if each.type == _NAT]
+    if len(gateways) == 1 and len(zones) > 1:
+        yield SingleZone(
+            what=gateways[0].name, why=f"one NAT gateway for {len(zones)} zones: the others lose the way out"
+        )
+    for each in resources:
+        why = _alone(each)
+        if why:
+            yield SingleZone(what=each.name, why=why)
+
+
+def _alone(resource: Resource) -> str:
+    inputs = resource.inputs
+    if resource.type == "aws:rds/instance:Instance" and inputs.get("multiAz") is not True:
+        return "a replica, in one zone" if inputs.get("replicateSourceDb") is not None else "a database in one zone"
+    if (
+        resource.type == "aws:elasticache/replicationGroup:ReplicationGroup"
+        and inputs.get("multiAzEnabled") is not True
+    ):
+        return "a cache in one zone"
+    for kind, key, what in (
+        ("aws:autoscaling/group:Group", "vpcZoneIdentifiers", "a scaling group"),
+        ("aws:ec2/vpcEndpoint:VpcEndpoint", "subnetIds", "an interface endpoint"),
+        ("aws:lb/loadBalancer:LoadBalancer", "subnets", "a load balancer"),
+    ):
+        if resource.type == kind and isinstance(inputs.get(key), list) and len(inputs[key]) == 1:
+            return f"{what} in one zone"
+    return ""
+
+
+def _hosts(resources: Sequence[Resource]) -> Iterator[SingleZone]:
+    tiers: dict[str, list[Resource]] = {}
+    for each in resources:
+        tags = each.inputs.get("tags")
+        if each.type == _INSTANCE and isinstance(tags, Mapping):
+            tiers.setdefault(str(tags.get(TIER_TAG, "untagged")), []).append(each)
+    for tier, hosts in sorted(tiers.items()):
+        subnets = {str(each.inputs.get("subnetId")) for each in hosts}
+        if len(hosts) < _TWO:
+            yield SingleZone(what=f"tier {tier}", why=f"one host, {hosts[0].name}")
+        elif len(subnets) < _TWO:
+            yield SingleZone(what=f"tier {tier}", why=f"{len(hosts)} hosts in one subnet")
+
+
+def losses(resources: Sequence[Resource]) -> Iterator[Loss]:
+    """What a deletion does to each store of data, those that destroy first."""
+    found = [loss for each in resources if each.type in _STORES for loss in _STORES[each.type](each)]
+    yield from sorted(found, key=lambda loss: (not loss.destroyed, bool(loss.protected_by), loss.resource))
+
+
+def _loss(resource: Resource, what: str, outcome: str, *, destroyed: bool, by_aws: Any = False) -> Loss:
+    guards = [*(["Pulumi"] if resource.protect else []), *(["AWS"] if by_aws is True else [])]
+    return Loss(resource=resource.name, what=what, outcome=outcome, destroyed=destroyed, protected_by=tuple(guards))
+
+
+def _database(resource: Resource) -> Iterator[Loss]:
+    inputs = resource.inputs
+    replica = inputs.get("replicateSourceDb") is not None
+    snapshot = inputs.get("skipFinalSnapshot") is not True and inputs.get("finalSnapshotIdentifier") is not None
+    if replica:
+        outcome = "a copy; its source keeps the data"
+    elif snapshot:
+        outcome = "a final snapshot is left"
+    else:
+        outcome = "no final snapshot; backups go, too, unless they are retained"
+    kept = replica or snapshot or inputs.get("deleteAutomatedBackups") is False
+    yield _loss(resource, "database", outcome, destroyed=not kept, by_aws=inputs.get("deletionProtection"))
+
+
+def _cache(resource: Resource) -> Iterator[Loss]:
+    kept = resource.inputs.get("finalSnapshotIdentifier") is not None
+    yield _loss(resource, "cache", "a final snapshot is left" if kept else "no final snapshot", destroyed=not kept)
+
+
+def _bucket(resource: Resource) -> Iterator[Loss]:
+    forced = resource.inputs.get("forceDestroy") is True
+    outcome = "every object and version is deleted" if forced else "AWS refuses while it holds anything"
+    yield _loss(resource, "bucket", outcome, destroyed=forced, by_aws=not forced)
+
+
+def _instance(resource: Resource) -> Iterator[Loss]:
+    disk = resource.inputs.get("rootBlockDevice")
+    # AWS's own default is to delete it.
+    kept = isinstance(disk, Mapping) and disk.get("deleteOnTermination") is False
+    outcome = "the disk stays behind, and is paid for" if kept else "the disk goes with the server"
+    yield _loss(resource, "server", outcome, destroyed=not kept, by_aws=resource.inputs.get("disableApiTermination"))
+
+
+def _volume(resource: Resource) -> Iterator[Loss]:
+    kept = resource.inputs.get("finalSnapshot") is True
+    yield _loss(resource, "disk", "a final snapshot is left" if kept else "no final snapshot", destroyed=not kept)
+
+
+def _logs(resource: Resource) -> Iterator[Loss]:
+    kept = resource.inputs.get("skipDestroy") is True
+    outcome = "left at AWS" if kept else "all that is logged goes"
+    yield _loss(resource, "logs", outcome, destroyed=not kept, by_aws=resource.inputs.get("deletionProtectionEnabled"))
+
+
+def _key(resource: Resource) -> Iterator[Loss]:
+    days = resource.inputs.get("deletionWindowInDays")
+    outcome = f"all that it encrypts is unreadable, and lost {days if days is not None else 30:g} days later"
+    yield _loss(resource, "key", outcome, destroyed=True)
+
+
+_STORES: Mapping[str, Callable[[Resource], Iterator[Loss]]] = {
+    _INSTANCE: _instance,
+    "aws:cloudwatch/logGroup:LogGroup": _logs,
+    "aws:ebs/volume:Volume": _volume,
+    "aws:elasticache/replicationGroup:ReplicationGroup": _cache,
+    "aws:kms/key:Key": _key,
+    "aws:rds/instance:Instance": _database,
+    "aws:s3/bucket:Bucket": _bucket,
+}
