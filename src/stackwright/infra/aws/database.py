@@ -1,0 +1,412 @@
+"""PostgreSQL run by AWS, so that backups, standbys and minor upgrades are nobody's evening.
+
+**The master's password.** RDS makes it, keeps it in a secret of its own and rotates it: Pulumi never sees a value. But
+RDS has neither read replicas nor blue/green deployments for such an instance (user guide, "Limitations for Secrets
+Manager integration"; `Creating read replicas for source instance with engine postgres where ManageMasterUserPassword is
+enabled is not supported`). A password as an input would be in the state (pulumi-terraform-bridge#3201), and a master
+who logs in with IAM (`MasterUserAuthenticationType`) is unknown to pulumi-aws 7.51. So replicas take two steps: create
+the database without; take its master over, outside of Pulumi, into a secret made by `Secrets`
+
+    aws rds modify-db-instance --db-instance-identifier NAME --apply-immediately --cli-input-json file://...
+    (NoManageMasterUserPassword's form: "ManageMasterUserPassword": false, "MasterUserPassword": ...)
+
+and then name that secret in `master_secret_arn`, which admits replicas and blue/green from then on. Applications never
+log in as the master.
+"""
+
+# No postponed annotations: Pulumi's analyzer reads the args' types at run time.
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from stackwright.infra.aws import database_monitoring as monitoring
+from stackwright.infra.aws.cache_args import slug
+from stackwright.infra.aws.context import Context
+from stackwright.infra.aws.database_args import ADVANCED_INSIGHTS_DAYS, DatabaseArgs
+from stackwright.infra.aws.database_parameters import parameters
+from stackwright.infra.components.results import Endpoint, ServiceResult
+
+PORT = 5432
+#: The authority whose certificates clients verify; RSA, as old drivers know no other. Valid until 2061.
+_AUTHORITY = "rds-ca-rsa2048-g1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """What instances of a region share."""
+
+    #: None: the environment's.
+    region: str | None
+    part: str
+    vpc_id: pulumi.Input[str]
+    subnet_ids: Sequence[pulumi.Input[str]]
+    clients: Mapping[str, pulumi.Input[str]]
+    kms_key_arn: pulumi.Input[str]
+    log_key_arn: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shared:
+    """What was made in a place for its instances."""
+
+    place: _Place
+    security_group: aws.ec2.SecurityGroup
+    subnet_group: aws.rds.SubnetGroup
+    parameter_group: aws.rds.ParameterGroup
+
+
+class Database(pulumi.ComponentResource):
+    """An instance of PostgreSQL, its replicas, copies of its backups, parameters, logs and security group.
+
+    TLS only, encrypted with the given key, reached on its port by the named clients alone; no password is known to
+    Pulumi. Any second of the last days can be restored. With a standby it survives the loss of a zone. Where data is
+    kept it is protected by AWS and by Pulumi, and leaves a last snapshot and its backups.
+    """
+
+    address: pulumi.Output[str]
+    port: pulumi.Output[int]
+    #: For reading; the instance's own where there is no replica.
+    replica_addresses: pulumi.Output[Sequence[str]]
+    #: Region -> address of the replica there.
+    addresses_elsewhere: pulumi.Output[Mapping[str, str]]
+    #: All instances of the region, the one that takes writes first; for alarms.
+    identifiers: pulumi.Output[Sequence[str]]
+    arn: pulumi.Output[str]
+    #: `db-...`, by which policies of IAM name it (`login_statement`).
+    resource_id: pulumi.Output[str]
+    master_secret_arn: pulumi.Output[str]
+    security_group_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("stackwright:aws:Database", name, None, opts)
+        self._args, self._context = args, args.context
+        self._identifiers = _identifiers(args)
+        self._role = self._create_role(name)
+        shared = self._create_shared(name, self._home)
+        primary = self._create_instance(name, "database", shared)
+        replicas = [
+            self._create_instance(name, f"replica-{number}", shared, primary.identifier)
+            for number in range(1, args.replica_count + 1)
+        ]
+        elsewhere = self._create_elsewhere(name, primary)
+        if args.copy_region is not None:
+            self._create_copies(name, primary, args.copy_region)
+        self._set_outputs(name, primary, replicas, elsewhere)
+        self.security_group_id = shared.security_group.id
+        self.register_outputs(
+            {
+                "address": self.address,
+                "port": self.port,
+                "replicaAddresses": self.replica_addresses,
+                "addressesElsewhere": self.addresses_elsewhere,
+                "identifiers": self.identifiers,
+                "arn": self.arn,
+                "resourceId": self.resource_id,
+                "masterSecretArn": self.master_secret_arn,
+                "securityGroupId": self.security_group_id,
+            }
+        )
+
+    @property
+    def result(self) -> ServiceResult:
+        """`postgresql` takes writes; `postgresql_replicas` answers reads, which is the same without replicas."""
+        reads = self._replicas or (self.address,)
+        endpoints = {
+            "postgresql": Endpoint(scheme="postgresql", addresses=(self.address,), port=PORT),
+            "postgresql_replicas": Endpoint(scheme="postgresql", addresses=reads, port=PORT),
+        }
+        return ServiceResult(endpoints=endpoints, secrets=tuple(sorted(self._args.secrets or ())))
+
+    @property
+    def _home(self) -> _Place:
+        args = self._args
+        return _Place(
+            region=None,
+            part="database",
+            vpc_id=args.vpc_id,
+            subnet_ids=args.subnet_ids,
+            clients=args.clients,
+            kms_key_arn=args.kms_key_arn,
+            log_key_arn=args.log_key_arn,
+        )
+
+    def _set_outputs(
+        self,
+        name: str,
+        primary: aws.rds.Instance,
+        replicas: Sequence[aws.rds.Instance],
+        elsewhere: Mapping[str, aws.rds.Instance],
+    ) -> None:
+        self.address = primary.address
+        self.port = primary.port
+        self._replicas = tuple(replica.address for replica in replicas)
+        self.replica_addresses = pulumi.Output.all(*(self._replicas or (primary.address,)))
+        addresses = {region: each.address for region, each in elsewhere.items()}
+        # Not `Output.all`, which makes a list of nothing.
+        self.addresses_elsewhere = pulumi.Output.from_input(addresses)
+        self.identifiers = pulumi.Output.all(primary.identifier, *(replica.identifier for replica in replicas))
+        self.arn = primary.arn
+        self.resource_id = primary.resource_id
+        taken_over = self._args.master_secret_arn
+        if taken_over is None:
+            self.master_secret_arn = primary.master_user_secrets[0].secret_arn
+            self._create_rotation(name)
+        else:
+            self.master_secret_arn = pulumi.Output.from_input(taken_over)
+
+    def _child(self, **more: Any) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, **more)
+
+    def _create_role(self, name: str) -> tuple[aws.iam.Role, aws.iam.RolePolicy] | None:
+        args, context = self._args, self._context
+        if not args.chosen_monitoring_seconds:
+            return None
+        there = args.replica_region
+        databases = {context.region: [own for part, own in self._identifiers.items() if part != "elsewhere"]}
+        if there is not None:
+            databases[there.region] = [self._identifiers["elsewhere"]]
+        trusted = monitoring.trust(context, databases, blue_green=args.uses_blue_green)
+        return monitoring.create_role(name, context, trusted, list(databases), self)
+
+    def _create_shared(self, name: str, place: _Place) -> _Shared:
+        prefix = name if place.region is None else f"{name}-{place.part}"
+        return _Shared(
+            place=place,
+            security_group=self._create_security_group(prefix, place),
+            subnet_group=self._create_subnet_group(prefix, place),
+            parameter_group=self._create_parameter_group(prefix, place),
+        )
+
+    def _create_security_group(self, prefix: str, place: _Place) -> aws.ec2.SecurityGroup:
+        context = self._context
+        group_name = context.name("security_group", place.part)
+        tags = context.tags(group_name)
+        group = aws.ec2.SecurityGroup(
+            f"{prefix}-security-group",
+            name=group_name,
+            description="PostgreSQL run by AWS",
+            vpc_id=place.vpc_id,
+            region=place.region,
+            tags=tags,
+            opts=self._child(),
+        )
+        for reason, client in place.clients.items():
+            aws.vpc.SecurityGroupIngressRule(
+                f"{prefix}-security-group-{slug(reason)}",
+                security_group_id=group.id,
+                description=reason,
+                ip_protocol="tcp",
+                from_port=PORT,
+                to_port=PORT,
+                referenced_security_group_id=client,
+                region=place.region,
+                tags=tags,
+                opts=self._child(),
+            )
+        return group
+
+    def _create_subnet_group(self, prefix: str, place: _Place) -> aws.rds.SubnetGroup:
+        # RDS makes lower case of it.
+        group_name = self._context.name("database_subnet_group", place.part).lower()
+        return aws.rds.SubnetGroup(
+            f"{prefix}-subnet-group",
+            name=group_name,
+            description="Where the database is",
+            subnet_ids=place.subnet_ids,
+            region=place.region,
+            tags=self._context.tags(group_name),
+            opts=self._child(),
+        )
+
+    def _create_parameter_group(self, prefix: str, place: _Place) -> aws.rds.ParameterGroup:
+        args, family = self._args, f"postgres{self._args.chosen_version}"
+        # The family is a part: a new one is a new group, made while the old one is still in use.
+        group_name = self._context.name("database_parameter_group", place.part, family).lower()
+        asked = dict(args.parameters or {})
+        if args.max_connections is not None:
+            asked["max_connections"] = str(args.max_connections)
+        return aws.rds.ParameterGroup(
+            f"{prefix}-parameters",
+            name=group_name,
+            family=family,
+            description=f"{self._context.system}, {self._context.environment}",
+            parameters=[
+                aws.rds.ParameterGroupParameterArgs(name=each.name, value=each.value, apply_method=each.apply_method)
+                for each in parameters(asked, logical_replication=args.uses_blue_green)
+            ],
+            region=place.region,
+            tags=self._context.tags(group_name),
+            opts=self._child(),
+        )
+
+    def _create_instance(
+        self, name: str, part: str, shared: _Shared, source: pulumi.Input[str] | None = None
+    ) -> aws.rds.Instance:
+        """The instance that takes writes, or a replica of `source`."""
+        args, context, place = self._args, self._context, shared.place
+        identifier = self._identifiers[part]
+        prefix = f"{name}-{part}"
+        needed = self._create_logs(prefix, identifier, place)
+        own: dict[str, Any] = self._primary_inputs(shared) if source is None else self._replica_inputs(shared, source)
+        ignored: list[str] = []
+        if source is None and args.master_secret_arn is not None:
+            # Whoever took the master over has turned both off; RDS would take it back, and refuse as there are replicas.
+            ignored = ["manageMasterUserPassword", "masterUserSecretKmsKeyId"]
+        return aws.rds.Instance(
+            prefix,
+            identifier=identifier,
+            instance_class=args.instance_class,
+            storage_type="gp3",
+            max_allocated_storage=args.max_storage_gb,
+            storage_encrypted=True,
+            kms_key_id=place.kms_key_arn,
+            vpc_security_group_ids=[shared.security_group.id],
+            parameter_group_name=shared.parameter_group.name,
+            port=PORT,
+            publicly_accessible=False,
+            ca_cert_identifier=_AUTHORITY,
+            iam_database_authentication_enabled=bool(args.iam_authentication),
+            maintenance_window=args.maintenance_window,
+            auto_minor_version_upgrade=True,
+            # Elsewhere in the hour of maintenance: many changes cost a failover.
+            apply_immediately=not context.keeps_data,
+            copy_tags_to_snapshot=True,
+            delete_automated_backups=not context.keeps_data,
+            deletion_protection=context.keeps_data,
+            enabled_cloudwatch_logs_exports=list(monitoring.LOGS),
+            region=place.region,
+            tags=context.tags(identifier),
+            opts=self._child(protect=context.keeps_data, depends_on=needed, ignore_changes=ignored),
+            **self._watch_inputs(place),
+            **own,
+        )
+
+    def _primary_inputs(self, shared: _Shared) -> dict[str, Any]:
+        args, keeps = self._args, self._context.keeps_data
+        final = self._context.name("database_snapshot", "database", "final")
+        return {
+            "engine": "postgres",
+            # A major version: AWS installs the minor ones, and the provider sees no difference in them.
+            "engine_version": args.chosen_version,
+            # Whoever writes another major version means it; without this AWS refuses.
+            "allow_major_version_upgrade": True,
+            "allocated_storage": args.storage_gb,
+            "db_name": args.database_name,
+            "username": args.chosen_master,
+            "manage_master_user_password": True,
+            "master_user_secret_kms_key_id": args.secret_key_arn,
+            "db_subnet_group_name": shared.subnet_group.name,
+            "multi_az": args.has_standby,
+            "backup_retention_period": args.chosen_backup_days,
+            "backup_window": args.backup_window,
+            "skip_final_snapshot": not keeps,
+            "final_snapshot_identifier": final if keeps else None,
+            "blue_green_update": aws.rds.InstanceBlueGreenUpdateArgs(enabled=True) if args.uses_blue_green else None,
+        }
+
+    def _replica_inputs(self, shared: _Shared, source: pulumi.Input[str]) -> dict[str, Any]:
+        args, far = self._args, shared.place.region is not None
+        return {
+            "replicate_source_db": source,
+            # In its region a replica is in its source's subnets, and RDS finds a zone.
+            "db_subnet_group_name": shared.subnet_group.name if far else None,
+            "multi_az": False,
+            # Its source has them; far away they are there for the day when it is promoted.
+            "backup_retention_period": args.chosen_backup_days if far else 0,
+            "backup_window": args.backup_window if far else None,
+            # RDS makes none of a replica.
+            "skip_final_snapshot": True,
+        }
+
+    def _watch_inputs(self, place: _Place) -> dict[str, Any]:
+        args, days = self._args, self._args.chosen_insights_days
+        found: dict[str, Any] = {
+            "performance_insights_enabled": days > 0,
+            "database_insights_mode": "advanced" if days >= ADVANCED_INSIGHTS_DAYS else "standard",
+            "monitoring_interval": args.chosen_monitoring_seconds,
+        }
+        if days:
+            found["performance_insights_kms_key_id"] = place.kms_key_arn
+            found["performance_insights_retention_period"] = days
+        if self._role is not None:
+            found["monitoring_role_arn"] = self._role[0].arn
+        return found
+
+    def _create_logs(self, prefix: str, identifier: str, place: _Place) -> list[pulumi.Resource]:
+        """What an instance needs before it is there."""
+        args = self._args
+        groups = monitoring.create_logs(
+            prefix,
+            self._context,
+            identifier,
+            days=args.chosen_log_days,
+            kms_key_arn=place.log_key_arn,
+            region=place.region,
+            parent=self,
+        )
+        # RDS tries the role at once.
+        return [*groups, *([self._role[1]] if self._role is not None else [])]
+
+    def _create_elsewhere(self, name: str, primary: aws.rds.Instance) -> dict[str, aws.rds.Instance]:
+        """By the resources' own `region` (pulumi-aws 7): a second provider could not be said in plain args."""
+        there = self._args.replica_region
+        if there is None:
+            return {}
+        place = _Place(
+            region=there.region,
+            part="database-elsewhere",
+            vpc_id=there.vpc_id,
+            subnet_ids=there.subnet_ids,
+            clients=there.clients or {},
+            kms_key_arn=there.kms_key_arn,
+            log_key_arn=there.kms_key_arn,
+        )
+        shared = self._create_shared(name, place)
+        return {there.region: self._create_instance(name, "elsewhere", shared, primary.arn)}
+
+    def _create_copies(self, name: str, primary: aws.rds.Instance, region: str) -> None:
+        aws.rds.InstanceAutomatedBackupsReplication(
+            f"{name}-copies",
+            source_db_instance_arn=primary.arn,
+            kms_key_id=self._args.copy_kms_key_arn,
+            retention_period=self._args.chosen_backup_days,
+            # Where the copies are: RDS starts copying from there.
+            region=region,
+            opts=self._child(protect=self._context.keeps_data),
+        )
+
+    def _create_rotation(self, name: str) -> None:
+        """No function rotates it: RDS does, and only its schedule is ours (terraform-provider-aws#34180)."""
+        days = self._args.chosen_rotation_days
+        aws.secretsmanager.SecretRotation(
+            f"{name}-rotation",
+            secret_id=self.master_secret_arn,
+            rotate_immediately=False,
+            rotation_rules=aws.secretsmanager.SecretRotationRotationRulesArgs(automatically_after_days=days),
+            # The secret goes with its instance, or with the takeover: nothing is left to turn off.
+            opts=self._child(retain_on_delete=True),
+        )
+
+
+def _identifiers(args: DatabaseArgs) -> dict[str, str]:
+    """Known in preview, as logs and roles are named after them. RDS makes lower case of them."""
+    context = args.context
+    parts = ["database", *(f"replica-{number}" for number in range(1, args.replica_count + 1))]
+    found = {part: context.name("database", *dict.fromkeys(("database", part))).lower() for part in parts}
+    if args.replica_region is not None:
+        found["elsewhere"] = context.name("database", "database-elsewhere").lower()
+    return found
+
+
+def login_statement(context: Context, resource_id: pulumi.Input[str], users: Sequence[str]) -> dict[str, Any]:
+    """What a role needs to log in as these users of the database, with `iam_authentication`."""
+    prefix = context.arn("rds-db", "dbuser:")
+    return {
+        "Sid": "LogInToDatabase",
+        "Effect": "Allow",
+        "Action": ["rds-db:connect"],
+        "Resource": [pulumi.Output.concat(prefix, resource_id, f"/{user}") for user in users],
+    }
