@@ -1,0 +1,212 @@
+"""AWS's public price list, row by row: which of its rows is the price of which kind of ours.
+
+The list is a CSV file for each service and region (guide of AWS Billing, "Bulk API"): five lines about the file, then a header, then a row
+for each price. Names of usage begin with the region's letters (`EUC1-NatGateway-Hours`), except in us-east-1, where some do and some do not.
+Rules are written from that guide and from usage reports, untried against the list itself: a rule that finds nothing, or two prices, changes nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TextIO
+
+from stackwright.cost.prices import GLOBAL
+
+HOST = "https://pricing.us-east-1.amazonaws.com"
+_PREFIX = r"(?:[A-Z]{3}\d-|EU-)?"
+_ABOUT_LINES = 5
+#: Throughput of disks is listed by the GiB/s.
+_MIB = 1024
+THOUSAND, MILLION = 1000, 1_000_000
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Rows of one file that are the price of one kind, or of one kind for each size."""
+
+    offer: str
+    #: With the row's columns in braces: `ec2/{instancetype}`.
+    kind: str
+    #: What `usageType` has to be after the region's letters, as a regular expression.
+    usage: str
+    #: Other columns, as regular expressions.
+    where: Mapping[str, str] = field(default_factory=dict)
+    #: How many of the list's units one of ours is.
+    factor: float = 1
+
+    def matches(self, row: Row) -> bool:
+        if not re.fullmatch(_PREFIX + self.usage, row.get("usagetype", "")):
+            return False
+        return all(re.fullmatch(wanted, row.get(column, "")) for column, wanted in self.where.items())
+
+
+def _instances(kind: str, system: str) -> Rule:
+    where = {
+        "operatingsystem": system,
+        "tenancy": "Shared",
+        "capacitystatus": "Used",
+        "preinstalledsw": "NA",
+        "licensemodel": "No License required",
+    }
+    return Rule(offer="AmazonEC2", kind=kind + "/{instancetype}", usage="BoxUsage:.+", where=where)
+
+
+def _databases(zones: str, deployment: str, prefix: str) -> list[Rule]:
+    """What RDS charges for PostgreSQL; storage is listed for all engines at once, or for each."""
+    engine = {"databaseengine": "PostgreSQL|Any", "deploymentoption": deployment}
+    usage = {
+        "gp3-gb": "GP3-Storage",
+        "gp3-iops": "GP3-PIOPS",
+        "gp3-mbps": "GP3-Throughput",
+        "io2-gb": "PIOPS-Storage-IO2",
+        "io2-iops": "IO2-PIOPS",
+    }
+    found = [
+        Rule(offer="AmazonRDS", kind=f"rds/{kind}/{zones}", usage=f"RDS:{prefix}{name}", where=engine)
+        for kind, name in usage.items()
+    ]
+    where = {**engine, "productfamily": "Database Instance", "licensemodel": "No license required"}
+    kind = f"rds-postgresql/{{instancetype}}/{zones}"
+    return [*found, Rule(offer="AmazonRDS", kind=kind, usage=r"(InstanceUsage|Multi-AZUsage):.+", where=where)]
+
+
+def _caches(engine: str) -> Rule:
+    where = {"cacheengine": engine, "productfamily": "Cache Instance"}
+    return Rule(
+        offer="AmazonElastiCache", kind=f"cache-{engine.lower()}/{{instancetype}}", usage="NodeUsage:.+", where=where
+    )
+
+
+def _balancers(kind: str, operation: str) -> list[Rule]:
+    where = {"operation": f"LoadBalancing:{operation}"}
+    return [
+        Rule(offer="AWSELB", kind=f"lb/{kind}-hour", usage="LoadBalancerUsage", where=where),
+        Rule(offer="AWSELB", kind=f"lb/{kind}-unit", usage="LCUUsage", where=where),
+    ]
+
+
+#: (Offer, kind, usage, how many of the list's units one of ours is).
+_PLAIN: tuple[tuple[str, str, str, float], ...] = (
+    ("AmazonEC2", "ebs/gp3-gb", r"EBS:VolumeUsage\.gp3", 1),
+    ("AmazonEC2", "ebs/gp3-iops", r"EBS:VolumeP-IOPS\.gp3", 1),
+    ("AmazonEC2", "ebs/gp3-mbps", r"EBS:VolumeP-Throughput\.gp3", 1),
+    ("AmazonEC2", "ebs/snapshot-gb", "EBS:SnapshotUsage", 1),
+    ("AmazonEC2", "nat/hour", "NatGateway-Hours", 1),
+    ("AmazonEC2", "nat/gb", "NatGateway-Bytes", 1),
+    ("AmazonVPC", "ipv4/hour", "PublicIPv4:InUseAddress", 1),
+    ("AmazonVPC", "endpoint/hour", "VpcEndpoint-Hours", 1),
+    ("AmazonVPC", "endpoint/gb", "VpcEndpoint-Bytes", 1),
+    ("AmazonRDS", "rds/proxy-vcpu", "RDS:ProxyUsage", 1),
+    ("AmazonElastiCache", "cache/backup-gb", "BackupUsage", 1),
+    ("AmazonS3", "s3/standard-gb", "TimedStorage-ByteHrs", 1),
+    ("AmazonS3", "s3/infrequent-gb", "TimedStorage-SIA-ByteHrs", 1),
+    ("AmazonS3", "s3/archive-gb", "TimedStorage-GIR-ByteHrs", 1),
+    ("AmazonS3", "s3/writes", "Requests-Tier1", THOUSAND),
+    ("AmazonS3", "s3/reads", "Requests-Tier2", THOUSAND),
+    ("AWSDataTransfer", "traffic/internet-gb", "DataTransfer-Out-Bytes", 1),
+    ("AWSDataTransfer", "traffic/zone-gb", "DataTransfer-Regional-Bytes", 1),
+    ("awswaf", "waf/acl", "WebACLV2", 1),
+    ("awswaf", "waf/rule", "RuleV2", 1),
+    ("awswaf", "waf/requests", "RequestV2-Tier1", MILLION),
+    ("awskms", "kms/key", "KMS-Keys", 1),
+    ("awskms", "kms/requests", "KMS-Requests", THOUSAND),
+    ("AWSSecretsManager", "secrets/secret", "AWSSecretsManager-Secrets", 1),
+    ("AWSSecretsManager", "secrets/calls", "AWSSecretsManagerAPIRequest", THOUSAND),
+    ("AmazonCloudWatch", "cloudwatch/alarm", "CW:AlarmMonitorUsage", 1),
+    ("AmazonCloudWatch", "cloudwatch/composite-alarm", "CW:CompositeAlarmMonitorUsage", 1),
+    ("AmazonCloudWatch", "cloudwatch/metric", "CW:MetricMonitorUsage", 1),
+    ("AmazonCloudWatch", "cloudwatch/log-gb", "DataProcessing-Bytes", 1),
+    ("AmazonCloudWatch", "cloudwatch/vended-log-gb", "VendedLog-Bytes", 1),
+    ("AmazonCloudWatch", "cloudwatch/log-stored-gb", "TimedStorage-ByteHrs", 1),
+)
+RULES: tuple[Rule, ...] = (
+    *(Rule(offer=offer, kind=kind, usage=usage, factor=factor) for offer, kind, usage, factor in _PLAIN),
+    _instances("ec2", "Linux"),
+    _instances("ec2-windows", "Windows"),
+    *_databases("single", "Single-AZ", ""),
+    *_databases("multi", "Multi-AZ", "Multi-AZ-"),
+    _caches("Redis"),
+    _caches("Valkey"),
+    *_balancers("application", "Application"),
+    *_balancers("network", "Network"),
+    Rule(
+        offer="AmazonRDS",
+        kind="rds/backup-gb",
+        usage="RDS:ChargedBackupUsage",
+        where={"databaseengine": "PostgreSQL|Any"},
+    ),
+)
+#: Of services without a region, whose usage begins with the place that people are at, or with nothing.
+GLOBAL_RULES: tuple[Rule, ...] = (
+    Rule(offer="AmazonCloudFront", kind="cloudfront/gb", usage="DataTransfer-Out-Bytes", where={"usagetype": "EU-.*"}),
+    Rule(
+        offer="AmazonCloudFront",
+        kind="cloudfront/requests",
+        usage="Requests-Tier2-HTTPS",
+        where={"usagetype": "EU-.*"},
+        factor=MILLION,
+    ),
+    Rule(offer="AmazonRoute53", kind="route53/zone", usage="HostedZone"),
+    Rule(offer="AmazonRoute53", kind="route53/queries", usage="DNS-Queries", factor=MILLION),
+    Rule(offer="AmazonRoute53", kind="route53/health-check", usage="Health-Check-AWS"),
+)
+
+
+def rules(region: str) -> tuple[Rule, ...]:
+    return GLOBAL_RULES if region == GLOBAL else RULES
+
+
+def address(offer: str, region: str) -> str:
+    """Where the list of a service in a region is."""
+    where = "" if region == GLOBAL else f"/{region}"
+    return f"{HOST}/offers/v1.0/aws/{offer}/current{where}/index.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What one file says: its day, and for each kind the prices that were found (one, unless a rule is too wide)."""
+
+    date: str
+    found: Mapping[str, frozenset[float]]
+
+
+def read(stream: TextIO, rules: Iterable[Rule]) -> Offer:
+    """A file's prices, row by row: the list of EC2 is too large to be held. Raises ValueError for what is no list."""
+    rows = csv.reader(stream)
+    about = dict(row[:2] for row in islice(rows, _ABOUT_LINES) if len(row) > 1)
+    header = [_column(name) for name in next(rows, [])]
+    date = about.get("Publication Date", "")[:10]
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", date) or not {"sku", "usagetype", "priceperunit"} <= {*header}:
+        raise ValueError("no price list, accepted: the CSV file of AWS's Bulk API, with its five lines about the file")
+    steps: dict[str, dict[str, tuple[float, float]]] = {}
+    known = tuple(rules)
+    for values in rows:
+        row = dict(zip(header, values, strict=False))
+        for kind, sku, start, usd in _prices(row, known):
+            # The first step that is not free: allowances are an account's, not an environment's.
+            steps.setdefault(kind, {})
+            steps[kind][sku] = min(steps[kind].get(sku, (start, usd)), (start, usd))
+    found = {kind: frozenset(usd for _, usd in skus.values()) for kind, skus in steps.items()}
+    return Offer(date=date, found=found)
+
+
+def _prices(row: Row, rules: Iterable[Rule]) -> Iterator[tuple[str, str, float, float]]:
+    if row.get("termtype") != "OnDemand" or row.get("currency") != "USD":
+        return
+    for rule in rules:
+        if rule.matches(row):
+            factor = rule.factor / (_MIB if row.get("unit", "").lower().startswith("gibps") else 1)
+            usd = float(f"{float(row['priceperunit']) * factor:.10g}")
+            if usd > 0:
+                yield rule.kind.format_map(row), row["sku"], float(row.get("startingrange") or 0), usd
+
+
+def _column(name: str) -> str:
+    # `usageType`, `Usage Type` and `Pre Installed S/W` are written differently from file to file.
+    return re.sub(r"[^a-z0-9]", "", name.lower())
