@@ -188,6 +188,7 @@ def instance(part: str, identifier: str, environment_class: str = "production", 
     region = {"region": more["region"]} if "region" in more else {}
     fixed = {
         "identifier": identifier,
+        "engine": "postgres",
         "instanceClass": "db.m7g.large",
         "storageType": "gp3",
         "maxAllocatedStorage": 400,
@@ -222,7 +223,6 @@ def instance(part: str, identifier: str, environment_class: str = "production", 
 def primary(environment_class: str = "production", **more: Any) -> Expected:
     keeps = environment_class != "development"
     fixed = {
-        "engine": "postgres",
         "engineVersion": "17",
         "allowMajorVersionUpgrade": True,
         "allocatedStorage": 100,

@@ -16,46 +16,19 @@ log in as the master.
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from stackwright.infra.aws import database_monitoring as monitoring
-from stackwright.infra.aws.cache_args import slug
 from stackwright.infra.aws.context import Context
 from stackwright.infra.aws.database_args import ADVANCED_INSIGHTS_DAYS, DatabaseArgs
-from stackwright.infra.aws.database_parameters import parameters
+from stackwright.infra.aws.database_place import PORT, Place, Shared, create_shared
 from stackwright.infra.components.results import Endpoint, ServiceResult
 
-PORT = 5432
 #: The authority whose certificates clients verify; RSA, as old drivers know no other. Valid until 2061.
 _AUTHORITY = "rds-ca-rsa2048-g1"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Place:
-    """What instances of a region share."""
-
-    #: None: the environment's.
-    region: str | None
-    part: str
-    vpc_id: pulumi.Input[str]
-    subnet_ids: Sequence[pulumi.Input[str]]
-    clients: Mapping[str, pulumi.Input[str]]
-    kms_key_arn: pulumi.Input[str]
-    log_key_arn: pulumi.Input[str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Shared:
-    """What was made in a place for its instances."""
-
-    place: _Place
-    security_group: aws.ec2.SecurityGroup
-    subnet_group: aws.rds.SubnetGroup
-    parameter_group: aws.rds.ParameterGroup
 
 
 class Database(pulumi.ComponentResource):
@@ -85,7 +58,7 @@ class Database(pulumi.ComponentResource):
         self._args, self._context = args, args.context
         self._identifiers = _identifiers(args)
         self._role = self._create_role(name)
-        shared = self._create_shared(name, self._home)
+        shared = self._shared(name, self._home)
         primary = self._create_instance(name, "database", shared)
         replicas = [
             self._create_instance(name, f"replica-{number}", shared, primary.identifier)
@@ -121,9 +94,9 @@ class Database(pulumi.ComponentResource):
         return ServiceResult(endpoints=endpoints, secrets=tuple(sorted(self._args.secrets or ())))
 
     @property
-    def _home(self) -> _Place:
+    def _home(self) -> Place:
         args = self._args
-        return _Place(
+        return Place(
             region=None,
             part="database",
             vpc_id=args.vpc_id,
@@ -144,7 +117,7 @@ class Database(pulumi.ComponentResource):
         self.port = primary.port
         self._replicas = tuple(replica.address for replica in replicas)
         self.replica_addresses = pulumi.Output.all(*(self._replicas or (primary.address,)))
-        addresses = {region: each.address for region, each in elsewhere.items()}
+        addresses: dict[str, Any] = {region: each.address for region, each in elsewhere.items()}
         # Not `Output.all`, which makes a list of nothing.
         self.addresses_elsewhere = pulumi.Output.from_input(addresses)
         self.identifiers = pulumi.Output.all(primary.identifier, *(replica.identifier for replica in replicas))
@@ -171,79 +144,12 @@ class Database(pulumi.ComponentResource):
         trusted = monitoring.trust(context, databases, blue_green=args.uses_blue_green)
         return monitoring.create_role(name, context, trusted, list(databases), self)
 
-    def _create_shared(self, name: str, place: _Place) -> _Shared:
+    def _shared(self, name: str, place: Place) -> Shared:
         prefix = name if place.region is None else f"{name}-{place.part}"
-        return _Shared(
-            place=place,
-            security_group=self._create_security_group(prefix, place),
-            subnet_group=self._create_subnet_group(prefix, place),
-            parameter_group=self._create_parameter_group(prefix, place),
-        )
-
-    def _create_security_group(self, prefix: str, place: _Place) -> aws.ec2.SecurityGroup:
-        context = self._context
-        group_name = context.name("security_group", place.part)
-        tags = context.tags(group_name)
-        group = aws.ec2.SecurityGroup(
-            f"{prefix}-security-group",
-            name=group_name,
-            description="PostgreSQL run by AWS",
-            vpc_id=place.vpc_id,
-            region=place.region,
-            tags=tags,
-            opts=self._child(),
-        )
-        for reason, client in place.clients.items():
-            aws.vpc.SecurityGroupIngressRule(
-                f"{prefix}-security-group-{slug(reason)}",
-                security_group_id=group.id,
-                description=reason,
-                ip_protocol="tcp",
-                from_port=PORT,
-                to_port=PORT,
-                referenced_security_group_id=client,
-                region=place.region,
-                tags=tags,
-                opts=self._child(),
-            )
-        return group
-
-    def _create_subnet_group(self, prefix: str, place: _Place) -> aws.rds.SubnetGroup:
-        # RDS makes lower case of it.
-        group_name = self._context.name("database_subnet_group", place.part).lower()
-        return aws.rds.SubnetGroup(
-            f"{prefix}-subnet-group",
-            name=group_name,
-            description="Where the database is",
-            subnet_ids=place.subnet_ids,
-            region=place.region,
-            tags=self._context.tags(group_name),
-            opts=self._child(),
-        )
-
-    def _create_parameter_group(self, prefix: str, place: _Place) -> aws.rds.ParameterGroup:
-        args, family = self._args, f"postgres{self._args.chosen_version}"
-        # The family is a part: a new one is a new group, made while the old one is still in use.
-        group_name = self._context.name("database_parameter_group", place.part, family).lower()
-        asked = dict(args.parameters or {})
-        if args.max_connections is not None:
-            asked["max_connections"] = str(args.max_connections)
-        return aws.rds.ParameterGroup(
-            f"{prefix}-parameters",
-            name=group_name,
-            family=family,
-            description=f"{self._context.system}, {self._context.environment}",
-            parameters=[
-                aws.rds.ParameterGroupParameterArgs(name=each.name, value=each.value, apply_method=each.apply_method)
-                for each in parameters(asked, logical_replication=args.uses_blue_green)
-            ],
-            region=place.region,
-            tags=self._context.tags(group_name),
-            opts=self._child(),
-        )
+        return create_shared(prefix, self._args, place, self)
 
     def _create_instance(
-        self, name: str, part: str, shared: _Shared, source: pulumi.Input[str] | None = None
+        self, name: str, part: str, shared: Shared, source: pulumi.Input[str] | None = None
     ) -> aws.rds.Instance:
         """The instance that takes writes, or a replica of `source`."""
         args, context, place = self._args, self._context, shared.place
@@ -258,6 +164,7 @@ class Database(pulumi.ComponentResource):
         return aws.rds.Instance(
             prefix,
             identifier=identifier,
+            engine="postgres",
             instance_class=args.instance_class,
             storage_type="gp3",
             max_allocated_storage=args.max_storage_gb,
@@ -284,11 +191,10 @@ class Database(pulumi.ComponentResource):
             **own,
         )
 
-    def _primary_inputs(self, shared: _Shared) -> dict[str, Any]:
+    def _primary_inputs(self, shared: Shared) -> dict[str, Any]:
         args, keeps = self._args, self._context.keeps_data
         final = self._context.name("database_snapshot", "database", "final")
         return {
-            "engine": "postgres",
             # A major version: AWS installs the minor ones, and the provider sees no difference in them.
             "engine_version": args.chosen_version,
             # Whoever writes another major version means it; without this AWS refuses.
@@ -307,7 +213,7 @@ class Database(pulumi.ComponentResource):
             "blue_green_update": aws.rds.InstanceBlueGreenUpdateArgs(enabled=True) if args.uses_blue_green else None,
         }
 
-    def _replica_inputs(self, shared: _Shared, source: pulumi.Input[str]) -> dict[str, Any]:
+    def _replica_inputs(self, shared: Shared, source: pulumi.Input[str]) -> dict[str, Any]:
         args, far = self._args, shared.place.region is not None
         return {
             "replicate_source_db": source,
@@ -321,7 +227,7 @@ class Database(pulumi.ComponentResource):
             "skip_final_snapshot": True,
         }
 
-    def _watch_inputs(self, place: _Place) -> dict[str, Any]:
+    def _watch_inputs(self, place: Place) -> dict[str, Any]:
         args, days = self._args, self._args.chosen_insights_days
         found: dict[str, Any] = {
             "performance_insights_enabled": days > 0,
@@ -335,7 +241,7 @@ class Database(pulumi.ComponentResource):
             found["monitoring_role_arn"] = self._role[0].arn
         return found
 
-    def _create_logs(self, prefix: str, identifier: str, place: _Place) -> list[pulumi.Resource]:
+    def _create_logs(self, prefix: str, identifier: str, place: Place) -> list[pulumi.Resource]:
         """What an instance needs before it is there."""
         args = self._args
         groups = monitoring.create_logs(
@@ -355,7 +261,7 @@ class Database(pulumi.ComponentResource):
         there = self._args.replica_region
         if there is None:
             return {}
-        place = _Place(
+        place = Place(
             region=there.region,
             part="database-elsewhere",
             vpc_id=there.vpc_id,
@@ -364,7 +270,7 @@ class Database(pulumi.ComponentResource):
             kms_key_arn=there.kms_key_arn,
             log_key_arn=there.kms_key_arn,
         )
-        shared = self._create_shared(name, place)
+        shared = self._shared(name, place)
         return {there.region: self._create_instance(name, "elsewhere", shared, primary.arn)}
 
     def _create_copies(self, name: str, primary: aws.rds.Instance, region: str) -> None:

@@ -1,0 +1,117 @@
+"""Where a database is: who reaches it, on which subnets, and with which parameters, once for each region."""
+
+# No postponed annotations: as in the modules of components.
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from stackwright.infra.aws.cache_args import slug
+from stackwright.infra.aws.database_args import DatabaseArgs
+from stackwright.infra.aws.database_parameters import parameters
+
+PORT = 5432
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What instances of a region share."""
+
+    #: None: the environment's.
+    region: str | None
+    part: str
+    vpc_id: pulumi.Input[str]
+    subnet_ids: Sequence[pulumi.Input[str]]
+    clients: Mapping[str, pulumi.Input[str]]
+    kms_key_arn: pulumi.Input[str]
+    log_key_arn: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What was made in a place for its instances."""
+
+    place: Place
+    security_group: aws.ec2.SecurityGroup
+    subnet_group: aws.rds.SubnetGroup
+    parameter_group: aws.rds.ParameterGroup
+
+
+def create_shared(prefix: str, args: DatabaseArgs, place: Place, parent: pulumi.Resource) -> Shared:
+    """What every instance of the place needs."""
+    return Shared(
+        place=place,
+        security_group=_create_security_group(prefix, args, place, parent),
+        subnet_group=_create_subnet_group(prefix, args, place, parent),
+        parameter_group=_create_parameter_group(prefix, args, place, parent),
+    )
+
+
+def _create_security_group(
+    prefix: str, args: DatabaseArgs, place: Place, parent: pulumi.Resource
+) -> aws.ec2.SecurityGroup:
+    group_name = args.context.name("security_group", place.part)
+    tags = args.context.tags(group_name)
+    options = pulumi.ResourceOptions(parent=parent)
+    group = aws.ec2.SecurityGroup(
+        f"{prefix}-security-group",
+        name=group_name,
+        description="PostgreSQL run by AWS",
+        vpc_id=place.vpc_id,
+        region=place.region,
+        tags=tags,
+        opts=options,
+    )
+    for reason, client in place.clients.items():
+        aws.vpc.SecurityGroupIngressRule(
+            f"{prefix}-security-group-{slug(reason)}",
+            security_group_id=group.id,
+            description=reason,
+            ip_protocol="tcp",
+            from_port=PORT,
+            to_port=PORT,
+            referenced_security_group_id=client,
+            region=place.region,
+            tags=tags,
+            opts=options,
+        )
+    return group
+
+
+def _create_subnet_group(prefix: str, args: DatabaseArgs, place: Place, parent: pulumi.Resource) -> aws.rds.SubnetGroup:
+    # RDS makes lower case of it.
+    group_name = args.context.name("database_subnet_group", place.part).lower()
+    return aws.rds.SubnetGroup(
+        f"{prefix}-subnet-group",
+        name=group_name,
+        description="Where the database is",
+        subnet_ids=place.subnet_ids,
+        region=place.region,
+        tags=args.context.tags(group_name),
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def _create_parameter_group(
+    prefix: str, args: DatabaseArgs, place: Place, parent: pulumi.Resource
+) -> aws.rds.ParameterGroup:
+    context, family = args.context, f"postgres{args.chosen_version}"
+    # The family is a part: a new one is a new group, made while the old one is still in use.
+    group_name = context.name("database_parameter_group", place.part, family).lower()
+    asked = dict(args.parameters or {})
+    if args.max_connections is not None:
+        asked["max_connections"] = str(args.max_connections)
+    return aws.rds.ParameterGroup(
+        f"{prefix}-parameters",
+        name=group_name,
+        family=family,
+        description=f"{context.system}, {context.environment}",
+        parameters=[
+            aws.rds.ParameterGroupParameterArgs(name=each.name, value=each.value, apply_method=each.apply_method)
+            for each in parameters(asked, logical_replication=args.uses_blue_green)
+        ],
+        region=place.region,
+        tags=context.tags(group_name),
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
