@@ -97,6 +97,8 @@ _PLAIN: tuple[tuple[str, str, str, float], ...] = (
     ("AmazonEC2", "ebs/gp3-iops", r"EBS:VolumeP-IOPS\.gp3", 1),
     ("AmazonEC2", "ebs/gp3-mbps", r"EBS:VolumeP-Throughput\.gp3", 1),
     ("AmazonEC2", "ebs/snapshot-gb", "EBS:SnapshotUsage", 1),
+    ("AmazonEC2", "ec2/surplus-t3", "CPUCredits:t3", 1),
+    ("AmazonEC2", "ec2/surplus-t4g", "CPUCredits:t4g", 1),
     ("AmazonEC2", "nat/hour", "NatGateway-Hours", 1),
     ("AmazonEC2", "nat/gb", "NatGateway-Bytes", 1),
     ("AmazonVPC", "ipv4/hour", "PublicIPv4:InUseAddress", 1),
