@@ -412,6 +412,7 @@ def test_only_a_takeover_leaves_something_alone() -> None:
         {"master_secret_arn": MASTER, "replicas": 1},
         {"master_secret_arn": MASTER, "multi_az": False},
         {"master_secret_arn": MASTER, "blue_green": False},
+        {"master_secret_arn": MASTER, "copy_region": THERE, "copy_kms_key_arn": THERE_KEY},
     ],
 )
 def test_no_blue_green_where_it_cannot_be_or_is_not_wanted(more: dict[str, Any]) -> None:
@@ -627,6 +628,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"replica_region": ELSEWHERE}, "replica_region is set, accepted: none while RDS manages the master's password"),
     ({"blue_green": True}, "blue_green is True, accepted with a master that is taken over: first create"),
     ({"blue_green": True, "replicas": 1, **TAKEN}, "blue_green is True, accepted with no replicas, which the provider"),
+    (
+        {"blue_green": True, "copy_region": THERE, "copy_kms_key_arn": THERE_KEY, **TAKEN},
+        "blue_green is True, accepted with no copy_region",
+    ),
     ({"blue_green": True, "replica_region": ELSEWHERE, **TAKEN}, "blue_green is True, accepted with no replica_region"),
 ]
 WRONG_ELSEWHERE: list[tuple[dict[str, Any], str]] = [

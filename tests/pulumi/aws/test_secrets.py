@@ -19,6 +19,8 @@ from stackwright.infra.aws.secrets import (
     secret_pattern,
     secret_policy,
 )
+from stackwright.policy import evaluate
+from stackwright.testing.aws_models import botocore_checks, iam
 from stackwright.testing.recording import Properties, Recording, record
 
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/data"
@@ -45,9 +47,8 @@ def run(environment_class: str = "production", *, preview: bool = False, **more:
     return record(program, stack="test", computed=COMPUTED, preview=preview)
 
 
-def policy(name: str) -> str:
-    resource = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:test/{name}-??????"
-    deny = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:*", "Resource": resource}
+def policy() -> str:
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:*", "Resource": "*"}
     other = {
         "StringNotEquals": {"aws:PrincipalAccount": ACCOUNT},
         "Bool": {"aws:PrincipalIsAWSService": "false"},
@@ -75,7 +76,7 @@ def expected(environment_class: str = "production", days: int = 30) -> dict[tupl
         }
         found[POLICY, f"secrets-{name}-policy"] = {
             "secretArn": arn(name),
-            "policy": policy(name),
+            "policy": policy(),
             "blockPublicPolicy": True,
         }
     return found
@@ -151,7 +152,19 @@ def test_who_reads_gets_these_values_and_the_key_for_them_alone() -> None:
 
 
 def test_the_secrets_own_policy_allows_nothing() -> None:
-    assert {each["Effect"] for each in secret_policy(context(), "a")["Statement"]} == {"Deny"}
+    assert {each["Effect"] for each in secret_policy(context())["Statement"]} == {"Deny"}
+
+
+def test_aws_takes_every_policy_and_input_and_ours_are_not_violated() -> None:
+    assert iam.check(secret_policy(context()), "secret") == []
+    statements = read_statements(context(), NAMES, KEY)
+    assert iam.check({"Version": "2012-10-17", "Statement": statements}, "identity") == []
+    resources = run().resources
+    # The budget is a component of its own.
+    assert {each.rule for each in evaluate(resources, "production")} <= {"budget"}
+    report = botocore_checks.check(resources)
+    assert [str(finding) for finding in report.findings] == []
+    assert report.values > 10
 
 
 def test_other_languages_can_use_it() -> None:

@@ -7,11 +7,11 @@ enabled is not supported`). A password as an input would be in the state (pulumi
 who logs in with IAM (`MasterUserAuthenticationType`) is unknown to pulumi-aws 7.51. So replicas take two steps: create
 the database without; take its master over, outside of Pulumi, into a secret made by `Secrets`
 
-    aws rds modify-db-instance --db-instance-identifier NAME --apply-immediately --cli-input-json file://...
-    (NoManageMasterUserPassword's form: "ManageMasterUserPassword": false, "MasterUserPassword": ...)
+    aws rds modify-db-instance --cli-input-json file://...
+    {"DBInstanceIdentifier": NAME, "ManageMasterUserPassword": false, "MasterUserPassword": ..., "ApplyImmediately": true}
 
-and then name that secret in `master_secret_arn`, which admits replicas and blue/green from then on. Applications never
-log in as the master.
+(in a file, as others see the command line), and then name that secret in `master_secret_arn`, which from then on admits
+replicas and blue/green. Applications never log in as the master.
 """
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.

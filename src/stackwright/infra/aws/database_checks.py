@@ -38,7 +38,7 @@ _REASON = re.compile(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,200}")
 DAY_MINUTES = 24 * 60
 _TAKEN_OVER = (
     "first create the database without, then take its master over from RDS"
-    " (aws rds modify-db-instance --no-manage-master-user-password) and name the new secret in master_secret_arn"
+    " (see the module `database`) and name the new secret in master_secret_arn"
 )
 
 
@@ -78,6 +78,9 @@ def against_blue_green(args: DatabaseArgs) -> Iterator[str]:
         yield "no replicas, which the provider would leave behind"
     if args.replica_region is not None:
         yield "no replica_region"
+    if args.copy_region is not None:
+        # Unverified: the copies are of a resource id, which stays with the old instance.
+        yield "no copy_region, whose copies would end with the old instance"
 
 
 def _engine_problems(args: DatabaseArgs) -> Iterator[str]:

@@ -106,18 +106,13 @@ def read_statements(context: Context, names: Sequence[str], kms_key_arn: pulumi.
     ]
 
 
-def secret_policy(context: Context, name: str) -> dict[str, Any]:
+def secret_policy(context: Context) -> dict[str, Any]:
     """Of the secret itself: it allows nobody anything; roles of the account say who may.
 
     Without it nobody outside gets in either, until a policy of theirs and a mistake of ours meet.
     """
-    # `secretsmanager:*`, as these take away: what a list forgets would be open.
-    deny = {
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "secretsmanager:*",
-        "Resource": secret_pattern(context, name),
-    }
+    # `secretsmanager:*`, as these take away: what a list forgets would be open. `Resource: "*"` means this secret.
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:*", "Resource": "*"}
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -174,7 +169,7 @@ class Secrets(pulumi.ComponentResource):
         aws.secretsmanager.SecretPolicy(
             f"{name}-{secret}-policy",
             secret_arn=made.arn,
-            policy=json.dumps(secret_policy(self._context, secret)),
+            policy=json.dumps(secret_policy(self._context)),
             # AWS looks for itself whether a policy lets anybody in, now and when somebody changes it by hand.
             block_public_policy=True,
             opts=pulumi.ResourceOptions(parent=self),
