@@ -72,6 +72,16 @@ def plan(name: EnvironmentName, verbose: Verbose = True) -> None:
     runner = _runner(environment, verbose=verbose)
     with _project_folder(environment):
         runner.pulumi(engine.select(name), *engine.recover(name), engine.preview(name))
+    if environment.provider == "aws":
+        report.print_cost(console, environment)
+
+
+@app.command()
+def cost(name: EnvironmentName) -> None:
+    """Show what an environment on AWS costs a month, by its program and a dated file of prices; nobody is asked."""
+    environment = _load(name)
+    engine.refuse_unbuilt(environment)
+    report.print_cost(console, environment)
 
 
 @app.command()

@@ -107,3 +107,19 @@ def _state(found: dict[str, Any]) -> Text:
         return Text("does not answer", style="red")
     failed = [line.split()[0] for line in found["stdout"].splitlines() if line.strip()]
     return Text(f"failed: {', '.join(failed)}", style="red") if failed else Text("all units run", style="green")
+
+
+def print_cost(console: Console, environment: Environment) -> None:
+    """What the environment costs a month, what is in one zone only, and what a deletion would destroy."""
+    aws = environment.stack.aws
+    if aws is None:
+        console.print(f"{environment.name} is on {environment.provider.replace('_', ' ')}: there is no price list for it")
+        return
+    # Not at the top: what they need takes a second to load.
+    from stackwright.cost import estimate
+    from stackwright.cost import report as cost_report
+    from stackwright.testing.recording import record
+
+    recording = record(environment.root / "pulumi", stack=environment.name)
+    budget = float(aws.budget.usd) if aws.budget else None
+    cost_report.show(estimate(recording, aws.region), console, budget_usd=budget)

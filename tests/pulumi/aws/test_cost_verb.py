@@ -1,0 +1,39 @@
+"""`stackwright cost`: the table that a person sees, without an account and without Pulumi's CLI."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from environments import ROOT
+from typer.testing import CliRunner
+
+from stackwright.cli.app import app
+
+
+@pytest.mark.parametrize("name", ["taaleem-staging"])
+def test_the_table_has_a_total_what_is_single_and_what_would_be_lost(
+    project: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "inventories" / name, project / "inventories" / name, symlinks=True)
+    monkeypatch.setenv("COLUMNS", "160")
+    done = CliRunner().invoke(app, ["cost", name])
+    assert done.exit_code == 0, done.output
+    for part in (
+        "t3.medium",
+        "NAT gateway",
+        "USD a month",
+        "unverified",
+        "In one zone only",
+        "What a deletion would destroy",
+    ):
+        assert part in done.output
+    assert "unknown" not in done.output.lower()
+    assert "over the budget" not in done.output
+
+
+def test_elsewhere_there_is_no_price_list(project: Path) -> None:
+    shutil.copytree(ROOT / "inventories/taaleem-local", project / "inventories/taaleem-local", symlinks=True)
+    done = CliRunner().invoke(app, ["cost", "taaleem-local"])
+    assert (done.exit_code, done.output) == (0, "taaleem-local is on local: there is no price list for it\n")
