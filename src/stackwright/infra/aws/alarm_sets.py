@@ -1,0 +1,178 @@
+"""Which alarms each part of an environment has, as data: threshold, duration, what silence means, and why.
+
+Metrics and dimensions are those of each service's guide ("CloudWatch metrics for ..."), as remembered in 2026-11 and
+unverified against an account. Where AWS itself recommends an alarm (user guide of CloudWatch, "Recommended alarms") its
+duration is taken over; the other figures are ours.
+"""
+
+# No postponed annotations, as in the modules of the args.
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from stackwright.infra.aws.alarm_args import HostAlarmsArgs
+
+AT_LEAST, ABOVE = "GreaterThanOrEqualToThreshold", "GreaterThanThreshold"
+AT_MOST, BELOW = "LessThanOrEqualToThreshold", "LessThanThreshold"
+#: What no data means.
+SILENCE_IS_FINE, SILENCE_IS_BAD, SILENCE_CHANGES_NOTHING = "notBreaching", "breaching", "ignore"
+
+#: A credit is a minute of one CPU in full use.
+_CREDITS_PER_HOUR: Mapping[str, Mapping[str, float]] = {
+    # User guide of EC2, "Key concepts for burstable performance instances".
+    "t2": {"nano": 3, "micro": 6, "small": 12, "medium": 24, "large": 36, "xlarge": 54, "2xlarge": 81.6},
+    "t3": {"nano": 6, "micro": 12, "small": 24, "medium": 24, "large": 36, "xlarge": 96, "2xlarge": 192},
+}
+_RATIONED = re.compile(r"(?:db\.|cache\.)?(t\d)[a-z]*\.(\w+)")
+
+Dimensions = Mapping[str, pulumi.Input[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric and how its values of a period become one: `Average`, `Sum`, ..., or a percentile such as `p95`."""
+
+    namespace: str
+    name: str
+    dimensions: Dimensions
+    statistic: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """An alarm, before it has a topic."""
+
+    #: Of the environment's name; together they are the alarm's.
+    name: tuple[str, ...]
+    #: Is in the message; says what it means to people.
+    reason: str
+    #: By id; more than one where `expression` makes one value of them.
+    metrics: Mapping[str, Metric]
+    expression: str = ""
+    comparison: str
+    threshold: float
+    period_seconds: int = 300
+    #: As many in a row.
+    periods: int = 3
+    silence: str = SILENCE_IS_FINE
+    #: Users are, or will soon be, without the service: somebody has to get up.
+    urgent: bool = False
+    #: Where the metric is; otherwise the environment's.
+    region: str | None = None
+    #: Those of the same chart are drawn together.
+    chart: str
+
+
+def credits_per_hour(instance_type: str) -> float | None:
+    """How many CPU credits a type earns; None where its CPUs are not rationed."""
+    found = _RATIONED.fullmatch(instance_type)
+    if found is None:
+        return None
+    family, size = found.groups()
+    # Of t3, t3a and t4g each size earns the same.
+    return _CREDITS_PER_HOUR["t2" if family == "t2" else "t3"].get(size)
+
+
+def hosts(args: Mapping[str, HostAlarmsArgs]) -> Iterator[Alarm]:
+    """Servers by name."""
+    for host, each in args.items():
+        of = {"InstanceId": each.instance_id}
+        yield Alarm(
+            name=(host, "cpu"),
+            reason=f"{host}: its CPUs are busy for a quarter of an hour, so that requests and jobs wait",
+            metrics={"cpu": Metric(namespace="AWS/EC2", name="CPUUtilization", dimensions=of, statistic="Average")},
+            comparison=AT_LEAST,
+            threshold=90,
+            chart="Hosts: CPU, %",
+        )
+        yield Alarm(
+            name=(host, "status"),
+            reason=f"{host}: it, or the machine below it, does not answer AWS's checks, or it is stopped",
+            metrics={
+                "checks": Metric(namespace="AWS/EC2", name="StatusCheckFailed", dimensions=of, statistic="Maximum")
+            },
+            comparison=AT_LEAST,
+            threshold=1,
+            # The checks are of each minute, with basic monitoring, too.
+            period_seconds=60,
+            periods=5,
+            # A stopped host sends nothing. A new one neither, for its first minutes: it may say so once.
+            silence=SILENCE_IS_BAD,
+            urgent=True,
+            chart="Hosts: failed status checks",
+        )
+        earned = credits_per_hour(each.instance_type)
+        if earned is not None:
+            yield _credits(host, of, earned)
+        if each.agent_paths is not None:
+            yield from _agent(host, of, each.agent_paths)
+
+
+def _credits(host: str, of: Dimensions, earned: float) -> Alarm:
+    metric = Metric(namespace="AWS/EC2", name="CPUCreditBalance", dimensions=of, statistic="Minimum")
+    return Alarm(
+        name=(host, "credits"),
+        reason=(
+            f"{host}: it has used its CPU credits up, and is slow or, as `unlimited`, is charged for more: "
+            "the type is too small for what it does"
+        ),
+        metrics={"credits": metric},
+        comparison=AT_MOST,
+        # A new host of type t3 or t4g begins with none: an hour of low use lifts it over the half of an hour's.
+        threshold=earned / 2,
+        periods=12,
+        chart="Hosts: CPU credits",
+    )
+
+
+def _agent(host: str, of: Dimensions, paths: Sequence[str]) -> Iterator[Alarm]:
+    yield Alarm(
+        name=(host, "memory"),
+        reason=f"{host}: its memory is all but used; the kernel will kill what is largest",
+        metrics={"memory": Metric(namespace="CWAgent", name="mem_used_percent", dimensions=of, statistic="Average")},
+        comparison=AT_LEAST,
+        threshold=90,
+        chart="Hosts: memory, %",
+    )
+    for path in paths:
+        metric = Metric(
+            namespace="CWAgent", name="disk_used_percent", dimensions={**of, "path": path}, statistic="Maximum"
+        )
+        yield Alarm(
+            name=(host, "disk", path.strip("/").replace("/", "-") or "root"),
+            reason=f"{host}: {path} is all but full",
+            metrics={"disk": metric},
+            comparison=AT_LEAST,
+            threshold=85,
+            # An agent that has gone silent would hide a full disk.
+            silence=SILENCE_IS_BAD,
+            urgent=True,
+            chart="Hosts: disk, %",
+        )
+
+
+def nat(gateway_ids: Mapping[str, pulumi.Input[str]]) -> Iterator[Alarm]:
+    """Gateways to the Internet, by zone."""
+    for zone, gateway_id in gateway_ids.items():
+        metric = Metric(
+            namespace="AWS/NATGateway",
+            name="ErrorPortAllocation",
+            dimensions={"NatGatewayId": gateway_id},
+            statistic="Sum",
+        )
+        yield Alarm(
+            name=("nat", zone, "ports"),
+            reason=(
+                f"NAT gateway of zone {zone}: it has no port left for connections to one destination (55 000 each), "
+                "and refuses new ones: who opens so many?"
+            ),
+            metrics={"errors": metric},
+            comparison=ABOVE,
+            threshold=0,
+            # AWS's recommendation.
+            period_seconds=60,
+            periods=15,
+            chart="NAT: port allocation errors",
+        )
