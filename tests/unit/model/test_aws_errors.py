@@ -240,3 +240,11 @@ def test_a_name_that_aws_refuses(project: Project) -> None:
             " beginning with internal-, sg- or aws-"
         )
     ]
+
+
+def test_a_budget_has_somebody_to_tell(project: Project) -> None:
+    project.edit("class: production", "class: staging")
+    project.edit("  notify: [operations@taaleem.example]\n", "")
+    assert [line.split(": ", 1)[1] for line in project.errors()] == [
+        "aws.notify: is missing: nobody would hear of the budget; accepted: at least one e-mail address"
+    ]

@@ -7,6 +7,9 @@ from functools import cached_property
 import pulumi
 import pulumi_aws as aws
 
+from stackwright.infra.aws.alarm_args import AlarmsArgs, HostAlarmsArgs
+from stackwright.infra.aws.alarms import Alarms
+from stackwright.infra.aws.budget import Budget, BudgetArgs
 from stackwright.infra.aws.context import Context
 from stackwright.infra.aws.dns import Dns, DnsArgs, DnsRecordArgs
 from stackwright.infra.aws.encryption_key import EncryptionKey, KeyArgs
@@ -162,6 +165,29 @@ class AwsHostsPlatform(SelfHostedServices):
             },
         )
         return Dns(f"{environment.name}-dns", args, account.options)
+
+    @cached_property
+    def watch(self) -> Alarms | None:
+        """Mails to who is named: about servers in trouble, and about cost; None where nobody is."""
+        environment, account = self._environment, self._account
+        notify = account.aws.notify
+        if not notify:
+            return None
+        if account.aws.budget is not None:
+            budget = BudgetArgs(context=account.context, monthly_usd=float(account.aws.budget.usd), notify=notify)
+            Budget(f"{environment.name}-budget", budget, account.options)
+        args = AlarmsArgs(
+            context=account.context,
+            kms_key_arn=account.key.arn,
+            notify=notify,
+            hosts={
+                host.name: HostAlarmsArgs(
+                    instance_id=self.compute.instance_ids[host.name], instance_type=host.type or ""
+                )
+                for host in environment.hosts
+            },
+        )
+        return Alarms(f"{environment.name}-alarms", args, account.options)
 
     @property
     def cloud(self) -> CloudResult:

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import pulumi
 
-from stackwright.infra.components.protocols import Compute
+from stackwright.infra.components.protocols import Compute, Watch
 from stackwright.infra.components.results import CloudResult, Endpoint, ServiceResult
 from stackwright.infra.keys import KeyPair
 from stackwright.model import Environment
@@ -134,9 +134,9 @@ class SelfHostedServices(ABC):
         return SelfHostedObjectStore(f"{self._environment.name}-object-store", args)
 
     @property
-    def watch(self) -> None:
+    def watch(self) -> Watch | None:
         """Nothing: own hosts are watched by what is installed on them."""
-        return
+        return None
 
     @property
     def cloud(self) -> CloudResult | None:

@@ -37,8 +37,9 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
     if system is not None:
         yield from _database(parsed, stack, stack.aws, system)
         yield from _cache(parsed, stack, stack.aws, system)
-    if stack.class_ == "production" and not stack.aws.notify:
-        message = "is missing: nobody would hear an alarm of production"
+    if (stack.class_ == "production" or stack.aws.budget is not None) and not stack.aws.notify:
+        why = "an alarm of production" if stack.class_ == "production" else "of the budget"
+        message = f"is missing: nobody would hear {why}"
         yield parsed.problem(("aws", "notify"), message, accepted="at least one e-mail address")
 
 
