@@ -113,7 +113,9 @@ def print_cost(console: Console, environment: Environment) -> None:
     """What the environment costs a month, what is in one zone only, and what a deletion would destroy."""
     aws = environment.stack.aws
     if aws is None:
-        console.print(f"{environment.name} is on {environment.provider.replace('_', ' ')}: there is no price list for it")
+        console.print(
+            f"{environment.name} is on {environment.provider.replace('_', ' ')}: there is no price list for it"
+        )
         return
     # Not at the top: what they need takes a second to load.
     from stackwright.cost import estimate
