@@ -22,7 +22,7 @@ WORDS = st.from_regex(r"[a-z](-?[a-z0-9]){1,30}", fullmatch=True).filter(lambda 
 #: First words that some service keeps for itself.
 RESERVED = re.compile(r"(internal|sg)(-|$)|aws$")
 #: What a service wants in front of the environment's name.
-FRONT = {"kms_alias": "alias/", "parameter": "/"}
+FRONT = {"kms_alias": "alias/", "parameter": "/", "waf_log_group": "aws-waf-logs-"}
 
 
 @st.composite
