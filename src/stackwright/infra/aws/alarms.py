@@ -2,64 +2,176 @@
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
-from stackwright.infra.aws import alarm_sets
-from stackwright.infra.aws.alarm_args import AlarmsArgs
+from stackwright.infra.aws import alarm_sets, alarm_sets_data, alarm_sets_edge, dashboard
+from stackwright.infra.aws.alarm_args import GLOBAL_REGION, AlarmsArgs, DatabaseAlarmsArgs
 from stackwright.infra.aws.alarm_sets import Alarm, Metric
 from stackwright.infra.aws.context import Context
 
 #: SHA-256; the first is SHA-1.
 _SIGNATURE_VERSION = 2
+#: Characters of a topic's display name.
+_LONGEST_SENDER = 100
+#: A rule of a composite alarm has at most 10 240 characters, an alarm's name 255.
+_MOST_IN_ONE = 35
+#: Of databases, without what is said of every backup and every change (user guide of RDS, "Amazon RDS event categories").
+_EVENTS = (
+    "availability",
+    "deletion",
+    "failover",
+    "failure",
+    "low storage",
+    "maintenance",
+    "notification",
+    "read replica",
+    "recovery",
+    "restoration",
+)
 
 
 class Alarms(pulumi.ComponentResource):
-    """An encrypted topic with people who subscribe to it, and an alarm for each thing that can go wrong.
+    """An encrypted topic with people who subscribe to it, an alarm for each thing that can go wrong, and a dashboard.
 
-    Only this environment's alarms may publish to the topic, and nothing without TLS. Each alarm says when it is over, too.
+    Only this environment's alarms, and RDS about its databases, may publish to the topic, and nothing without TLS. Each alarm
+    says when it is over, too. Where there are addresses for it, what leaves users without the service is said to them by
+    one composite alarm.
     """
 
     topic_arn: pulumi.Output[str]
+    #: Of those that are told of what is urgent.
+    urgent_topic_arn: pulumi.Output[str | None]
     alarm_names: pulumi.Output[Sequence[str]]
+    dashboard_name: pulumi.Output[str | None]
 
     def __init__(self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("stackwright:aws:Alarms", name, None, opts)
         self._args = args
         self._context = args.context
-        topic = self._create_topic(name)
-        made = [self._create_alarm(name, each, topic.arn) for each in chosen(args)]
-        self.topic_arn = topic.arn
+        topics = self._create_topics(name)
+        alarms = list(chosen(args))
+        made = [self._create_alarm(name, each, topics[self._region(each) or ""].arn) for each in alarms]
+        if args.databases:
+            self._create_events(name, args.databases, topics[""].arn)
+        urgent = self._create_urgent(name, [pair for pair in zip(alarms, made, strict=True) if pair[0].urgent])
+        self.topic_arn = topics[""].arn
+        self.urgent_topic_arn = pulumi.Output.from_input(urgent.arn if urgent else None)
         self.alarm_names = pulumi.Output.all(*(each.name for each in made))
-        self.register_outputs({"topicArn": self.topic_arn, "alarmNames": self.alarm_names})
+        self.dashboard_name = pulumi.Output.from_input(self._create_dashboard(name, alarms))
+        self.register_outputs(
+            {
+                "topicArn": self.topic_arn,
+                "urgentTopicArn": self.urgent_topic_arn,
+                "alarmNames": self.alarm_names,
+                "dashboardName": self.dashboard_name,
+            }
+        )
 
-    def _create_topic(self, name: str) -> aws.sns.Topic:
-        context, args = self._context, self._args
-        own_name = context.name("topic", "alarms")
+    def _region(self, alarm: Alarm) -> str | None:
+        # Nothing is said for the provider's own region.
+        return None if alarm.region == self._context.region else alarm.region
+
+    def _create_topics(self, name: str) -> dict[str, aws.sns.Topic]:
+        """Region -> its topic, the environment's own region being "": an alarm can tell topics of its region alone."""
+        args = self._args
+        found = {"": self._create_topic(name, "alarms", args.notify, args.kms_key_arn, databases=bool(args.databases))}
+        if args.watches_global and args.global_kms_key_arn is not None:
+            key = args.global_kms_key_arn
+            found[GLOBAL_REGION] = self._create_topic(name, "global", args.notify, key, region=GLOBAL_REGION)
+        return found
+
+    def _create_topic(
+        self,
+        name: str,
+        part: str,
+        addresses: Sequence[str],
+        key: pulumi.Input[str],
+        *,
+        region: str | None = None,
+        databases: bool = False,
+    ) -> aws.sns.Topic:
+        context = self._context
+        own_name = context.name("topic", part)
+        # The first one is called after nothing else.
+        suffix = "" if part == "alarms" else f"-{part}"
         topic = aws.sns.Topic(
-            f"{name}-topic",
+            f"{name}-topic{suffix}",
             name=own_name,
             # Of the sender of the mails.
-            display_name=f"{context.system} {context.environment}"[:100],
-            kms_master_key_id=args.kms_key_arn,
+            display_name=f"{context.system} {context.environment}"[:_LONGEST_SENDER],
+            kms_master_key_id=key,
             # Not a resource of its own: a publisher is checked as soon as it is told of the topic.
-            policy=json.dumps(topic_policy(context, own_name, context.region)),
+            policy=json.dumps(topic_policy(context, own_name, region or context.region, databases=databases)),
             signature_version=_SIGNATURE_VERSION,
+            region=region,
             tags=context.tags(own_name),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        for address in args.notify:
+        for address in addresses:
             aws.sns.TopicSubscription(
-                f"{name}-mail-{address}",
+                f"{name}-mail{suffix}-{address}",
                 topic=topic.arn,
                 protocol="email",
                 endpoint=address,
+                region=region,
                 opts=pulumi.ResourceOptions(parent=self),
             )
         return topic
+
+    def _create_events(
+        self, name: str, databases: Mapping[str, DatabaseAlarmsArgs], topic_arn: pulumi.Input[str]
+    ) -> None:
+        own_name = self._context.name("event_subscription", "databases")
+        aws.rds.EventSubscription(
+            f"{name}-events",
+            name=own_name,
+            sns_topic=topic_arn,
+            source_type="db-instance",
+            source_ids=[each.identifier for each in databases.values()],
+            event_categories=list(_EVENTS),
+            tags=self._context.tags(own_name),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_urgent(
+        self, name: str, pairs: Sequence[tuple[Alarm, aws.cloudwatch.MetricAlarm]]
+    ) -> aws.sns.Topic | None:
+        args, context = self._args, self._context
+        # A composite alarm is about alarms of its own region alone; what fails behind CloudFront is seen here, too.
+        made = [resource for alarm, resource in pairs if self._region(alarm) is None]
+        names = [context.name("alarm", *alarm.name) for alarm, _ in pairs if self._region(alarm) is None]
+        if args.urgent_notify is None or not made:
+            return None
+        topic = self._create_topic(name, "urgent", args.urgent_notify, args.kms_key_arn)
+        for start in range(0, len(names), _MOST_IN_ONE):
+            number = () if start == 0 else (str(start // _MOST_IN_ONE + 1),)
+            own_name = context.name("alarm", "urgent", *number)
+            aws.cloudwatch.CompositeAlarm(
+                "-".join((name, "urgent", *number)),
+                alarm_name=own_name,
+                alarm_description="Users are, or will soon be, without the service; the alarms in this one say by what",
+                alarm_rule=" OR ".join(f'ALARM("{each}")' for each in names[start : start + _MOST_IN_ONE]),
+                alarm_actions=[topic.arn],
+                ok_actions=[topic.arn],
+                tags=context.tags(own_name),
+                # The rule has their names, by which Pulumi cannot tell.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=made[start : start + _MOST_IN_ONE]),
+            )
+        return topic
+
+    def _create_dashboard(self, name: str, alarms: Sequence[Alarm]) -> pulumi.Output[str] | None:
+        if not self._args.has_dashboard or not alarms:
+            return None
+        return aws.cloudwatch.Dashboard(
+            f"{name}-dashboard",
+            dashboard_name=self._context.name("dashboard", "overview"),
+            dashboard_body=pulumi.Output.json_dumps(dashboard.body(self._context, alarms)),
+            opts=pulumi.ResourceOptions(parent=self),
+        ).dashboard_name
 
     def _create_alarm(self, name: str, alarm: Alarm, topic_arn: pulumi.Input[str]) -> aws.cloudwatch.MetricAlarm:
         own_name = self._context.name("alarm", *alarm.name)
@@ -74,6 +186,7 @@ class Alarms(pulumi.ComponentResource):
             treat_missing_data=alarm.silence,
             alarm_actions=[topic_arn],
             ok_actions=[topic_arn],
+            region=self._region(alarm),
             tags=self._context.tags(own_name),
             opts=pulumi.ResourceOptions(parent=self),
             **_measured(alarm),
@@ -84,29 +197,40 @@ def chosen(args: AlarmsArgs) -> Iterator[Alarm]:
     """The alarms of what the args name."""
     yield from alarm_sets.hosts(args.hosts or {})
     yield from alarm_sets.nat(args.nat_gateway_ids or {})
+    yield from alarm_sets_data.databases(args.databases or {})
+    yield from alarm_sets_data.caches(args.caches or {})
+    yield from alarm_sets_data.backups(args.backup_vaults or {})
+    if args.load_balancer is not None:
+        yield from alarm_sets_edge.load_balancer(args.load_balancer)
+    yield from alarm_sets_edge.groups(args.groups or {})
+    yield from alarm_sets_edge.certificates(args.certificates or {})
+    if args.cdn is not None:
+        yield from alarm_sets_edge.cdn(args.cdn)
+    if args.web_firewall is not None:
+        yield from alarm_sets_edge.web_firewall(args.web_firewall, args.context.region)
 
 
-def topic_policy(context: Context, topic: str, region: str) -> dict[str, Any]:
+def topic_policy(context: Context, topic: str, region: str, *, databases: bool) -> dict[str, Any]:
     """Who may publish.
 
-    The account's own people need no word here: their IAM policies decide, and end-points of theirs subscribe by those.
+    The account's own people need no word here: their IAM policies decide. What RDS says of itself as the source is AWS's guide
+    ("Granting permissions to publish notifications to an Amazon SNS topic"), unverified against an account.
     """
     arn = context.arn("sns", topic, region=region)
     alarms = context.arn("cloudwatch", f"alarm:{context.environment}-*", region=region)
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            _publisher("PublishByAlarms", "cloudwatch.amazonaws.com", arn, context.account, [alarms]),
-            {
-                "Sid": "OnlyWithTls",
-                "Effect": "Deny",
-                "Principal": {"AWS": "*"},
-                "Action": "sns:Publish",
-                "Resource": arn,
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            },
-        ],
+    found = [_publisher("PublishByAlarms", "cloudwatch.amazonaws.com", arn, context.account, [alarms])]
+    if databases:
+        sources = [context.arn("rds", f"{kind}:{context.environment}-*", region=region) for kind in ("db", "es")]
+        found.append(_publisher("PublishByDatabases", "events.rds.amazonaws.com", arn, context.account, sources))
+    tls = {
+        "Sid": "OnlyWithTls",
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": "sns:Publish",
+        "Resource": arn,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
+    return {"Version": "2012-10-17", "Statement": [*found, tls]}
 
 
 def _publisher(sid: str, service: str, topic_arn: str, account: str, sources: Sequence[str]) -> dict[str, Any]:

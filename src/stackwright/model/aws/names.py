@@ -44,6 +44,7 @@ RULES: Mapping[str, Rule] = {
     "database_subnet_group": Rule(limit=255, pattern=r"[a-z0-9 ._-]+"),
     "distribution_policy": Rule(limit=128, pattern=r"[\w-]+"),
     "document": Rule(limit=128, pattern=r"[a-zA-Z0-9_.-]{3,}"),
+    "event_subscription": Rule(limit=254, pattern=_HYPHENS),
     "iam_policy": Rule(limit=128, pattern=_IAM),
     "iam_role": Rule(limit=64, pattern=_IAM),
     "instance_profile": Rule(limit=128, pattern=_IAM),
