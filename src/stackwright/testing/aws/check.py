@@ -1,0 +1,131 @@
+"""Whether AWS's provider would take the inputs of a resource: every key, every required one, every type, at any depth.
+
+Stricter than the provider in one way: it would turn `"8080"` into a number, this does not, for it is most often a slip.
+It does not know the rules between properties ("one of these two"), nor the values that AWS accepts.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stackwright.testing.aws import wire
+from stackwright.testing.aws.sdk_schema import Kind, Property, Type, members
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What is wrong with a property, by its path."""
+
+    path: str
+    reason: str
+
+
+def check(what: str, properties: Mapping[str, Property], inputs: Mapping[str, Any]) -> list[Failure]:
+    """Everything that is wrong; `what` names whose properties they are."""
+    return list(_object(what, properties, inputs, ""))
+
+
+def _object(what: str, properties: Mapping[str, Property], given: Mapping[str, Any], prefix: str) -> Iterator[Failure]:
+    for name in given:
+        if name not in properties and not name.startswith("__"):
+            close = difflib.get_close_matches(name, properties, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            yield Failure(path=prefix + name, reason=f"is not a property of {what}{hint}")
+    for name, declared in properties.items():
+        if given.get(name) is not None:
+            yield from _value(declared.types, given[name], prefix + name)
+        elif declared.required:
+            yield Failure(path=prefix + name, reason=f"is required by {what} and missing")
+
+
+def _value(types: tuple[Type, ...], given: Any, path: str) -> Iterator[Failure]:
+    value = wire.unwrap(given)
+    if value is None or wire.is_unknown(value):
+        return
+    fitting = [each for each in types if _FITS[each.kind](value)]
+    if not fitting:
+        wanted = " or ".join(dict.fromkeys(each.kind.value for each in types))
+        # Not the value: it may be secret, and its kind says enough.
+        yield Failure(path=path, reason=f"has to be {wanted}, not {_kind(value)}")
+        return
+    found = [list(_inside(each, value, path)) for each in fitting]
+    # Of several alternatives, the one with the least to complain about is the one that was meant.
+    yield from min(found, key=len)
+
+
+def _inside(declared: Type, value: Any, path: str) -> Iterator[Failure]:
+    match declared.kind:
+        case Kind.LIST:
+            for index, each in enumerate(value):
+                yield from _value(declared.items, each, f"{path}[{index}]")
+        case Kind.MAP:
+            for name, each in value.items():
+                yield from _value(
+                    declared.items, each, f"{path}.{name}" if name.isidentifier() else f'{path}["{name}"]'
+                )
+        case Kind.OBJECT if declared.declared:
+            what = declared.declared.class_name.removesuffix("Args")
+            yield from _object(what, members(declared.declared), value, f"{path}.")
+        case Kind.ENUM if value not in declared.values:
+            yield Failure(path=path, reason=f"has to be one of {', '.join(declared.values)}")
+        case _:
+            pass
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _mapping(value: object) -> bool:
+    return isinstance(value, Mapping) and not wire.is_special(value)
+
+
+_FITS: Mapping[Kind, Callable[[Any], bool]] = {
+    Kind.STRING: lambda value: isinstance(value, str),
+    Kind.ENUM: lambda value: isinstance(value, str),
+    Kind.INTEGER: lambda value: isinstance(value, int) and not isinstance(value, bool),
+    Kind.NUMBER: _number,
+    Kind.BOOLEAN: lambda value: isinstance(value, bool),
+    Kind.LIST: lambda value: isinstance(value, list),
+    Kind.MAP: _mapping,
+    Kind.OBJECT: _mapping,
+    Kind.ASSET: wire.is_special,
+    Kind.ANY: lambda _: True,
+}
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, str):
+        return "a string"
+    if _number(value):
+        return "a whole number" if isinstance(value, int) else "a fraction"
+    return "a list" if isinstance(value, list) else "an object"
+
+
+def completed(
+    properties: Mapping[str, Property], inputs: Mapping[str, Any], default_tags: Mapping[str, str], name: str
+) -> wire.Values:
+    """The inputs as the provider keeps them: named, with the provider's tags, and policy documents as text."""
+    found = {each: _as_text(properties.get(each), value) for each, value in inputs.items()}
+    tags = properties.get("tags")
+    given = found.get("tags", {})
+    if default_tags and tags and tags.type(Kind.MAP) and isinstance(given, Mapping) and not wire.is_special(given):
+        found["tags"] = {**default_tags, **given}
+    chosen = properties.get("name")
+    if chosen and not chosen.required and not {"name", "namePrefix"} & found.keys() and chosen.type(Kind.STRING):
+        found |= {"name": name, "__defaults": ["name"]}
+    return found
+
+
+def _as_text(declared: Property | None, value: Any) -> Any:
+    """A policy may be given as an object; AWS takes, and gives back, a string."""
+    both = declared and declared.type(Kind.STRING) and declared.type(Kind.OBJECT)
+    if not both or not _mapping(value) or wire.holds_unknown(value) or wire.holds_secret(value):
+        return value
+    return json.dumps(value)

@@ -1,0 +1,90 @@
+"""Failures that a test orders: "the creation of `db` fails once", "every deletion fails", "from the tenth creation on".
+
+Orders are a JSON list of objects in a file; see `Order` for the keys. How often each was carried out stands beside the file, so
+that `once` holds over the plugin's processes: every `pulumi up` starts a new one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import threading
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+
+class OrderError(ValueError):
+    """The file of orders cannot be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to fail."""
+
+    #: `create`, `update`, `delete` or `read`; "*" for all four.
+    operation: str = "*"
+    #: Of the resource's name, its type or its URN, with `*` and `?`.
+    resource: str = "*"
+    #: How often; 0 for always.
+    times: int = 1
+    #: Only after this many operations of that kind have succeeded in this run.
+    after: int = 0
+    message: str = "the test ordered this failure"
+
+
+class Failures:
+    """Carries the orders of a file out."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._orders = _read(path) if path else ()
+        self._succeeded: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def due(self, operation: str, urn: str, token: str) -> str:
+        """The message of the failure that is due; "" if none is."""
+        with self._lock:
+            for number, order in enumerate(self._orders):
+                if self._fits(order, operation, urn, token) and self._take(number, order):
+                    return order.message
+        return ""
+
+    def succeeded(self, operation: str) -> None:
+        with self._lock:
+            self._succeeded[operation] = self._succeeded.get(operation, 0) + 1
+
+    def _fits(self, order: Order, operation: str, urn: str, token: str) -> bool:
+        names = (urn.rsplit("::", 1)[-1], token, urn)
+        return (
+            order.operation in {operation, "*"}
+            and self._succeeded.get(operation, 0) >= order.after
+            and any(fnmatchcase(each, order.resource) for each in names)
+        )
+
+    def _take(self, number: int, order: Order) -> bool:
+        if not order.times or self._path is None:
+            return True
+        with self._path.with_suffix(".done").open("a+", encoding="ascii") as done:
+            fcntl.flock(done, fcntl.LOCK_EX)
+            done.seek(0)
+            if done.read().split().count(str(number)) >= order.times:
+                return False
+            done.write(f"{number}\n")
+        return True
+
+
+def _read(path: Path) -> tuple[Order, ...]:
+    known = {each.name for each in fields(Order)}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OrderError(f"{path} cannot be read as JSON: {error}") from error
+    problems = [
+        f"order {number}: {each!r} is not an object of {', '.join(sorted(known))}"
+        for number, each in enumerate(found)
+        if not isinstance(each, dict) or each.keys() - known
+    ]
+    if problems:
+        raise OrderError("\n".join([f"{path}:", *problems]))
+    return tuple(Order(**each) for each in found)

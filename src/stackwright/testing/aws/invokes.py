@@ -1,0 +1,149 @@
+"""The few questions to AWS that have one answer without AWS; every other is refused by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from stackwright.testing.aws.configuration import Configuration
+from stackwright.testing.aws.plausible import partition
+from stackwright.testing.aws.wire import Values
+
+#: Regions whose zones are not called a, b, c in every account (Regions and Availability Zones, AWS).
+_ZONES = {"us-east-1": "abcdef", "us-west-1": "ac", "us-west-2": "abcd", "ap-northeast-1": "acd"}
+_DIRECTIONS = {"north": "n", "south": "s", "east": "e", "west": "w", "central": "c"}
+
+
+class RefusedError(LookupError):
+    """A question that cannot be answered here."""
+
+
+def answer(token: str, arguments: Mapping[str, Any], configuration: Configuration) -> Values:
+    """The answer to an invoke such as `aws:index/getRegion:getRegion`."""
+    found = _ANSWERS.get(token)
+    if found is None:
+        known = ", ".join(each.rsplit(":", 1)[-1] for each in _ANSWERS)
+        raise RefusedError(f"{token} would ask AWS, and there is none here: only {known} can be answered")
+    return found(arguments, configuration)
+
+
+def _identity(_: Mapping[str, Any], configuration: Configuration) -> Values:
+    account = configuration.account
+    arn = f"arn:{partition(configuration.region)}:iam::{account}:user/recording"
+    return {"accountId": account, "arn": arn, "id": account, "userId": "AIDARECORDINGRECORDING"}
+
+
+def _region(arguments: Mapping[str, Any], configuration: Configuration) -> Values:
+    region = arguments.get("region") or arguments.get("name") or configuration.region
+    return {
+        "description": region,
+        "endpoint": f"ec2.{region}.{_suffix(region)}",
+        "id": region,
+        "name": region,
+        "region": region,
+    }
+
+
+def _partition(_: Mapping[str, Any], configuration: Configuration) -> Values:
+    name, suffix = partition(configuration.region), _suffix(configuration.region)
+    reverse = ".".join(reversed(suffix.split(".")))
+    return {"dnsSuffix": suffix, "id": name, "partition": name, "reverseDnsPrefix": reverse}
+
+
+def _zones(arguments: Mapping[str, Any], configuration: Configuration) -> Values:
+    region = arguments.get("region") or configuration.region
+    area, direction, number = region.rsplit("-", 2)
+    short = direction
+    for word, letter in _DIRECTIONS.items():
+        short = short.replace(word, letter)
+    excluded = {*(arguments.get("excludeNames") or ()), *(arguments.get("excludeZoneIds") or ())}
+    found = {
+        f"{region}{letter}": f"{area.replace('-', '')}{short}{number}-az{index}"
+        for index, letter in enumerate(_ZONES.get(region, "abc"), start=1)
+    }
+    kept = {name: zone for name, zone in found.items() if not {name, zone} & excluded}
+    return {
+        **arguments,
+        "groupNames": [region],
+        "id": region,
+        "names": list(kept),
+        "region": region,
+        "zoneIds": list(kept.values()),
+    }
+
+
+def _prefix_list(arguments: Mapping[str, Any], configuration: Configuration) -> Values:
+    region = arguments.get("region") or configuration.region
+    name, given = arguments.get("name"), arguments.get("id")
+    if not name and not given:
+        raise RefusedError(
+            "aws:ec2/getManagedPrefixList:getManagedPrefixList: only lists of a name or an id can be made up"
+        )
+    number = given or f"pl-{hashlib.sha256(f'{region}|{name}'.encode()).hexdigest()[:8]}"
+    owner = "AWS" if not name or name.startswith("com.amazonaws.") else configuration.account
+    holder = "aws" if owner == "AWS" else owner
+    return {
+        "addressFamily": "IPv6" if name and "ipv6" in name else "IPv4",
+        "arn": f"arn:{partition(region)}:ec2:{region}:{holder}:prefix-list/{number}",
+        "entries": [],
+        "id": number,
+        "maxEntries": 0,
+        "name": name or number,
+        "ownerId": owner,
+        "region": region,
+        "tags": {},
+        "version": 0,
+    }
+
+
+def _policy_document(arguments: Mapping[str, Any], _: Configuration) -> Values:
+    merged = [*(arguments.get("sourcePolicyDocuments") or ()), *(arguments.get("overridePolicyDocuments") or ())]
+    if merged or arguments.get("sourceJson") or arguments.get("overrideJson"):
+        raise RefusedError("aws:iam/getPolicyDocument:getPolicyDocument: documents are not merged here")
+    document = {
+        "Version": arguments.get("version", "2012-10-17"),
+        "Statement": [_statement(each) for each in arguments.get("statements") or ()],
+    }
+    text = json.dumps(document, indent=2)
+    return {
+        **arguments,
+        "id": hashlib.sha256(text.encode()).hexdigest()[:10],
+        "json": text,
+        "minifiedJson": json.dumps(document),
+    }
+
+
+def _statement(given: Mapping[str, Any]) -> Values:
+    found: Values = {"Effect": given.get("effect", "Allow")}
+    if given.get("sid"):
+        found["Sid"] = given["sid"]
+    for name in ("actions", "notActions", "resources", "notResources"):
+        if given.get(name):
+            key = name[0].upper() + name[1:-1]
+            found[key] = given[name][0] if len(given[name]) == 1 else list(given[name])
+    for name, key in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):
+        for each in given.get(name) or ():
+            values = list(each["identifiers"])
+            found.setdefault(key, {})[each["type"]] = values[0] if len(values) == 1 else values
+    for each in given.get("conditions") or ():
+        values = list(each["values"])
+        found.setdefault("Condition", {}).setdefault(each["test"], {})[each["variable"]] = (
+            values[0] if len(values) == 1 else values
+        )
+    return found
+
+
+def _suffix(region: str) -> str:
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+
+
+_ANSWERS: Mapping[str, Callable[[Mapping[str, Any], Configuration], Values]] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": _identity,
+    "aws:index/getRegion:getRegion": _region,
+    "aws:index/getPartition:getPartition": _partition,
+    "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
+    "aws:ec2/getManagedPrefixList:getManagedPrefixList": _prefix_list,
+    "aws:iam/getPolicyDocument:getPolicyDocument": _policy_document,
+}

@@ -1,0 +1,69 @@
+"""What the plugin was asked to do, in a file that a test reads afterwards; several processes may write to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stackwright.testing.aws import wire
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One operation, written when it was over."""
+
+    #: `create`, `update`, `delete`, `read`, `invoke` or `configure`.
+    operation: str
+    #: "" for what concerns no resource.
+    urn: str = ""
+    type: str = ""
+    id: str = ""
+    #: A preview changes nothing.
+    preview: bool = False
+    #: Secrets are masked.
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    #: Why it failed; "" if it did not.
+    error: str = ""
+    #: Seconds since 1970.
+    began: float
+    ended: float
+
+    @property
+    def name(self) -> str:
+        """The resource's name in the program."""
+        return self.urn.rsplit("::", 1)[-1]
+
+
+class Journal:
+    """Appends to a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+
+    def write(self, **fields: Any) -> None:
+        """Append an `Entry`; one write per line, so that lines of several processes do not mix."""
+        inputs = wire.masked(dict(fields.pop("inputs", {})))
+        with self._lock:
+            entry = Entry(**fields, inputs=inputs, ended=time.time())
+            line = json.dumps(asdict(entry), ensure_ascii=False) + "\n"
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(file, line.encode())
+            finally:
+                os.close(file)
+
+
+def read(path: Path, *operations: str, preview: bool = False) -> tuple[Entry, ...]:
+    """The entries in the order of time, of these operations (of all if none is named), without previews unless asked."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    found = (Entry(**json.loads(line)) for line in lines)
+    return tuple(
+        each for each in found if (not operations or each.operation in operations) and (preview or not each.preview)
+    )
