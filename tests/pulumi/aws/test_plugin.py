@@ -21,7 +21,7 @@ from pulumi.runtime import rpc
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from stackwright.testing import aws
-from stackwright.testing.aws import documentation, journal, sdk_schema, sdk_source
+from stackwright.testing.aws import documentation, journal, plausible, sdk_schema, sdk_source, wire
 from stackwright.testing.aws.failures import Failures, OrderError
 from stackwright.testing.aws.immutable import IMMUTABLE
 from stackwright.testing.aws.plugin import Recorder
@@ -148,6 +148,31 @@ def test_the_schema_is_the_sdks() -> None:
     assert found.computed("address")
     assert not found.outputs["password"].required
     assert found.secrets == {"password", "passwordWo"}
+
+
+#: They have no argument at all.
+WITHOUT_INPUTS = {
+    "aws:iam/outboundWebIdentityFederation:OutboundWebIdentityFederation",
+    "aws:ram/sharingWithOrganization:SharingWithOrganization",
+}
+
+
+@pytest.mark.timeout(120)
+def test_every_type_of_the_sdk_is_understood_and_answered_for() -> None:
+    """All of them, ten seconds: an update of the SDK that is written otherwise has to be noticed."""
+    without = set()
+    for token in sdk_source.tokens():
+        found = sdk_schema.resource(token)
+        without |= set() if found.inputs else {token}
+        for each in found.inputs.values():
+            assert each.types, (token, each.name)
+        made = plausible.Made(resource=found, urn=urn(token), account=ACCOUNT, region=REGION, inputs={})
+        outputs = plausible.outputs(made)
+        assert made.id, token
+        assert {name for name, each in found.outputs.items() if each.required} <= outputs.keys(), token
+        # What would not travel fails here.
+        assert wire.values(wire.message(outputs)).keys() == outputs.keys(), token
+    assert without == WITHOUT_INPUTS
 
 
 def test_importing_the_sdk_is_not_needed() -> None:

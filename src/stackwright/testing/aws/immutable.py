@@ -1,6 +1,6 @@
 """What replaces a resource though the SDK's documentation does not say so, for the types that most others hang on.
 
-Of 1,738 types, 118 have a word about it. Read in hashicorp/terraform-provider-aws (`ForceNew`, `RequiresReplace`), in stored versions of
+Of 1,748 types, 118 have a word about it. Read in hashicorp/terraform-provider-aws (`ForceNew`, `RequiresReplace`), in stored versions of
 2022 to 2026; what newer versions are known to update in place, such as a database's identifier, is left out. More can be told to
 the plugin by a file, see `stackwright.testing.aws.REPLACES`.
 """
