@@ -13,7 +13,7 @@ from stackwright.infra.aws.host_keys import HostKeyError, ask_aws, commands, rec
 from stackwright.model import Environment, load
 from stackwright.model.output import host_key_file
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHkVQp8NqQq9ONJZdgVTWb0o8NSWsiYsoAbS2FUPVYPS"
 
 

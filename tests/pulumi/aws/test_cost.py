@@ -26,7 +26,7 @@ from stackwright.testing.recording import Recording, Registered
 # The SDK says it of every old type of its own when it is loaded.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = ROOT / "tests" / "pulumi" / "aws" / "golden" / "taaleem-staging.json"
 REGION = "eu-central-1"
 REGIONS = ("eu-central-1", "eu-west-1", "me-central-1", "us-east-1")
