@@ -21,7 +21,6 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
 from stackwright.infra import engine
-from stackwright.model import load
 
 
 @pytest.fixture
@@ -191,11 +190,3 @@ def test_the_shim_says_what_is_missing(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "stackwright env ENVIRONMENT" in done.stderr
-
-
-def test_what_is_not_built_is_refused_before_pulumi_is_called() -> None:
-    with pytest.raises(
-        engine.EngineError, match="taaleem-production cannot be provisioned yet: .* edge, database, cache"
-    ):
-        engine.refuse_unbuilt(load(ROOT / "inventories/taaleem-production"))
-    engine.refuse_unbuilt(load(ROOT / "inventories/taaleem-staging"))

@@ -68,7 +68,6 @@ def validate(name: EnvironmentName) -> None:
 def plan(name: EnvironmentName, verbose: Verbose = True) -> None:
     """Show what `up` would provision; nothing is changed."""
     environment = _load(name)
-    engine.refuse_unbuilt(environment)
     runner = _runner(environment, verbose=verbose)
     with _project_folder(environment):
         runner.pulumi(engine.select(name), *engine.recover(name), engine.preview(name))
@@ -80,7 +79,6 @@ def plan(name: EnvironmentName, verbose: Verbose = True) -> None:
 def cost(name: EnvironmentName) -> None:
     """Show what an environment on AWS costs a month, by its program and a dated file of prices; nobody is asked."""
     environment = _load(name)
-    engine.refuse_unbuilt(environment)
     report.print_cost(console, environment)
 
 
@@ -88,7 +86,6 @@ def cost(name: EnvironmentName) -> None:
 def up(name: EnvironmentName, verbose: Verbose = False) -> None:
     """Provision the hosts, converge them, check the result from outside."""
     environment = _load(name)
-    engine.refuse_unbuilt(environment)
     runner = _runner(environment, verbose=verbose)
     with _project_folder(environment):
         with runner.phase("Artifacts"):

@@ -22,7 +22,6 @@ from typing import Any
 
 from stackwright.infra import keys, outputs
 from stackwright.infra.local.images import cache_folder
-from stackwright.model import topology
 from stackwright.model.environment import Environment
 from stackwright.model.inventory import Inventory, build
 from stackwright.model.output import OUTPUT_NAME, InventoryError
@@ -49,15 +48,6 @@ class Command:
 
     def __str__(self) -> str:
         return f"cd {shlex.quote(str(self.folder))} && {shlex.join(self.argv)}"
-
-
-def refuse_unbuilt(environment: Environment) -> None:
-    """Size C on AWS has its components, and no program yet that makes an environment of them."""
-    if topology.managed(environment.stack):
-        raise EngineError(
-            f"{environment.name} cannot be provisioned yet: its topology leaves {', '.join(topology.managed(environment.stack))}"
-            " to AWS, and only size B is built (docs/roadmap.md); `validate` and `graph` work"
-        )
 
 
 def cli() -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from stackwright.infra import engine, keys
+from stackwright.infra import keys
 from stackwright.infra.bare_metal.components import BareMetalPlatform
 from stackwright.infra.components.protocols import (
     Cache,
@@ -18,7 +18,7 @@ from stackwright.infra.components.protocols import (
 )
 from stackwright.infra.components.results import CloudResult, HostResult
 from stackwright.infra.local.components import LocalPlatform
-from stackwright.model import Environment, load
+from stackwright.model import Environment, load, topology
 from stackwright.model.output import ADMIN_USER, OUTPUT_VERSION, private_key_file
 from stackwright.model.secrets import secret_names
 from stackwright.model.topology import Host
@@ -41,8 +41,11 @@ def platform(environment: Environment) -> Platform:
 
 
 def _aws(environment: Environment, pair: keys.KeyPair) -> Platform:
-    engine.refuse_unbuilt(environment)
     # Not at the top: the SDK of AWS takes a second to load, which no other provider has to pay.
+    if topology.managed(environment.stack):
+        from stackwright.infra.aws.cloud_platform import AwsPlatform
+
+        return AwsPlatform(environment, pair)
     from stackwright.infra.aws.platform import AwsHostsPlatform
 
     return AwsHostsPlatform(environment, pair)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stackwright.model import topology
+
 if TYPE_CHECKING:
     from stackwright.model.environment import Environment
 
@@ -32,15 +34,46 @@ class Traffic:
 def within(environment: Environment) -> tuple[Traffic, ...]:
     """All that passes between hosts; only groups that have hosts."""
     groups = environment.groups
-    every = (*_database(environment), *_cache(environment), *_files(environment), *_applications(environment))
-    return tuple(each for each in every if groups[each.source] and groups[each.target])
+    return tuple(each for each in _all(environment) if groups[each.source] and groups[each.target])
+
+
+def of_group(environment: Environment) -> tuple[Traffic, ...]:
+    """What the places of a group that grows and shrinks ask of hosts."""
+    if not environment.slots:
+        return ()
+    groups = environment.groups
+    return tuple(each for each in _all(environment) if each.source == "app" and groups[each.target])
+
+
+def to_services(environment: Environment) -> tuple[Traffic, ...]:
+    """What hosts, and the places of a group, ask of the database and the caches that a cloud runs."""
+    managed, groups = topology.managed(environment.stack), environment.groups
+    sources = {tier for tier in groups if groups[tier] and tier not in managed} | (
+        {"app"} if environment.slots else set()
+    )
+    services = {"database": _postgresql(environment), "cache": _cache(environment)}
+    every = (each for tier, traffic in services.items() if tier in managed for each in traffic)
+    return tuple(each for each in every if each.source in sources)
+
+
+def _all(environment: Environment) -> Iterator[Traffic]:
+    yield from _database(environment)
+    yield from _cache(environment)
+    yield from _files(environment)
+    yield from _applications(environment)
+
+
+def _postgresql(environment: Environment) -> Iterator[Traffic]:
+    if environment.system.database is None:
+        return
+    for source in ("app", "database", "ops"):
+        yield Traffic(source=source, target="database", port=POSTGRESQL, reason=f"PostgreSQL for {source}")
 
 
 def _database(environment: Environment) -> Iterator[Traffic]:
     if environment.system.database is None:
         return
-    for source in ("app", "database", "ops"):
-        yield Traffic(source=source, target="database", port=POSTGRESQL, reason=f"PostgreSQL for {source}")
+    yield from _postgresql(environment)
     for source in ("app", "database"):
         yield Traffic(source=source, target="database", port=PATRONI, reason=f"Who leads, for {source}")
     for source in ("consensus", "database"):
@@ -62,6 +95,9 @@ def _files(environment: Environment) -> Iterator[Traffic]:
 
 
 def _applications(environment: Environment) -> Iterator[Traffic]:
+    if "edge" in topology.managed(environment.stack):
+        # Each host's own nginx asks its own instances.
+        return
     for name, plan in environment.apps.items():
         ports = {one.port for ones in plan.instances.values() for one in ones}
         for port in sorted(ports):

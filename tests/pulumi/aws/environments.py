@@ -16,7 +16,7 @@ from stackwright.testing.recording import Properties, Recording, Registered, rec
 
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = Path(__file__).parent / "golden"
-ENVIRONMENTS = ("taaleem-staging",)
+ENVIRONMENTS = ("taaleem-staging", "taaleem-production")
 
 
 def run(project: Path, name: str, *, stack: str | None = None, preview: bool = False) -> Recording:
@@ -27,6 +27,8 @@ def run(project: Path, name: str, *, stack: str | None = None, preview: bool = F
     key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
     text = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
     keys.write(project / ".state" / name / "ssh" / "id_ed25519", text, mode=0o600)
+    bundle = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    keys.write(project / ".state" / name / "bundle" / "signing_key.pem", bundle, mode=0o600)
     return record(project / "pulumi", stack=name, computed=_Computed(all={}), preview=preview)
 
 
@@ -37,7 +39,50 @@ class _Computed(dict):  # type: ignore[type-arg]
         return lambda inputs: {"arn": f"arn of {token}", **_FILLED.get(token, lambda _: {})(inputs)}
 
 
+def _options(inputs: Properties) -> list[Properties]:
+    """What ACM wants in DNS."""
+    return [
+        {
+            "domainName": name,
+            "resourceRecordName": f"_x.{name}.",
+            "resourceRecordType": "CNAME",
+            "resourceRecordValue": f"_y-{name}.acm-validations.aws.",
+        }
+        for name in [inputs["domainName"], *inputs.get("subjectAlternativeNames", [])]
+    ]
+
+
 _FILLED: dict[str, Any] = {
+    "aws:acm/certificate:Certificate": lambda inputs: {
+        "arn": f"arn:aws:acm:{inputs.get('region', 'eu-central-1')}:111122223333:certificate/1",
+        "domainValidationOptions": _options(inputs),
+    },
+    "aws:cloudfront/distribution:Distribution": lambda _: {
+        "domainName": "d111111abcdef8.cloudfront.net",
+        "hostedZoneId": "Z2FDTNDATAQYW2",
+    },
+    "aws:ec2/launchTemplate:LaunchTemplate": lambda _: {"latestVersion": 1},
+    "aws:elasticache/replicationGroup:ReplicationGroup": lambda inputs: {
+        "primaryEndpointAddress": f"master.{inputs['replicationGroupId']}.cache.amazonaws.com",
+        "readerEndpointAddress": f"replica.{inputs['replicationGroupId']}.cache.amazonaws.com",
+    },
+    "aws:lb/loadBalancer:LoadBalancer": lambda inputs: {
+        "arn": "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/app/web/0123456789abcdef",
+        "arnSuffix": "app/web/0123456789abcdef",
+        "dnsName": f"{inputs['name']}.eu-central-1.elb.amazonaws.com",
+        "zoneId": "Z215JYRZR1TBD5",
+    },
+    "aws:lb/targetGroup:TargetGroup": lambda _: {"arnSuffix": "targetgroup/web/0123456789abcdef"},
+    "aws:rds/instance:Instance": lambda inputs: {
+        "address": f"{inputs['identifier']}.rds.amazonaws.com",
+        "port": 5432,
+        "resourceId": "db-ABC",
+        "masterUserSecrets": [{"secretArn": "arn of the secret that RDS keeps"}],
+    },
+    "aws:route53/record:Record": lambda inputs: {"fqdn": inputs["name"].removesuffix(".")},
+    "aws:s3/bucket:Bucket": lambda inputs: {
+        "bucketRegionalDomainName": f"{inputs['bucket']}.s3.eu-central-1.amazonaws.com"
+    },
     "aws:ec2/eip:Eip": lambda _: {"publicIp": "192.0.2.10", "allocationId": "eipalloc-0"},
     "aws:route53/zone:Zone": lambda _: {"zoneId": "Z0INTERNAL"},
     "aws:kms/key:Key": lambda _: {"keyId": "11111111-2222-3333-4444-555555555555"},

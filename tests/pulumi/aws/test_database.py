@@ -514,7 +514,7 @@ def test_outputs_without_a_replica_read_from_the_instance_itself() -> None:
     assert recording.outputs == {
         "secrets": ["postgresql/app", "postgresql/report"],
         "postgresql": {"at": ["test-database.rds"], "scheme": "postgresql", "port": 5432},
-        "postgresql_replicas": {"at": ["test-database.rds"], "scheme": "postgresql", "port": 5432},
+        "postgresql_replica": {"at": ["test-database.rds"], "scheme": "postgresql", "port": 5432},
     }
 
 
@@ -524,7 +524,7 @@ def test_outputs_with_replicas() -> None:
     assert found["replicaAddresses"] == [f"{each}.rds" for each in replicas]
     assert found["identifiers"] == ["test-database", *replicas]
     assert found["addressesElsewhere"] == {THERE: "test-database-elsewhere.rds"}
-    assert recording.outputs["postgresql_replicas"]["at"] == [f"{each}.rds" for each in replicas]
+    assert recording.outputs["postgresql_replica"]["at"] == [f"{each}.rds" for each in replicas]
 
 
 def test_a_preview_declares_the_same() -> None:

@@ -85,11 +85,11 @@ class Database(pulumi.ComponentResource):
 
     @property
     def result(self) -> ServiceResult:
-        """`postgresql` takes writes; `postgresql_replicas` answers reads, which is the same without replicas."""
+        """`postgresql` takes writes; `postgresql_replica` answers reads, which is the same without replicas."""
         reads = self._replicas or (self.address,)
         endpoints = {
             "postgresql": Endpoint(scheme="postgresql", addresses=(self.address,), port=PORT),
-            "postgresql_replicas": Endpoint(scheme="postgresql", addresses=reads, port=PORT),
+            "postgresql_replica": Endpoint(scheme="postgresql", addresses=reads, port=PORT),
         }
         return ServiceResult(endpoints=endpoints, secrets=tuple(sorted(self._args.secrets or ())))
 

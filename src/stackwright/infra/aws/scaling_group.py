@@ -120,7 +120,7 @@ class ScalingGroup(pulumi.ComponentResource):
                 disk_gb=20 if args.disk_gb is None else args.disk_gb,
                 kms_key_arn=args.kms_key_arn,
                 profile_arn=role.profile_arn,
-                security_group_ids=[firewall.id],
+                security_group_ids=[firewall.id, *(args.security_group_ids or ())],
                 user_data=scaling_checks.user_data(args).encoded(),
                 detailed_monitoring=args.detailed_monitoring,
                 cpu_credits=args.cpu_credits,

@@ -81,6 +81,8 @@ class ScalingGroupArgs:
     ingress: Sequence[RuleArgs] | None = None
     #: Whom the servers may connect to; at least the bundle, AWS's services and their data.
     egress: Sequence[RuleArgs] | None = None
+    #: Further ones that each server is in, such as that of who may ask the database: they exist before the servers do.
+    security_group_ids: Sequence[pulumi.Input[str]] | None = None
     statements: Sequence[StatementArgs] | None = None
     permissions_boundary: pulumi.Input[str] | None = None
     #: Public keys of who logs in through Systems Manager.

@@ -33,9 +33,10 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
     yield from _topology(parsed, stack, stack.aws)
     yield from _servers(parsed, stack, stack.aws)
     yield from _group(parsed, stack.aws.app.group)
-    yield from _load_balancer(parsed, stack.aws)
+    yield from _load_balancer(parsed, stack, stack.aws)
     if system is not None:
         yield from _database(parsed, stack, stack.aws, system)
+        yield from _replicas(parsed, stack, stack.aws, system)
         yield from _cache(parsed, stack, stack.aws, system)
     if (stack.class_ == "production" or stack.aws.budget is not None) and not stack.aws.notify:
         why = "an alarm of production" if stack.class_ == "production" else "of the budget"
@@ -166,7 +167,11 @@ def _group(parsed: Parsed[StackFile], group: ScalingGroup | None) -> Iterator[Pr
         yield parsed.problem((*path, "warm"), message, value=group.warm, accepted="0, or no `spot`")
 
 
-def _load_balancer(parsed: Parsed[StackFile], aws: Aws) -> Iterator[Problem]:
+def _load_balancer(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:
+    if "edge" in topology.managed(stack) and aws.load_balancer.cdn and aws.region not in regions.CLOUDFRONT_LISTS:
+        message = f"is not to be had in {aws.region}: the list of CloudFront's addresses is not known here"
+        accepted = f"`cdn: false`, or one of {', '.join(regions.CLOUDFRONT_LISTS)}"
+        yield parsed.problem(("aws", "load_balancer", "cdn"), message, value=True, accepted=accepted)
     if aws.load_balancer.kind == "network" and aws.load_balancer.firewall and not aws.load_balancer.cdn:
         message = "has nothing to stand on: a network load balancer passes on what it cannot read"
         accepted = "`firewall: false`, `cdn: true` or `kind: application`"
@@ -191,6 +196,26 @@ def _database(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: Sys
         accepted = f"at least {-(-storage * 11 // 10)}, a tenth more than `storage_gb`"
         yield parsed.problem((*path, "max_storage_gb"), "leaves no room", value=own.max_storage_gb, accepted=accepted)
     yield from _kept(parsed, stack, aws)
+
+
+def _replicas(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: System) -> Iterator[Problem]:
+    """RDS makes no replica of a database while it manages the master's password, which a first `up` begins with."""
+    own = aws.database
+    if system.database is None or "database" not in topology.managed(stack) or own.master_secret is not None:
+        return
+    accepted = (
+        "first 0; then, once the master's password is taken over, `aws.database.master_secret` (docs/adr/0010-aws.md)"
+    )
+    number = plan.replicas(stack, aws)
+    if number:
+        path: KeyPath = ("aws", "database", "replicas") if own.replicas is not None else ("topology", "database")
+        ways = accepted if own.replicas is not None else accepted.replace("first 0", "first 1")
+        message = "asks RDS for replicas while it manages the master's password"
+        yield parsed.problem(path, message, value=own.replicas or number + 1, accepted=ways)
+    if own.replica_region is not None:
+        message = "asks RDS for a replica while it manages the master's password"
+        ways = accepted.replace("first 0", "first none")
+        yield parsed.problem(("aws", "database", "replica_region"), message, value=own.replica_region, accepted=ways)
 
 
 def _kept(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:

@@ -101,8 +101,6 @@ def cache_memory_mb(stack: StackFile, system: System, purpose: Purpose) -> int:
 def _database(stack: StackFile, aws: Aws) -> DatabasePlan:
     found, own = database_type(stack, aws), aws.database
     storage_gb = own.storage_gb or STORAGE_GB[stack.class_]
-    hosts = stack.topology.database if stack.topology else None
-    replicas = own.replicas if own.replicas is not None else (hosts or topology.COUNTS["database"]) - 1
     return DatabasePlan(
         instance_class=found.name,
         memory_mb=found.memory_mb,
@@ -110,9 +108,19 @@ def _database(stack: StackFile, aws: Aws) -> DatabasePlan:
         storage_gb=storage_gb,
         max_storage_gb=own.max_storage_gb or 4 * storage_gb,
         multi_az=own.multi_az if own.multi_az is not None else stack.class_ != "development",
-        replicas=replicas,
+        replicas=replicas(stack, aws),
         backup_days=backup_days(stack, aws),
     )
+
+
+def replicas(stack: StackFile, aws: Aws) -> int:
+    """Replicas for reading; where nobody says, as many as on own hosts once RDS can make any."""
+    if aws.database.replicas is not None:
+        return aws.database.replicas
+    told = stack.topology.database if stack.topology else None
+    if told is None and aws.database.master_secret is None:
+        return 0
+    return (told or topology.COUNTS["database"]) - 1
 
 
 def backup_days(stack: StackFile, aws: Aws) -> int:

@@ -42,6 +42,13 @@ LogDays = Annotated[int, AfterValidator(_retention)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Usd = Annotated[float | int, AfterValidator(_months_price)]
 Checksum = Annotated[str, words("64 hexadecimal digits", pattern=r"^[0-9a-f]{64}$")]
+SecretArn = Annotated[
+    str,
+    words(
+        "the ARN of a secret",
+        pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$",
+    ),
+]
 Image = Annotated[str, words("an image such as ami-0123456789abcdef0", pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")]
 Schedule = Annotated[str, words("five fields of cron, such as 0 6 * * MON-FRI", pattern=r"^\S+( \S+){4}$")]
 
@@ -146,16 +153,18 @@ class AwsDatabase:
     multi_az: bool | None = None
     """A standby in another zone; otherwise so outside development."""
     replicas: Annotated[int, Field(ge=0, le=15)] | None = None
-    """For reading; otherwise `topology.database` less the primary."""
+    """For reading; otherwise `topology.database` less the primary. RDS makes none before `master_secret` is there."""
     backup_days: Annotated[int, Field(ge=0, le=35)] | None = None
     """Any second of these days can be restored; otherwise 14 in production, 7 in staging, 1 in development."""
     copy_region: Region | None = None
     """Backups are copied there."""
     replica_region: Region | None = None
     """One more replica there, to go on with when the region fails."""
+    master_secret: SecretArn | None = None
+    """Of the secret with the master's password, once somebody has taken it over from RDS (docs/adr/0010-aws.md)."""
     iam_authentication: bool = False
     blue_green: bool = True
-    """Changes that need a restart are made on a copy, and then switched to."""
+    """Changes that need a restart are made on a copy, and then switched to, wherever RDS can: not with replicas, or copies elsewhere."""
     maintenance: Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"] = "Sun"
     maintenance_time: TimeOfDay = "04:00"
     """UTC, as the time of backups."""

@@ -1,0 +1,105 @@
+"""Who may ask whom, where the two are made by different components and one of them has to exist before the other."""
+
+# No postponed annotations: Pulumi's analyzer reads the args' types at run time.
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from stackwright.infra.aws import firewall_rules
+from stackwright.infra.aws.context import Context
+from stackwright.infra.aws.firewall_rules import RuleArgs
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientGroupArgs:
+    """Servers that do not exist yet."""
+
+    context: Context
+    #: Ansible's group.
+    tier: str
+    vpc_id: pulumi.Input[str]
+
+
+class ClientGroup(pulumi.ComponentResource):
+    """A security group for the servers of a tier, made before them: what they need can admit it, and be there first."""
+
+    security_group_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ClientGroupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("stackwright:aws:ClientGroup", name, None, opts)
+        context = args.context
+        own = context.name("security_group", "clients", args.tier)
+        group = aws.ec2.SecurityGroup(
+            f"{name}-group",
+            name=own,
+            description=f"Servers of the tier {args.tier}, to whom they ask",
+            vpc_id=args.vpc_id,
+            tags=context.tags(own, tier=args.tier),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.security_group_id = group.id
+        self.register_outputs({"securityGroupId": self.security_group_id})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathArgs:
+    """TCP from a security group to another."""
+
+    #: Tiers, for the names of the rules.
+    source: str
+    target: str
+    port: int
+    #: Why; it is the description of the rules.
+    reason: str
+    source_id: pulumi.Input[str]
+    target_id: pulumi.Input[str]
+    #: Whether the target lets the source in by itself, as `Database` and `Cache` do; otherwise a rule here does.
+    admits: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessArgs:
+    """Traffic between security groups.
+
+    Raises ValueError with every problem at once.
+    """
+
+    context: Context
+    paths: Sequence[PathArgs]
+
+    def __post_init__(self) -> None:
+        problems = [
+            problem
+            for position, each in enumerate(self.paths)
+            for problem in firewall_rules.port_problems(f"paths[{position}]", each.reason, None, each.port, None)
+        ]
+        names = [_name(each) for each in self.paths]
+        problems += [
+            f"paths has {name} twice, accepted: each once" for name in sorted(set(names)) if names.count(name) > 1
+        ]
+        if problems:
+            raise ValueError("\n".join(f"AccessArgs.{each}" for each in problems))
+
+
+class Access(pulumi.ComponentResource):
+    """A rule out of each source, and one into each target that has none: whoever comes after it finds the way open."""
+
+    def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("stackwright:aws:Access", name, None, opts)
+        context = args.context
+        for each in args.paths:
+            tags = context.tags(context.name("name_tag", each.source, each.target, str(each.port)))
+            out = RuleArgs(reason=each.reason, port=each.port, security_group_id=each.target_id)
+            firewall_rules.create_rule(self, f"{name}-{_name(each)}", each.source_id, out, tags, incoming=False)
+            if not each.admits:
+                come = RuleArgs(reason=each.reason, port=each.port, security_group_id=each.source_id)
+                firewall_rules.create_rule(
+                    self, f"{name}-{_name(each)}-into", each.target_id, come, tags, incoming=True
+                )
+        self.register_outputs({})
+
+
+def _name(path: PathArgs) -> str:
+    return f"{path.source}-to-{path.target}-{path.port}"

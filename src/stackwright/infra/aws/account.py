@@ -1,0 +1,151 @@
+"""What every part of an environment on AWS stands on, whatever its size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import pulumi
+import pulumi_aws as aws
+
+from stackwright.infra.aws.budget import Budget, BudgetArgs
+from stackwright.infra.aws.context import Context
+from stackwright.infra.aws.encryption_key import EncryptionKey, KeyArgs
+from stackwright.infra.aws.firewall_rules import RuleArgs
+from stackwright.infra.aws.hosts import HostArgs
+from stackwright.infra.aws.launch_template import AgentArgs
+from stackwright.infra.aws.network import Network
+from stackwright.infra.aws.network_args import NetworkArgs
+from stackwright.model import Environment, topology
+from stackwright.model.aws.plan import DISK_GB, AwsPlan
+from stackwright.model.aws.regions import GLOBAL_REGION
+from stackwright.model.aws.stackfile import Aws
+from stackwright.model.topology import Host
+
+ANYWHERE = "0.0.0.0/0"
+
+
+def web_rules() -> list[RuleArgs]:
+    """What every server may ask of the Internet."""
+    return [
+        RuleArgs(reason=f"{name}: packages, time stamps of certificates, AWS", port=port, cidr=ANYWHERE)
+        for name, port in (("HTTP", 80), ("HTTPS", 443))
+    ]
+
+
+class Account:
+    """What every part of an environment on AWS stands on: the account, the network, the key."""
+
+    def __init__(self, environment: Environment) -> None:
+        if environment.stack.aws is None or environment.plan.aws is None:
+            raise ValueError(f"{environment.name} has no section `aws`")
+        self.environment = environment
+        self.aws: Aws = environment.stack.aws
+        self.plan: AwsPlan = environment.plan.aws
+        self.context = Context(
+            environment=environment.name,
+            system=environment.system.name,
+            environment_class=environment.environment_class,
+            account=self.aws.account,
+            region=self.aws.region,
+        )
+        self._provider = aws.Provider(
+            f"{environment.name}-aws",
+            region=self.aws.region,
+            # Nothing is done in another account, whoever is logged in.
+            allowed_account_ids=[self.aws.account],
+            default_tags={"tags": {tag: value for tag, value in self.context.tags("").items() if tag != "Name"}},
+        )
+
+    @property
+    def options(self) -> pulumi.ResourceOptions:
+        """For a component: its children are made by the environment's provider, in its region and account."""
+        return pulumi.ResourceOptions(providers=[self._provider])
+
+    @property
+    def agent(self) -> AgentArgs | None:
+        """The SSM agent of servers whose image has none."""
+        agent = self.aws.ssm_agent
+        return AgentArgs(version=agent.version, sha256=dict(agent.sha256.items())) if agent else None
+
+    def create_budget(self) -> None:
+        """Where the environment has one."""
+        if self.aws.budget is not None:
+            args = BudgetArgs(context=self.context, monthly_usd=float(self.aws.budget.usd), notify=self.aws.notify)
+            Budget(f"{self.environment.name}-budget", args, self.options)
+
+    def subnets(self, kind: str) -> list[pulumi.Input[str]]:
+        """The ids of the subnets of a kind, in the order of the zones."""
+        return [self.network.subnet_ids[kind][zone] for zone in self.plan.zones]
+
+    def host(self, host: Host, tiers: Sequence[str], *, public: bool) -> HostArgs:
+        """A server with a name, as the component wants it."""
+        zone = host.zone or self.plan.zones[0]
+        tier = next((each for each in topology.TIERS if each in tiers), tiers[0])
+        return HostArgs(
+            name=host.name,
+            address=host.address,
+            subnet_id=self.network.subnet_ids["public" if public else "private"][zone],
+            instance_type=host.type or "",
+            disk_gb=self.disk_gb(host),
+            tiers=tiers,
+            os=host.os,
+            architecture=topology.architecture(self.aws, "app" if "app" in tiers and "edge" in tiers else tier),
+            image_id=self.aws.app.image if "app" in tiers else None,
+            public=public,
+        )
+
+    def disk_gb(self, host: Host) -> int:
+        """Of a server."""
+        return host.disk_gb or DISK_GB[self.context.environment_class]
+
+    @cached_property
+    def key(self) -> EncryptionKey:
+        """Encrypts disks, logs and whatever else the environment keeps."""
+        services = [
+            "autoscaling",
+            "cloudwatch",
+            "ec2",
+            "elasticache",
+            "logs",
+            "rds",
+            "rds_events",
+            "s3",
+            "secretsmanager",
+            "sns",
+        ]
+        args = KeyArgs(context=self.context, purpose="environment", services=services)
+        return EncryptionKey(f"{self.environment.name}-key", args, self.options)
+
+    @cached_property
+    def global_key(self) -> EncryptionKey:
+        """Encrypts what is beside CloudFront, which is in us-east-1 wherever the environment is."""
+        if self.aws.region == GLOBAL_REGION:
+            return self.key
+        return self._key_elsewhere("global", GLOBAL_REGION, ["cloudwatch", "logs", "sns"])
+
+    @cached_property
+    def copy_key(self) -> EncryptionKey | None:
+        """Encrypts the copies of backups in another region; None without copies."""
+        region = self.aws.database.copy_region
+        return None if region is None else self._key_elsewhere("copies", region, ["rds", "s3"])
+
+    def _key_elsewhere(self, purpose: str, region: str, services: list[str]) -> EncryptionKey:
+        args = KeyArgs(context=self.context, purpose=purpose, services=services, region=region)
+        return EncryptionKey(f"{self.environment.name}-key-{purpose}", args, self.options)
+
+    @cached_property
+    def network(self) -> Network:
+        """The environment's own."""
+        args = NetworkArgs(
+            context=self.context,
+            cidr=self.environment.network.cidr,
+            subnets=self.plan.subnets,
+            nat=self.plan.nat,
+            ipv6=self.aws.ipv6,
+            # The others cost by zone and hour, which a small environment reaches by its NAT.
+            endpoints=None if self.context.environment_class == "production" or self.plan.nat == "none" else ["s3"],
+            flow_log_days=self.aws.flow_log_days,
+            kms_key_arn=self.key.arn,
+        )
+        return Network(f"{self.environment.name}-network", args, self.options)

@@ -1,0 +1,153 @@
+"""The data of an environment of size C: buckets, secrets, the database and the caches, as AWS runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import pulumi
+
+from stackwright.infra.aws.account import Account
+from stackwright.infra.aws.cache import Cache
+from stackwright.infra.aws.cache_args import CacheArgs, CacheGroupArgs, CacheUserArgs
+from stackwright.infra.aws.database import Database
+from stackwright.infra.aws.database_args import DatabaseArgs
+from stackwright.infra.aws.database_parameters import rds_values
+from stackwright.infra.aws.object_store import ObjectStore
+from stackwright.infra.aws.object_store_args import ARTIFACTS, BACKUPS, LOGS, UPLOADS, BucketArgs, ObjectStoreArgs
+from stackwright.infra.aws.secrets import Secrets, SecretsArgs
+from stackwright.model import topology
+from stackwright.model.postgresql_settings import postgresql_settings
+from stackwright.model.secrets import CACHE_OPERATOR, secret_names
+
+#: Secrets of programs that there are none of where AWS runs the database.
+_OWN_DATABASE = ("etcd/", "patroni/", "pgbackrest/", "postgresql/replication", "postgresql/rewind")
+
+
+class Data:
+    """Each part is made when it is first asked for."""
+
+    def __init__(self, account: Account) -> None:
+        self._account, self._environment = account, account.environment
+        self._name = account.environment.name
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """A bucket for each purpose; backups and uploads with a copy elsewhere, where there is a region for it."""
+        account = self._account
+        args = ObjectStoreArgs(
+            context=account.context,
+            buckets={
+                ARTIFACTS: BucketArgs(),
+                BACKUPS: BucketArgs(),
+                LOGS: BucketArgs(expire_days=account.aws.load_balancer.log_days),
+                UPLOADS: BucketArgs(),
+            },
+            kms_key_arn=account.key.arn,
+            copy_region=account.aws.database.copy_region,
+            copy_kms_key_arn=None if account.copy_key is None else account.copy_key.arn,
+        )
+        return ObjectStore(f"{self._name}-object-store", args, account.options)
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """Of the environment's secrets those that a server or a person on AWS reads."""
+        managed = topology.managed(self._environment.stack)
+        left_out = _OWN_DATABASE if "database" in managed else ()
+        # ElastiCache has no operator who logs in: AWS is.
+        operators = f"/{CACHE_OPERATOR}" if "cache" in managed else "\0"
+        every = (spec.name for spec in secret_names(self._environment))
+        return tuple(name for name in every if not name.startswith(left_out) and not name.endswith(operators))
+
+    @property
+    def application_secrets(self) -> tuple[str, ...]:
+        """Those that an application's server reads: no one's but the applications', and of the authority no key."""
+        system = self._environment.system
+        found = {secret for app in system.apps.values() for secret in app.secrets.values()}
+        found |= {f"redis/{purpose}/{name}" for name, app in system.apps.items() for purpose in app.cache}
+        found |= {f"postgresql/role/{app.database.role}" for app in system.apps.values() if app.database}
+        found |= {"pgbouncer/auth"} if system.database else set()
+        return tuple(name for name in self.secret_names if name in found | {"tls/ca_crt"})
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Empty ones: `stackwright` fills them, and Pulumi never sees a value."""
+        account = self._account
+        args = SecretsArgs(context=account.context, names=self.secret_names, kms_key_arn=account.key.arn)
+        return Secrets(f"{self._name}-secrets", args, account.options)
+
+    def create_database(self, clients: Mapping[str, pulumi.Input[str]]) -> Database:
+        """PostgreSQL; replicas once its master is taken over from RDS (docs/adr/0010-aws.md)."""
+        environment, account = self._environment, self._account
+        plan, own, tier, budget = (
+            account.plan.database,
+            account.aws.database,
+            environment.system.database,
+            environment.connections,
+        )
+        if plan is None or tier is None or budget is None:
+            raise ValueError(f"{self._name} has no database that AWS runs")
+        settings = postgresql_settings(
+            memory_mb=plan.usable_mb, cpus=plan.cpus, max_connections=budget.max_connections
+        ) | dict(environment.stack.database.parameters)
+        args = DatabaseArgs(
+            context=account.context,
+            vpc_id=account.network.vpc_id,
+            subnet_ids=account.subnets("isolated"),
+            clients=clients,
+            instance_class=plan.instance_class,
+            storage_gb=plan.storage_gb,
+            max_storage_gb=plan.max_storage_gb,
+            kms_key_arn=account.key.arn,
+            engine_version=tier.version,
+            master_secret_arn=own.master_secret,
+            multi_az=plan.multi_az,
+            replicas=plan.replicas,
+            parameters=rds_values(settings),
+            max_connections=budget.max_connections,
+            backup_days=plan.backup_days,
+            backup_time=environment.backups.time,
+            maintenance_day=own.maintenance,
+            maintenance_time=own.maintenance_time,
+            copy_region=own.copy_region,
+            copy_kms_key_arn=None if account.copy_key is None else account.copy_key.arn,
+            iam_authentication=own.iam_authentication,
+            # Where RDS can: it is wished for unless somebody says no.
+            blue_green=None if own.blue_green else False,
+            secrets=[name for name in self.secret_names if name.startswith("postgresql/")],
+        )
+        return Database(f"{self._name}-database", args, account.options)
+
+    def create_cache(self, clients: Mapping[str, pulumi.Input[str]]) -> Cache:
+        """A store for each purpose, and in each a user for each application."""
+        environment, account = self._environment, self._account
+        own = account.aws.cache
+        groups = {
+            purpose: CacheGroupArgs(
+                node_type=account.plan.caches[purpose].node_type,
+                users=[
+                    CacheUserArgs(name=name, secret=f"redis/{purpose}/{name}")
+                    for name, app in environment.system.apps.items()
+                    if purpose in app.cache
+                ],
+                port=one.port,
+                eviction=one.eviction,
+                persistence=one.persistence,
+                replicas=account.plan.caches[purpose].replicas,
+                snapshot_days=account.plan.caches[purpose].snapshot_days,
+            )
+            for purpose, one in environment.system.cache.items()
+        }
+        args = CacheArgs(
+            context=account.context,
+            vpc_id=account.network.vpc_id,
+            subnet_ids=account.subnets("isolated"),
+            clients=clients,
+            groups=groups,
+            kms_key_arn=account.key.arn,
+            engine=own.engine,
+            maintenance_day=account.aws.database.maintenance,
+            maintenance_time=account.aws.database.maintenance_time,
+            snapshot_time=environment.backups.time,
+        )
+        return Cache(f"{self._name}-cache", args, account.options)

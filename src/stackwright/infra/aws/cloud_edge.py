@@ -1,0 +1,169 @@
+"""What users of an environment of size C reach: names, certificates, CDN, web firewall and load balancer."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import pulumi
+
+from stackwright.infra.aws.account import Account
+from stackwright.infra.aws.cdn import Cdn
+from stackwright.infra.aws.cdn_args import CdnArgs
+from stackwright.infra.aws.cdn_behaviours import StaticArgs
+from stackwright.infra.aws.certificate import Certificate, CertificateArgs
+from stackwright.infra.aws.cloud_data import Data
+from stackwright.infra.aws.dns import DnsRecordArgs
+from stackwright.infra.aws.load_balancer import LoadBalancer
+from stackwright.infra.aws.load_balancer_args import NETWORK, LoadBalancerArgs, OriginOnlyArgs
+from stackwright.infra.aws.target_groups import TargetArgs
+from stackwright.infra.aws.web_firewall import CLOUDFRONT, REGIONAL, WebFirewall, WebFirewallArgs
+from stackwright.infra.aws.web_firewall_rules import RateLimitArgs
+from stackwright.infra.components.results import Endpoint, ServiceResult
+from stackwright.model import edge
+from stackwright.model.aws.regions import CLOUDFRONT_LISTS, GLOBAL_REGION
+from stackwright.model.system import Health
+
+_HTTPS = 443
+
+
+class Edge:
+    """Each part is made when it is first asked for; with a CDN the load balancer has no address on the Internet."""
+
+    def __init__(self, account: Account, data: Data) -> None:
+        self._account, self._data = account, data
+        self._name, self._asked = account.environment.name, account.aws.load_balancer
+        self._sites = edge.sites(account.environment)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that the sites are called."""
+        return tuple(dict.fromkeys(name for site in self._sites for name in site.names))
+
+    @property
+    def scope(self) -> str:
+        """Where the web firewall stands."""
+        return CLOUDFRONT if self._asked.cdn else REGIONAL
+
+    @cached_property
+    def certificate(self) -> Certificate:
+        """The load balancer's."""
+        account = self._account
+        if self._asked.cdn and account.aws.region != GLOBAL_REGION:
+            # ACM asks for the same records in every region, and Route 53 takes each once.
+            proven = self.cdn_certificate.validation_names
+            args = CertificateArgs(context=account.context, names=self.names, validation_names=proven)
+        else:
+            args = CertificateArgs(context=account.context, names=self.names, hosted_zone_id=account.aws.hosted_zone.id)
+        return Certificate(f"{self._name}-certificate", args, account.options)
+
+    @cached_property
+    def cdn_certificate(self) -> Certificate:
+        """The CDN's, of the one region that it takes certificates from."""
+        account = self._account
+        if account.aws.region == GLOBAL_REGION:
+            return self.certificate
+        zone = account.aws.hosted_zone.id
+        args = CertificateArgs(context=account.context, names=self.names, hosted_zone_id=zone, region=GLOBAL_REGION)
+        return Certificate(f"{self._name}-certificate-cdn", args, account.options)
+
+    @cached_property
+    def balancer(self) -> LoadBalancer:
+        """Over the application's hosts."""
+        account, asked = self._account, self._asked
+        origin = OriginOnlyArgs(prefix_list_id=CLOUDFRONT_LISTS[account.aws.region]) if asked.cdn else None
+        args = LoadBalancerArgs(
+            context=account.context,
+            vpc_id=account.network.vpc_id,
+            subnet_ids=account.subnets("private" if asked.cdn else "public"),
+            certificate_arn=self.certificate.arn,
+            # Alive, not ready: a database that fails over must not have every server replaced.
+            targets=TargetArgs(health_path=self._health.path, sticky_seconds=asked.sticky_seconds),
+            log_bucket=self._data.store.names["logs"],
+            kind=asked.kind,
+            names=None if asked.kind == NETWORK else self.names,
+            internal=asked.cdn,
+            ipv6=account.aws.ipv6 and not asked.cdn,
+            origin_only=origin,
+        )
+        return LoadBalancer(f"{self._name}-load-balancer", args, account.options)
+
+    @property
+    def _health(self) -> Health:
+        return self._sites[0].upstreams[0].health
+
+    @cached_property
+    def firewall(self) -> WebFirewall | None:
+        """With the sites' rate limits, coarsely; each host's nginx has them exactly."""
+        account = self._account
+        if not self._asked.firewall:
+            return None
+        limits = {limit.name: limit for site in self._sites for limit in site.limits}
+        args = WebFirewallArgs(
+            context=account.context,
+            scope=self.scope,
+            limits=[
+                RateLimitArgs(
+                    name=name,
+                    path=limit.path,
+                    requests=limit.requests,
+                    per=limit.per,
+                    burst=limit.burst,
+                    methods=limit.methods,
+                )
+                for name, limit in limits.items()
+            ],
+            kms_key_arn=account.global_key.arn if self._asked.cdn else account.key.arn,
+            body_limit_mb=max(site.body_limit_mb for site in self._sites),
+            platform="linux",
+            load_balancer_arn=None if self._asked.cdn else self.balancer.arn,
+        )
+        return WebFirewall(f"{self._name}-web-firewall", args, account.options)
+
+    @cached_property
+    def cdn(self) -> Cdn | None:
+        """In front, with the static files of the applications."""
+        account = self._account
+        if not self._asked.cdn:
+            return None
+        static = {each.url: each for site in self._sites for each in site.static}
+        args = CdnArgs(
+            context=account.context,
+            names=self.names,
+            certificate_arn=self.cdn_certificate.arn,
+            origin_domain=self.balancer.dns_name,
+            log_bucket_arn=self._data.store.arns["logs"],
+            load_balancer_arn=self.balancer.arn,
+            web_acl_arn=None if self.firewall is None else self.firewall.arn,
+            static=[
+                StaticArgs(url=url, max_age_days=each.max_age_days, immutable=each.immutable)
+                for url, each in static.items()
+            ],
+        )
+        return Cdn(f"{self._name}-cdn", args, account.options)
+
+    @property
+    def records(self) -> dict[str, DnsRecordArgs]:
+        """What the public names mean."""
+        if self.cdn is not None:
+            # CloudFront's zone, which is the same for every distribution: AWS looks at no health there.
+            record = DnsRecordArgs(
+                kind="alias",
+                values=[self.cdn.domain_name],
+                zone_id=self.cdn.hosted_zone_id,
+                evaluate_health=False,
+                ipv6=True,
+            )
+        else:
+            address: list[pulumi.Input[str]] = [self.balancer.dns_name]
+            record = DnsRecordArgs(
+                kind="alias", values=address, zone_id=self.balancer.zone_id, ipv6=self._account.aws.ipv6
+            )
+        return dict.fromkeys(self.names, record)
+
+    @property
+    def result(self) -> ServiceResult:
+        """Where users come in."""
+        if self.cdn is None:
+            return self.balancer.result
+        endpoint = Endpoint(scheme="https", addresses=(self.cdn.domain_name,), port=_HTTPS)
+        return ServiceResult(endpoints={"https": endpoint}, secrets=())

@@ -1,0 +1,197 @@
+"""The servers of an environment of size C: the group that grows and shrinks, and hosts with names where there are some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import pulumi
+
+from stackwright.infra import signing
+from stackwright.infra.aws.access import ClientGroup, ClientGroupArgs, PathArgs
+from stackwright.infra.aws.account import Account, web_rules
+from stackwright.infra.aws.cloud_data import Data
+from stackwright.infra.aws.cloud_edge import Edge
+from stackwright.infra.aws.hosts import BetweenArgs, Hosts, HostsArgs
+from stackwright.infra.aws.instance_role import StatementArgs
+from stackwright.infra.aws.object_store_args import ARTIFACTS, bucket_name
+from stackwright.infra.aws.scaling_group import ScalingGroup
+from stackwright.infra.aws.scaling_group_args import BootArgs, ScalingGroupArgs, SpotArgs
+from stackwright.infra.aws.scaling_policies import RequestsArgs, ScheduledSizeArgs
+from stackwright.infra.aws.secrets import secret_pattern
+from stackwright.infra.components.results import ComputeResult
+from stackwright.infra.keys import KeyPair
+from stackwright.model import topology, traffic
+from stackwright.model.aws import stackfile
+
+_APP = "app"
+#: Where the servers of a tier find what configures them, in the bucket for artifacts.
+BUNDLE_KEY = "bundle/{tier}.tar.gz"
+
+
+class Servers:
+    """Hosts exist before what they ask, as Ansible configures them later; a group after it, as it configures itself."""
+
+    def __init__(self, account: Account, data: Data, edge: Edge, keys: KeyPair) -> None:
+        self._account, self._data, self._edge, self._keys = account, data, edge, keys
+        self._environment, self._name = account.environment, account.environment.name
+
+    @property
+    def result(self) -> ComputeResult:
+        """Only hosts have names."""
+        return ComputeResult(hosts={}) if self.hosts is None else self.hosts.result
+
+    @cached_property
+    def hosts(self) -> Hosts | None:
+        """Those with names, reached through Systems Manager; none of them has a public address."""
+        environment, account = self._environment, self._account
+        if not environment.hosts:
+            return None
+        tiers = tuple(dict.fromkeys(tier for host in environment.hosts for tier in host.groups))
+        args = HostsArgs(
+            context=account.context,
+            vpc_id=account.network.vpc_id,
+            hosts=[account.host(host, host.groups, public=False) for host in environment.hosts],
+            kms_key_arn=account.key.arn,
+            authorized_keys=[self._keys.public_key],
+            agent=account.agent,
+            between=[
+                BetweenArgs(from_tier=each.source, to_tier=each.target, port=each.port, reason=each.reason)
+                for each in traffic.within(environment)
+            ],
+            egress=dict.fromkeys(tiers, web_rules()),
+            ssh_from=environment.access.ssh_from,
+        )
+        return Hosts(f"{self._name}-compute", args, account.options)
+
+    @cached_property
+    def _clients(self) -> ClientGroup:
+        account = self._account
+        args = ClientGroupArgs(context=account.context, tier=_APP, vpc_id=account.network.vpc_id)
+        return ClientGroup(f"{self._name}-clients", args, account.options)
+
+    def security_group(self, tier: str) -> pulumi.Input[str]:
+        """Of the servers of a tier, whether they exist yet or not."""
+        if tier == _APP and self._environment.slots:
+            return self._clients.security_group_id
+        if self.hosts is None:
+            raise ValueError(f"{self._name} has no servers of the tier {tier}")
+        return self.hosts.security_group_ids[tier]
+
+    def clients(self, tier: str) -> dict[str, pulumi.Input[str]]:
+        """Reason -> security group of who asks a service that AWS runs."""
+        sources = dict.fromkeys(each.source for each in traffic.to_services(self._environment) if each.target == tier)
+        what = {"database": "PostgreSQL", "cache": "Redis"}[tier]
+        return {f"{what} for {source}": self.security_group(source) for source in sources}
+
+    def paths(self, services: dict[str, pulumi.Input[str]]) -> Iterator[PathArgs]:
+        """Ways that no component knows both ends of; `services` are the security groups of those that AWS runs."""
+        for admits, every in (
+            (True, traffic.to_services(self._environment)),
+            (False, traffic.of_group(self._environment)),
+        ):
+            for each in every:
+                yield PathArgs(
+                    source=each.source,
+                    target=each.target,
+                    port=each.port,
+                    reason=each.reason,
+                    source_id=self.security_group(each.source),
+                    target_id=services[each.target] if admits else self.security_group(each.target),
+                    admits=admits,
+                )
+
+    def admit(self) -> None:
+        """Let the load balancer in."""
+        self._edge.balancer.admit(_APP, self.security_group(_APP))
+        if self.hosts is not None and not self._environment.slots:
+            names = self._environment.groups[_APP]
+            self._edge.balancer.attach({name: self.hosts.instance_ids[name] for name in names})
+
+    def create_group(self, first: Sequence[pulumi.Resource]) -> ScalingGroup | None:
+        """After all that its servers ask while they configure themselves."""
+        environment, account, group = self._environment, self._account, self._account.aws.app.group
+        if group is None or not environment.slots:
+            return None
+        slot, balancer = environment.slots[0], self._edge.balancer
+        args = ScalingGroupArgs(
+            context=account.context,
+            tier=_APP,
+            vpc_id=account.network.vpc_id,
+            subnet_ids=account.subnets("private"),
+            instance_type=slot.type or "",
+            min=group.min,
+            max=group.max,
+            kms_key_arn=account.key.arn,
+            boot=self._boot(),
+            os=slot.os,
+            architecture=topology.architecture(account.aws, _APP),
+            image_id=account.aws.app.image,
+            agent=account.agent,
+            disk_gb=account.disk_gb(slot),
+            egress=web_rules(),
+            security_group_ids=[self.security_group(_APP)],
+            statements=self._statements(),
+            authorized_keys=[self._keys.public_key],
+            target_group_arns=[balancer.target_group_arn],
+            cpu_percent=group.cpu_percent,
+            requests=self._requests(group),
+            warm=group.warm,
+            schedules=[
+                ScheduledSizeArgs(name=each.name, at=each.at, min=each.min, max=each.max, time_zone=each.time_zone)
+                for each in group.schedules
+            ],
+            spot=_spot(group),
+        )
+        options = pulumi.ResourceOptions.merge(account.options, pulumi.ResourceOptions(depends_on=list(first)))
+        return ScalingGroup(f"{self._name}-app", args, options)
+
+    def _boot(self) -> BootArgs:
+        account, environment = self._account, self._environment
+        app = next(iter(environment.system.apps.values()))
+        return BootArgs(
+            bucket=bucket_name(account.context, ARTIFACTS),
+            key=BUNDLE_KEY.format(tier=_APP),
+            public_key=signing.public_key(environment),
+            # The first instance itself, as the host's nginx answers to names alone; the load balancer asks that one.
+            health_url=f"http://127.0.0.1:{app.process.first_port}{app.health.ready_path}",
+            kms_key_arn=account.key.arn,
+        )
+
+    def _statements(self) -> list[StatementArgs]:
+        """The applications' secrets and no other."""
+        context, key = self._account.context, self._account.key.arn
+        whose = context.arn("secretsmanager", f"secret:{context.environment}/*")
+        return [
+            StatementArgs(
+                sid="ReadSecrets",
+                actions=["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+                resources=[secret_pattern(context, name) for name in self._data.application_secrets],
+            ),
+            StatementArgs(
+                sid="DecryptSecrets",
+                actions=["kms:Decrypt"],
+                resources=[key],
+                conditions={
+                    "StringEquals": {"kms:ViaService": f"secretsmanager.{context.region}.amazonaws.com"},
+                    "StringLike": {"kms:EncryptionContext:SecretARN": whose},
+                },
+            ),
+        ]
+
+    def _requests(self, group: stackfile.ScalingGroup) -> RequestsArgs | None:
+        if group.requests_per_instance is None:
+            return None
+        balancer = self._edge.balancer
+        return RequestsArgs(
+            per_instance=group.requests_per_instance,
+            load_balancer_suffix=balancer.arn_suffix,
+            target_group_suffix=balancer.target_group_arn_suffix,
+        )
+
+
+def _spot(group: stackfile.ScalingGroup) -> SpotArgs | None:
+    spot = group.spot
+    if spot is None:
+        return None
+    return SpotArgs(types=spot.types, on_demand=spot.on_demand, percent_on_demand=spot.percent_on_demand)

@@ -1,0 +1,44 @@
+"""The key that configuration bundles are signed with: servers of a group take no other's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from stackwright.infra import keys
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stackwright.model import Environment
+
+
+class SigningKeyError(RuntimeError):
+    """The key cannot be used; the message names the file."""
+
+
+def key_file(environment: Environment) -> Path:
+    """The private half, which stays on this machine."""
+    return environment.state_folder / "bundle" / "signing_key.pem"
+
+
+def private_key(environment: Environment) -> Ed25519PrivateKey:
+    """The environment's own, made on first use and readable by its owner alone."""
+    file = key_file(environment)
+    if not file.is_file():
+        made = Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        keys.write(file, made.decode(), mode=0o600)
+    found = serialization.load_pem_private_key(file.read_bytes(), password=None)
+    if not isinstance(found, Ed25519PrivateKey):
+        raise SigningKeyError(f"{file} is no Ed25519 key: move it away, and another is made")
+    return found
+
+
+def public_key(environment: Environment) -> str:
+    """The other half, PEM: servers have it in their user data."""
+    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    return private_key(environment).public_key().public_bytes(encoding, form).decode()
