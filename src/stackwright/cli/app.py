@@ -19,7 +19,7 @@ from stackwright import project, verify
 from stackwright.cli import doctor, report
 from stackwright.cli.progress import CommandFailedError, Runner
 from stackwright.infra import engine
-from stackwright.infra.aws import host_keys
+from stackwright.infra.aws import credentials, host_keys
 from stackwright.infra.local.podman import Podman, PodmanError
 from stackwright.model.environment import Environment, load
 from stackwright.model.errors import ModelError
@@ -68,6 +68,7 @@ def validate(name: EnvironmentName) -> None:
 def plan(name: EnvironmentName, verbose: Verbose = True) -> None:
     """Show what `up` would provision; nothing is changed."""
     environment = _load(name)
+    credentials.require(environment)
     runner = _runner(environment, verbose=verbose)
     with _project_folder(environment):
         runner.pulumi(engine.select(name), *engine.recover(name), engine.preview(name))
@@ -86,6 +87,7 @@ def cost(name: EnvironmentName) -> None:
 def up(name: EnvironmentName, verbose: Verbose = False) -> None:
     """Provision the hosts, converge them, check the result from outside."""
     environment = _load(name)
+    credentials.require(environment)
     runner = _runner(environment, verbose=verbose)
     with _project_folder(environment):
         with runner.phase("Artifacts"):
