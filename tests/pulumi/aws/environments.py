@@ -57,7 +57,8 @@ _FILLED: dict[str, Any] = {
         "arn": f"arn:aws:acm:{inputs.get('region', 'eu-central-1')}:111122223333:certificate/1",
         "domainValidationOptions": _options(inputs),
     },
-    "aws:cloudfront/distribution:Distribution": lambda _: {
+    "aws:cloudfront/distribution:Distribution": lambda inputs: {
+        "arn": f"arn:aws:cloudfront::111122223333:distribution/{inputs['tags']['Name']}-distribution-id",
         "domainName": "d111111abcdef8.cloudfront.net",
         "hostedZoneId": "Z2FDTNDATAQYW2",
     },
@@ -67,8 +68,8 @@ _FILLED: dict[str, Any] = {
         "readerEndpointAddress": f"replica.{inputs['replicationGroupId']}.cache.amazonaws.com",
     },
     "aws:lb/loadBalancer:LoadBalancer": lambda inputs: {
-        "arn": "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/app/web/0123456789abcdef",
-        "arnSuffix": "app/web/0123456789abcdef",
+        "arn": f"arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/app/{inputs['name']}/0123456789abcdef",
+        "arnSuffix": f"app/{inputs['name']}/0123456789abcdef",
         "dnsName": f"{inputs['name']}.eu-central-1.elb.amazonaws.com",
         "zoneId": "Z215JYRZR1TBD5",
     },
@@ -85,7 +86,13 @@ _FILLED: dict[str, Any] = {
     },
     "aws:ec2/eip:Eip": lambda _: {"publicIp": "192.0.2.10", "allocationId": "eipalloc-0"},
     "aws:route53/zone:Zone": lambda _: {"zoneId": "Z0INTERNAL"},
-    "aws:kms/key:Key": lambda _: {"keyId": "11111111-2222-3333-4444-555555555555"},
+    "aws:kms/key:Key": lambda inputs: {
+        "arn": f"arn:aws:kms:{inputs.get('region', 'eu-central-1')}:111122223333:key/11111111-2222-3333-4444-555555555555",
+        "keyId": "11111111-2222-3333-4444-555555555555",
+    },
+    "aws:wafv2/webAcl:WebAcl": lambda inputs: {
+        "arn": f"arn:aws:wafv2:us-east-1:111122223333:global/webacl/{inputs['name']}/0123"
+    },
     "aws:ec2/vpc:Vpc": lambda _: {
         "defaultSecurityGroupId": "sg-0",
         "defaultRouteTableId": "rtb-0",

@@ -145,6 +145,80 @@ def test_one_server_has_one_group_and_talks_to_nobody_of_its_own(project: Path) 
     }
 
 
+GROUP = "".join(
+    f"{line}\n"
+    for line in (
+        "  app:",
+        "    group:",
+        "      min: 2",
+        "      max: 4",
+        "      cpu_percent: 55",
+        "      warm: 1",
+        "      schedules:",
+        "        - {name: clinic-opens, at: 30 6 * * SUN-THU, min: 3, max: 4, time_zone: Asia/Dubai}",
+        "        - {name: clinic-closes, at: 0 20 * * *, min: 2, max: 4, time_zone: Asia/Dubai}",
+    )
+)
+SECRET = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:master-AbCdEf"  # noqa: S105 - its name
+#: What is chosen -> edits of taaleem-production, and resources that there must be, or (after `-`) must not.
+CHOICES: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
+    "replicas": (
+        [("{storage_gb: 100,", f"{{replicas: 1, master_secret: '{SECRET}', storage_gb: 100,")],
+        ["database-replica-1", "-database-rotation"],
+    ),
+    "no CDN": (
+        [("  zones: 3", "  zones: 3\n  load_balancer: {cdn: false}")],
+        ["web-firewall-association", "load-balancer-http", "-cdn-distribution", "-key-global-key"],
+    ),
+    "named servers": (
+        [(GROUP, "")],
+        ["compute-app1-instance", "load-balancer-target-app2", "-app-group", "-clients-group"],
+    ),
+    "an own database": (
+        [("{storage_gb: 100,", "{run_by: hosts, storage_gb: 100,")],
+        ["compute-database1-instance", "access-app-to-database-5432-into", "app-group", "-database-database"],
+    ),
+    "where CloudFront is": (
+        [("region: eu-central-1", "region: us-east-1")],
+        ["cdn-distribution", "certificate-certificate", "-certificate-cdn-certificate", "-key-global-key"],
+    ),
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_other_choices_of_size_c_keep_the_rules(project: Path, choice: str) -> None:
+    edits, wanted = CHOICES[choice]
+    text = (ROOT / "inventories/taaleem-production/stack.yml").read_text()
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new, 1)
+    recording = run(project, "other", stack=text)
+    check(recording, project, "other")
+    names = {each.name.removeprefix("other-") for each in custom(recording)}
+    assert {each for each in wanted if each.removeprefix("-") in names} == {
+        each for each in wanted if not each.startswith("-")
+    }
+    report = botocore_checks.check(recording.resources)
+    assert [str(finding) for finding in report.findings] == []
+
+
+def test_servers_of_a_group_come_after_what_they_ask(project: Path) -> None:
+    """They configure themselves in their first minutes, and are given up where they cannot."""
+    recording = run(project, "taaleem-production")
+    after = set(recording.named("taaleem-production-app-group").depends_on)
+    assert {f"taaleem-production-{each}" for each in ORDER} <= after
+
+
+ORDER = (
+    "database-database",
+    "cache-sessions",
+    "cache-security-group-redis-for-app-6379",
+    "access-app-to-database-5432",
+    "secrets-app/emr/session",
+    "object-store-artifacts-bucket",
+)
+
+
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     app=st.integers(1, 4),

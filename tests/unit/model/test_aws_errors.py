@@ -155,10 +155,45 @@ CASES = [
     ),
     (
         "a tier that AWS runs",
-        "{size: C, database: 2}",
-        "{size: C, database: 2, edge: 1}",
+        "{size: C}",
+        "{size: C, edge: 1}",
         "topology.edge",
         "counts hosts of a tier that AWS runs in size C; accepted: no count, or size B",
+    ),
+    (
+        "replicas of a master that RDS still manages",
+        "{size: C}",
+        "{size: C, database: 2}",
+        "topology.database",
+        "asks RDS for replicas while it manages the master's password, got 2; accepted: first 1; then, once the master",
+    ),
+    (
+        "replicas of such a master, by name",
+        "database: {storage_gb: 100,",
+        "database: {replicas: 1, storage_gb: 100,",
+        "aws.database.replicas",
+        "asks RDS for replicas while it manages the master's password, got 1; accepted: first 0; then",
+    ),
+    (
+        "a replica elsewhere of such a master",
+        "database: {storage_gb: 100,",
+        "database: {replica_region: eu-west-3, storage_gb: 100,",
+        "aws.database.replica_region",
+        "asks RDS for a replica while it manages the master's password, got 'eu-west-3'; accepted: first none; then",
+    ),
+    (
+        "a secret that is none",
+        "database: {storage_gb: 100,",
+        "database: {master_secret: master, storage_gb: 100,",
+        "aws.database.master_secret",
+        "",
+    ),
+    (
+        "a CDN whose addresses are not known",
+        "region: eu-central-1",
+        "region: me-central-1",
+        "aws.load_balancer.cdn",
+        "is not to be had in me-central-1: the list of CloudFront's addresses is not known here, got True; accepted: `cdn: false`",
     ),
     (
         "another issuer than ACM",
@@ -225,7 +260,7 @@ def test_provider_goes_with_the_section(project: Project) -> None:
 
 
 def test_group_needs_the_load_balancer_of_aws(project: Project) -> None:
-    project.edit("{size: C, database: 2}", "{size: B}")
+    project.edit("{size: C}", "{size: B}")
     assert any(
         "aws.app.group: needs a load balancer of AWS, and size B has its own" in line for line in project.errors()
     )

@@ -36,16 +36,30 @@ class _Service:
     result: ServiceResult
 
 
-class AwsPlatform(SelfHostedServices):
-    """Size C. A database that the environment runs itself is on hosts, as anywhere."""
+class _OnHosts(SelfHostedServices):
+    """A database that the environment runs itself, and its backups: on hosts, as anywhere."""
+
+    def __init__(self, environment: Environment, keys: KeyPair, servers: Servers) -> None:
+        super().__init__(environment, keys)
+        self._servers = servers
+
+    @property
+    def compute(self) -> Servers:
+        """The hosts among the servers."""
+        return self._servers
+
+
+class AwsPlatform:
+    """Size C."""
 
     def __init__(self, environment: Environment, keys: KeyPair) -> None:
-        super().__init__(environment, keys)
+        self._environment = environment
         self._account = Account(environment)
         self._managed = topology.managed(environment.stack)
         self._data = Data(self._account)
         self._edge = Edge(self._account, self._data)
         self._servers = Servers(self._account, self._data, self._edge, keys)
+        self._on_hosts = _OnHosts(environment, keys, self._servers)
 
     @property
     def network(self) -> Network:
@@ -70,7 +84,7 @@ class AwsPlatform(SelfHostedServices):
     def database(self) -> protocols.Database:
         """RDS."""
         if "database" not in self._managed:
-            return super().database
+            return self._on_hosts.database
         return self._database or _Service(result=_NOTHING)
 
     @cached_property
@@ -82,7 +96,7 @@ class AwsPlatform(SelfHostedServices):
     def object_store(self) -> protocols.ObjectStore:
         """Buckets; backups of a database that the environment runs itself are on hosts."""
         store = self._data.store
-        return store if "database" in self._managed else super().object_store
+        return store if "database" in self._managed else self._on_hosts.object_store
 
     @cached_property
     def watch(self) -> Alarms | None:
