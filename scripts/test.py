@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".state" / "test"
 #: A scenario that hangs must not take the whole run with it.
 SCENARIO_SECONDS = 1500
+#: Tests that need neither engine nor container; each ends within seconds or has hung.
+QUICK = ("-n", "2", "-m", "not cli", "--timeout", "120")
 
 
 @dataclass
@@ -190,12 +192,12 @@ def check(suite: Suite) -> None:
     suite.command("mypy", "mypy")
     suite.command("generated files", sys.executable, "scripts/docs.py", "--check")
     places = ("tests/unit", "tests/render", "tests/contract", "tests/pulumi", "--ignore=tests/pulumi/aws")
-    suite.pytest("unit, render, contract", "-n", "2", "-m", "not cli", *places)
+    suite.pytest("unit, render, contract", *QUICK, *places)
 
 
 def aws(suite: Suite) -> None:
     """Programs for AWS, which take longer than a check may: recorded, no account and no container."""
-    suite.pytest("aws", "-n", "2", "-m", "not cli", "tests/pulumi/aws")
+    suite.pytest("aws", *QUICK, "tests/pulumi/aws")
 
 
 def molecule(suite: Suite, names: list[str]) -> None:
