@@ -123,8 +123,11 @@ class Suite:
 
 
 def _changes_in_last_check(text: str) -> list[str]:
-    """Molecule takes changes in `check` for a success; after a converge each of them is a defect."""
-    checks = re.findall(r"➜ check: Executing(.*?)➜ check: Executed", text, re.DOTALL)
+    """Molecule takes changes in `check` for a success; after a converge each of them is a defect.
+
+    Molecule writes `➜ check: Executing` to a terminal's encoding that has the arrow, `> check] Executing` elsewhere.
+    """
+    checks = re.findall(r"(?:➜ check:|> check\]) Executing(.*?)(?:➜ check:|> check\]) Executed", text, re.DOTALL)
     if len(checks) < 2:
         return ["the sequence has no check after the converge"]
     recap = re.findall(r"^.*?(\S+)\s+: ok=\d+\s+changed=(\d+)", checks[-1], re.MULTILINE)
