@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".state" / "test"
 #: A scenario that hangs must not take the whole run with it.
 SCENARIO_SECONDS = 1500
+#: Tests that need neither engine nor container; each ends within seconds or has hung.
+QUICK = ("-n", "2", "-m", "not cli", "--timeout", "120")
 
 
 @dataclass
@@ -121,8 +123,11 @@ class Suite:
 
 
 def _changes_in_last_check(text: str) -> list[str]:
-    """Molecule takes changes in `check` for a success; after a converge each of them is a defect."""
-    checks = re.findall(r"➜ check: Executing(.*?)➜ check: Executed", text, re.DOTALL)
+    """Molecule takes changes in `check` for a success; after a converge each of them is a defect.
+
+    Molecule writes `➜ check: Executing` to a terminal's encoding that has the arrow, `> check] Executing` elsewhere.
+    """
+    checks = re.findall(r"(?:➜ check:|> check\]) Executing(.*?)(?:➜ check:|> check\]) Executed", text, re.DOTALL)
     if len(checks) < 2:
         return ["the sequence has no check after the converge"]
     recap = re.findall(r"^.*?(\S+)\s+: ok=\d+\s+changed=(\d+)", checks[-1], re.MULTILINE)
@@ -190,12 +195,12 @@ def check(suite: Suite) -> None:
     suite.command("mypy", "mypy")
     suite.command("generated files", sys.executable, "scripts/docs.py", "--check")
     places = ("tests/unit", "tests/render", "tests/contract", "tests/pulumi", "--ignore=tests/pulumi/aws")
-    suite.pytest("unit, render, contract", "-n", "2", "-m", "not cli", *places)
+    suite.pytest("unit, render, contract", *QUICK, *places)
 
 
 def aws(suite: Suite) -> None:
     """Programs for AWS, which take longer than a check may: recorded, no account and no container."""
-    suite.pytest("aws", "-n", "2", "-m", "not cli", "tests/pulumi/aws")
+    suite.pytest("aws", *QUICK, "tests/pulumi/aws")
 
 
 def molecule(suite: Suite, names: list[str]) -> None:

@@ -6,7 +6,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from support import (
     Instance,
     Postgres,
     Redis,
+    extract,
     free_port,
     postgres_program,
     replayed,
@@ -70,8 +70,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The very Node.js that hosts run, from the bundle."""
     bundle = runtime.build()
     folder = tmp_path_factory.mktemp("node")
-    with tarfile.open(bundle.nodejs.path) as archive:
-        archive.extractall(folder, filter="data")
+    extract(bundle.nodejs.path, folder)
     return folder / bundle.nodejs.root / "bin" / "node"
 
 
@@ -83,8 +82,7 @@ def release() -> application.Release:
 @pytest.fixture(scope="session")
 def unpacked(release: application.Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("release")
-    with tarfile.open(release.path) as archive:
-        archive.extractall(folder, filter="data")
+    extract(release.path, folder)
     return folder / f"taaleem-{release.release}"
 
 

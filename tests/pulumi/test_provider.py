@@ -315,6 +315,18 @@ def test_secrets_stay_secret(client: Client) -> None:
     assert plain(client.update(HOST, made.id, state, inputs | {"cpus": 1}).properties)["image"] == secret
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("address", "IPv4"), ("authorizedKeys", "key"), ("colour", "not a property")]
+)
+def test_a_secret_that_fails_its_check_is_not_shown(client: Client, name: str, said: str) -> None:
+    secret = {rpc._special_sig_key: rpc._special_secret_sig, "value": "hunter2"}
+    (failure,) = client.check(HOST, INPUTS | {name: secret}).failures
+    assert failure.property == ""  # The engine prints the value of a property that is named.
+    assert failure.reason.startswith(f"{name}: its value, a secret and not shown, is not accepted")
+    assert said in failure.reason
+    assert "hunter2" not in failure.reason
+
+
 def test_after_cancel_nothing_new_begins(client: Client, fake: FakePodman) -> None:
     client.stub.Cancel(empty_pb2.Empty())
     with pytest.raises(grpc.RpcError, match="cancelled before it began"):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import WriteStack
+from engine_stack import Stack
 
 from stackwright.infra import engine
 from stackwright.infra.bare_metal import ssh
@@ -44,55 +43,10 @@ def containers() -> Iterator[podman.Podman]:
         client.remove_environment(environment)
 
 
-class Stack:
-    """Pulumi's commands for the test's environment."""
-
-    def __init__(self, project: Path) -> None:
-        self.project = project
-
-    def run(self, command: engine.Command, *more: str) -> subprocess.CompletedProcess[str]:
-        command = engine.Command(argv=(*command.argv, *more), folder=command.folder, variables=command.variables)
-        return engine.run(command)
-
-    def ok(self, command: engine.Command, *more: str) -> str:
-        done = self.run(command, *more)
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def up(self, *more: str) -> dict[str, int]:
-        """How many resources were created, updated, replaced, deleted, left as they were."""
-        self.ok(engine.up(ENVIRONMENT), *more)
-        newest = max(self._backend("history").glob("*.history.json"), key=lambda path: path.stat().st_mtime_ns)
-        changes: dict[str, int] = json.loads(newest.read_text())["resourceChanges"]
-        return {kind: number for kind, number in changes.items() if number}
-
-    def command(self, *arguments: str) -> engine.Command:
-        return engine.Command(
-            argv=("pulumi", *arguments), folder=self.project / "pulumi", variables=engine.variables(ENVIRONMENT)
-        )
-
-    def output(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.ok(engine.output(ENVIRONMENT)))
-        return found
-
-    def state(self) -> str:
-        """The state as it lies on the disk."""
-        return (self._backend("stacks").parent / f"{ENVIRONMENT}.json").read_text()
-
-    def resources(self, kind: str) -> list[dict[str, Any]]:
-        recorded = json.loads(self.state())["checkpoint"]["latest"].get("resources", [])
-        return [each for each in recorded if each["type"] == kind]
-
-    def _backend(self, part: str) -> Path:
-        return self.project / ".state" / ENVIRONMENT / "pulumi/.pulumi" / part / engine.PROJECT / ENVIRONMENT
-
-
 @pytest.fixture
 def stack(project: Path, containers: podman.Podman, write_stack: WriteStack) -> Stack:
     write_stack(ENVIRONMENT, cidr=CIDR)
-    stack = Stack(project)
-    stack.ok(engine.select(ENVIRONMENT))
-    return stack
+    return Stack(project, ENVIRONMENT)
 
 
 def limits(cpus: int, memory_mb: int) -> str:
@@ -292,8 +246,7 @@ def test_servers_are_adopted_and_never_touched(
             f' memory_mb: 8192, host_key: "{host_key}"}}\n',
         )
 
-    stack = Stack(project)
-    stack.ok(engine.select(ENVIRONMENT))
+    stack = Stack(project, ENVIRONMENT)
 
     describe(2, podman.generate_key()[1])
     done = stack.run(engine.preview(ENVIRONMENT))

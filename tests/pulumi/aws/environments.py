@@ -21,6 +21,12 @@ ENVIRONMENTS = ("taaleem-staging", "taaleem-production")
 
 def run(project: Path, name: str, *, stack: str | None = None, preview: bool = False) -> Recording:
     """Record an environment of ours (or the text of another stack.yml) in a project of its own."""
+    place(project, name, stack=stack)
+    return record(project / "pulumi", stack=name, computed=_Computed(all={}), preview=preview)
+
+
+def place(project: Path, name: str, *, stack: str | None = None) -> None:
+    """Put an environment of ours (or the text of another stack.yml) into a project, with a key that is always the same."""
     file = project / "inventories" / name / "stack.yml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(stack if stack is not None else (ROOT / "inventories" / name / "stack.yml").read_text())
@@ -29,7 +35,6 @@ def run(project: Path, name: str, *, stack: str | None = None, preview: bool = F
     keys.write(project / ".state" / name / "ssh" / "id_ed25519", text, mode=0o600)
     bundle = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     keys.write(project / ".state" / name / "bundle" / "signing_key.pem", bundle, mode=0o600)
-    return record(project / "pulumi", stack=name, computed=_Computed(all={}), preview=preview)
 
 
 class _Computed(dict):  # type: ignore[type-arg]

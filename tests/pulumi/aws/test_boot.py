@@ -364,11 +364,17 @@ def wheel(name: str, files: dict[str, str]) -> bytes:
     return packed.getvalue()
 
 
+def pip_wheel() -> Path:
+    """Python's own, from which virtual environments are made; Debian keeps it in a folder of the system's."""
+    places = (Path(ensurepip.__file__).parent / "_bundled", Path("/usr/share/python-wheels"))
+    return next(found for place in places for found in sorted(place.glob("pip-*.whl")))
+
+
 def test_ansible_comes_with_the_bundle_and_no_registry_is_asked(host: Host, cloud: Cloud) -> None:
     (host.folder / "bin/ansible-playbook").unlink()
     script = _PLAYBOOK.format(python="", folder=str(host.folder), by="wheel").partition("\n")[2]
     body = "def main():\n" + "".join(f"    {line}\n" for line in script.splitlines())
-    (pip,) = Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")
+    pip = pip_wheel()
     more = {
         f"wheels/{pip.name}": tarball.Entry(content=pip.read_bytes()),
         "wheels/fake_ansible-1.0-py3-none-any.whl": tarball.Entry(

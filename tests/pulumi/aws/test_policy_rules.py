@@ -832,7 +832,8 @@ def validate(policy_name: str, resources: Resources, **more: Any) -> list[tuple[
 
 def test_the_pack_is_served() -> None:
     folder = ROOT / "pulumi" / "policy"
-    with subprocess.Popen([sys.executable, str(folder)], stdout=subprocess.PIPE, text=True) as served:
+    # -u, as the engine starts it: a pack does not flush the line that names its port.
+    with subprocess.Popen([sys.executable, "-u", str(folder)], stdout=subprocess.PIPE, text=True) as served:
         try:
             assert served.stdout is not None
             port = int(served.stdout.readline())

@@ -6,13 +6,13 @@ Nothing here may print: the first line of standard output is the port, and the e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pulumi.provider.experimental import provider as api
 
 from stackwright.infra.provider import schema, values
-from stackwright.infra.provider.backend import Backend, Properties, ProviderError, normalise, validate
+from stackwright.infra.provider.backend import Backend, Failure, Properties, ProviderError, normalise, validate
 from stackwright.infra.provider.values import UNKNOWN
 
 
@@ -49,9 +49,9 @@ class StackwrightProvider(api.Provider):
         if not failures and UNKNOWN not in new.values():
             old = normalise(backend.inputs, values.plain(request.old_inputs))
             failures = await asyncio.to_thread(backend.check, old if request.old_inputs else None, new)
+        secret = values.secrets(request.new_inputs)
         return api.CheckResponse(
-            inputs=values.wire(new, values.secrets(request.new_inputs)),
-            failures=[api.CheckFailure(each.property, each.reason) for each in failures],
+            inputs=values.wire(new, secret), failures=[_failure(backend, each, secret) for each in failures]
         )
 
     async def diff(self, request: api.DiffRequest) -> api.DiffResponse:
@@ -140,6 +140,14 @@ class StackwrightProvider(api.Provider):
     def _refuse_if_cancelled(self) -> None:
         if self._cancelled:
             raise ProviderError("cancelled before it began")
+
+
+def _failure(backend: Backend, failure: Failure, secret: Collection[str]) -> api.CheckFailure:
+    """The engine prints the value of a property that fails, and our reasons quote it: neither may show a secret."""
+    if failure.property not in secret:
+        return api.CheckFailure(failure.property, failure.reason)
+    wanted = next((each.description for each in backend.inputs if each.name == failure.property), "not a property")
+    return api.CheckFailure("", f"{failure.property}: its value, a secret and not shown, is not accepted: {wanted}")
 
 
 def _difference(before: object, after: object, *, replaces: bool) -> api.PropertyDiffKind:
