@@ -122,7 +122,7 @@ class Data:
         """A store for each purpose, and in each a user for each application."""
         environment, account = self._environment, self._account
         own = account.aws.cache
-        groups = {
+        groups: dict[str, CacheGroupArgs] = {
             purpose: CacheGroupArgs(
                 node_type=account.plan.caches[purpose].node_type,
                 users=[
