@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime import mocks as sdk
 from pulumi.runtime import rpc, run_in_stack
+from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2_grpc
 from pulumi.runtime.settings import configure, reset_options
 
 Properties = dict[str, Any]
@@ -111,6 +115,59 @@ def record(
     return monitor.recording()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """An engine's side that records what another process registers."""
+
+    #: Host and port, of the monitor and of the engine.
+    address: str
+    #: What was registered so far.
+    recording: Callable[[], Recording]
+
+
+@contextmanager
+def listen(
+    *,
+    stack: str,
+    project: str = "stackwright",
+    computed: Mapping[str, Callable[[Properties], Properties]] | None = None,
+) -> Iterator[Listener]:
+    """`record` for a process of its own, such as a component package: it registers by gRPC."""
+    monitor = _Monitor(_Provider(computed or {}), place=(stack, project))
+    # One at a time: the SDK's mock was made for one program.
+    server = grpc.server(ThreadPoolExecutor(max_workers=1))
+    resource_pb2_grpc.add_ResourceMonitorServicer_to_server(_Servicer(monitor), server)
+    engine_pb2_grpc.add_EngineServicer_to_server(_Engine(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield Listener(address=f"127.0.0.1:{port}", recording=monitor.recording)
+    finally:
+        server.stop(grace=None).wait()
+
+
+class _Servicer(resource_pb2_grpc.ResourceMonitorServicer):
+    def __init__(self, monitor: _Monitor) -> None:
+        self._monitor = monitor
+
+    def GetDeploymentInfo(self, request: Any, context: Any) -> Any:
+        return self._monitor.GetDeploymentInfo(request)  # type: ignore[no-untyped-call]
+
+    def Invoke(self, request: Any, context: Any) -> Any:
+        return self._monitor.Invoke(request)  # type: ignore[no-untyped-call]
+
+    def RegisterResource(self, request: Any, context: Any) -> Any:
+        return self._monitor.RegisterResource(request)
+
+    def RegisterResourceOutputs(self, request: Any, context: Any) -> Any:
+        return self._monitor.RegisterResourceOutputs(request)
+
+
+class _Engine(engine_pb2_grpc.EngineServicer):
+    def Log(self, request: Any, context: Any) -> Any:
+        return empty_pb2.Empty()
+
+
 class _Provider(sdk.Mocks):
     def __init__(self, computed: Mapping[str, Callable[[Properties], Properties]]) -> None:
         self._computed = computed
@@ -125,8 +182,10 @@ class _Provider(sdk.Mocks):
 
 
 class _Monitor(sdk.MockMonitor):
-    def __init__(self, provider: _Provider) -> None:
+    def __init__(self, provider: _Provider, place: tuple[str, str] | None = None) -> None:
         super().__init__(provider)
+        #: Stack and project, where no program that runs in this process says them.
+        self._place = place
         self._registered: list[Registered] = []
         self._outputs: Properties = {}
         self._component_outputs: dict[str, Properties] = {}
@@ -137,6 +196,13 @@ class _Monitor(sdk.MockMonitor):
             outputs=self._outputs,
             component_outputs=self._component_outputs,
         )
+
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        if self._place is None:
+            return super().make_urn(parent, type_, name)
+        above = parent.split("::")[2] if parent else ""
+        chain = f"{above}$" if above and above != "pulumi:pulumi:Stack" else ""
+        return f"urn:pulumi:{'::'.join(self._place)}::{chain}{type_}::{name}"
 
     def RegisterResource(self, request: Any) -> Any:
         answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]

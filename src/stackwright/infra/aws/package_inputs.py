@@ -1,0 +1,79 @@
+"""What another language sent, as the dataclasses that the components take.
+
+Pulumi's own host gives a component a dict, leaves nested names in camelCase in places, and whole numbers as fractions
+(all numbers of the wire are). Here every value is brought into the type that its field has, or refused by its path.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+import pulumi
+from pulumi.output import Unknown
+from pulumi.provider.experimental import analyzer
+from pulumi.provider.experimental.util import camel_case
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+#: Type -> what it is called, and whether a value is one.
+_SIMPLE: Mapping[type, tuple[str, Callable[[Any], bool]]] = {
+    str: ("a string", lambda value: isinstance(value, str)),
+    bool: ("true or false", lambda value: isinstance(value, bool)),
+    int: ("a whole number", lambda value: _is_number(value) and float(value).is_integer()),
+    float: ("a number", _is_number),
+}
+
+
+def build(kind: type, given: Mapping[str, Any], path: str = "") -> Any:
+    """An instance of the args class; `given` is named as on the wire. Raises InputPropertyError, or as the class does."""
+    fields = {camel_case(each.name): each for each in dataclasses.fields(kind)}
+    for name in given:
+        if name not in fields:
+            raise pulumi.InputPropertyError(_below(path, name), f"is no input, accepted: {', '.join(fields)}")
+    found = {}
+    for name, each in fields.items():
+        value = given.get(name)
+        if value is not None:
+            found[each.name] = _typed(each.type, value, _below(path, name))
+        elif each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING:
+            raise pulumi.InputPropertyError(_below(path, name), "is missing")
+    return kind(**found)
+
+
+def _typed(kind: Any, value: Any, path: str) -> Any:
+    if analyzer.is_input(kind):
+        if isinstance(value, pulumi.Output | Unknown):
+            # Never read while the program runs: it goes into a resource as it is.
+            return pulumi.Output.from_input(value)
+        return _typed(analyzer.unwrap_input(kind), value, path)
+    if analyzer.is_optional(kind):
+        return _typed(analyzer.unwrap_optional(kind), value, path)
+    if isinstance(value, pulumi.Output | Unknown):
+        raise pulumi.InputPropertyError(path, "has to be written out: no output of a resource, and no secret")
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return build(kind, _fitting(value, Mapping, "an object", path), path)
+    if analyzer.is_list(kind):
+        (inner,) = get_args(kind)
+        items = _fitting(value, list, "a list", path)
+        return [_typed(inner, item, f"{path}[{number}]") for number, item in enumerate(items)]
+    if analyzer.is_dict(kind):
+        _, inner = get_args(kind)
+        entries = _fitting(value, Mapping, "an object", path)
+        return {key: _typed(inner, item, f"{path}.{key}") for key, item in entries.items()}
+    name, fits = _SIMPLE[kind]
+    if not fits(value):
+        raise pulumi.InputPropertyError(path, f"has to be {name}")
+    return kind(value)
+
+
+def _fitting(value: Any, kind: type, name: str, path: str) -> Any:
+    if not isinstance(value, kind):
+        raise pulumi.InputPropertyError(path, f"has to be {name}")
+    return value
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
