@@ -151,7 +151,8 @@ def test_a_name_is_set_in_one_layer_only() -> None:
 def test_site_runs_only_roles_that_exist_and_every_role() -> None:
     from stackwright.ansible.playbooks import roles_of
 
-    everything = roles_of({"edge", "app", "database", "cache", "ops", "consensus"}, ROOT / "playbooks")
+    tiers = {"edge", "app", "database", "cache", "ops", "consensus"}
+    everything = roles_of(tiers | {"backup", "database_admin", "database_proxy"}, ROOT / "playbooks")
     assert sorted(everything) == ROLES
 
 

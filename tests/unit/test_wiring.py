@@ -152,6 +152,6 @@ def test_cluster_mode_shares_one_port(stack: Mapping[str, Any]) -> None:
 
 
 def test_a_host_gets_the_roles_of_all_its_groups() -> None:
-    roles = roles_of({"edge"}, ROOT / "playbooks")
+    roles = roles_of({"edge", "backup"}, ROOT / "playbooks")
     assert {"baseline", "tls", "firewall", "nginx", "log_rotation", "backup"} <= set(roles)
     assert "postgresql" not in roles

@@ -48,7 +48,7 @@ def root(host: Any) -> Any:
         yield
 
 
-@pytest.mark.parametrize("name", ["web", "idle", "given", "public"])
+@pytest.mark.parametrize("name", ["web", "idle", "given", "public", "balanced"])
 def test_the_pair_lies_where_services_expect_it(host: Any, name: str) -> None:
     host.check_output(f"id probe-{name} || useradd --system --groups tls-{name} probe-{name}")
     assert host.run(f"runuser -u probe-{name} -- head -c 1 {STORE}/{name}/tls.key").rc == 0
@@ -249,3 +249,17 @@ def test_changed_modes_are_repaired(host: Any) -> None:
 def test_the_units_may_do_little_else(host: Any) -> None:
     assert security_score(host, "tls-expiry-check.service") <= 3.0
     assert security_score(host, "tls-acme.service") <= 4.0
+
+
+def test_a_certificate_that_no_ca_signs_for_is_the_hosts_own(host: Any) -> None:
+    text = host.check_output(f"openssl x509 -in {STORE}/balanced/tls.crt -noout -issuer -subject -ext subjectAltName")
+    issuer, subject = (line.partition("=")[2] for line in text.splitlines()[:2])
+    assert issuer == subject
+    assert "DNS:www.molecule.internal" in text
+    assert "still" not in host.run("/usr/local/sbin/stackwright-tls check").stderr
+
+
+def test_a_ca_of_others_is_a_file_and_trusted_by_nobody_else(host: Any) -> None:
+    assert host.file("/etc/stackwright/ca/database.crt").mode == 0o644
+    host.check_output("openssl x509 -in /etc/stackwright/ca/database.crt -noout")
+    assert not host.file("/usr/local/share/ca-certificates/database.crt").exists

@@ -41,6 +41,8 @@ STATE = Path(os.environ.get("STACKWRIGHT_TLS_STATE", "/var/lib/stackwright/tls")
 ANCHORS = Path(os.environ.get("STACKWRIGHT_TLS_ANCHORS", "/usr/local/share/ca-certificates"))
 BUNDLE = Path(os.environ.get("STACKWRIGHT_TLS_BUNDLE", "/etc/ssl/certs/ca-certificates.crt"))
 PLACEHOLDER = "stackwright placeholder"
+#: A load balancer that verifies nobody is who reads it; the longest that the usual clients take.
+SELF_SIGNED, SELF_SIGNED_DAYS = "stackwright self-signed", 825
 PLACEHOLDER_PATIENCE = timedelta(hours=1)
 RENEW_PERCENT = 33
 PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.S)
@@ -320,9 +322,13 @@ def private(key: bytes) -> Any:
 
 
 def placeholder(wanted: Wanted) -> Pair:
-    """Self-signed, so that the edge can start and answer the ACME server's challenge at all."""
+    """So that the edge can start and answer the ACME server's challenge at all."""
+    return self_signed(wanted, PLACEHOLDER, 90)
+
+
+def self_signed(wanted: Wanted, organization: str, days: int) -> Pair:
     key, now = new_key(), utc_now()
-    name = subject(wanted, PLACEHOLDER)
+    name = subject(wanted, organization)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -330,7 +336,7 @@ def placeholder(wanted: Wanted) -> Pair:
         .public_key(private(key).public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=90))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(alternative_names(wanted), critical=False)
         .sign(private(key), hashes.SHA256())
         .public_bytes(serialization.Encoding.PEM)
@@ -460,6 +466,13 @@ def acme_is_due(wanted: Wanted) -> bool:
     return pair is None or is_placeholder(pair) or names_of(pair.leaf) != wanted.names
 
 
+def self_signed_is_due(wanted: Wanted, now: datetime) -> bool:
+    pair = current(wanted)
+    if pair is None or pair.leaf.subject != subject(wanted, SELF_SIGNED) or names_of(pair.leaf) != wanted.names:
+        return True
+    return percent_left(pair.leaf, now) < RENEW_PERCENT
+
+
 def check_pair(wanted: Wanted, pair: Pair, now: datetime) -> None:
     """Refuse a pair that would not serve: wrong key, broken chain, over, or for other names."""
     chain = certificates(pair.chain)
@@ -512,6 +525,9 @@ def deliveries(config: Config, given: dict[str, Any]) -> Iterator[Step]:
                 yield f"{each.name}: certificate replaced", partial(swap_in, each, pair)
         elif each.issuer == "acme" and current(each) is None:
             yield f"{each.name}: placeholder made", partial(swap_in, each, placeholder(each))
+        elif each.issuer == "self_signed" and self_signed_is_due(each, utc_now()):
+            pair = self_signed(each, SELF_SIGNED, SELF_SIGNED_DAYS)
+            yield f"{each.name}: self-signed certificate made", partial(swap_in, each, pair)
         yield from ((f"{path}: mode repaired", partial(repair, path, mode, each)) for path, mode in wrong_modes(each))
 
 

@@ -248,6 +248,7 @@ def _certificates(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> 
         (*path, "files", "key"): certificates.files.key if certificates.files else None,
         (*path, "directory_ca"): certificates.directory_ca,
         ("access", "ssh_private_key"): stack.access.ssh_private_key,
+        ("aws", "database", "ca_file"): stack.aws.database.ca_file if stack.aws else None,
     }
     for here, name in named.items():
         yield from _file(place, parsed, here, name)

@@ -26,7 +26,7 @@
         headers: {name: value}, timeouts: {connect_seconds, read_seconds, send_seconds, client_header_seconds,
         client_body_seconds, keepalive_seconds}, body_limit_mb,
         compression: {gzip, brotli, min_bytes, types: [str]}}]}
-    database: null | {engine, version, run_by: hosts|cloud, port, hosts: [host], initial_primary: null | host,
+    database: null | {engine, version, run_by: hosts|cloud, ca: null | path in the project, port, hosts: [host], initial_primary: null | host,
         voters: [host], voter_name, primary_name, replica_name, write_port, read_port, max_connections, synchronous, databases: [str], extensions: [str],
         roles: [{name, privileges: owner|write|read|monitor, databases: [str], connection_limit}],
         sizes: {host: {memory_mb, cpus}}, parameters: {name: value},
@@ -39,7 +39,7 @@
     backups: {host, full_day, time, keep_full, keep_differential, files_every_hours, files_keep_days,
         archive_timeout_seconds}
     certificates: {issuer, names: [str], email, directory, directory_ca, files: null | {certificate, key}}
-    secrets: {names: [str], password_command: null | str}
+    secrets: {names: [str], password_command: null | str, cloud: null | {region, domain, prefix}}
     access: {admin_user, admins: [{name, keys: [str]}], ssh_from: [cidr]}
     capacity: {memory: {host: {memory_mb, shares: {part: mb}}}, connections: null | {max_connections,
         reserved: {who: n}, pooled}, kernel: {host: {sysctl: {name: value}, open_files: {service: n}}}}
@@ -108,7 +108,7 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
     )
     known_hosts_file = environment.state_folder / "ssh" / "known_hosts"
     return Inventory(
-        groups=environment.groups,
+        groups={**environment.groups, **topology.playbook_groups(environment.stack, hosts)},
         hosts={
             host.name: HostVariables(
                 name=host.name,
@@ -178,7 +178,7 @@ def stack(
 ) -> dict[str, Any]:
     """The read-only facts that group_vars wire into role inputs; `endpoints` of the output, where a cloud has some."""
     found = endpoints or {}
-    groups = environment.groups
+    groups = topology.groups(hosts)
     return {
         "version": STACK_VERSION,
         "environment": environment.name,
@@ -194,7 +194,7 @@ def stack(
         "groups": {group: list(names) for group, names in groups.items()},
         "apps": {name: _app(plan, {host.name for host in hosts}) for name, plan in environment.apps.items()},
         "edge": _edge(environment, hosts),
-        "database": _database(environment, found),
+        "database": _database(environment, hosts, found),
         "cache": _cache(environment, hosts, found),
         "logs": _plain(environment.logs),
         "backups": {"host": _first(groups["ops"]), **_plain(environment.backups)},
@@ -202,9 +202,10 @@ def stack(
         "secrets": {
             "names": [spec.name for spec in secrets.secret_names(environment)],
             "password_command": environment.stack.secrets.password_command,
+            "cloud": None,
         },
         "access": _access(environment),
-        "capacity": _capacity(environment),
+        "capacity": _capacity(environment, hosts),
     }
 
 
@@ -270,11 +271,13 @@ def _edge(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
     }
 
 
-def _database(environment: Environment, endpoints: Mapping[str, Any]) -> dict[str, Any] | None:
+def _database(
+    environment: Environment, hosts: tuple[Host, ...], endpoints: Mapping[str, Any]
+) -> dict[str, Any] | None:
     tier, budget = environment.system.database, environment.connections
     if tier is None or budget is None:
         return None
-    groups = environment.groups
+    groups = topology.groups(hosts)
     domain = environment.internal_domain
     synchronous = environment.stack.database.synchronous
     return {
@@ -309,16 +312,24 @@ def _database_names(environment: Environment, endpoints: Mapping[str, Any]) -> d
     if "database" not in topology.managed(environment.stack):
         domain = environment.internal_domain
         names = {"primary_name": f"database-primary.{domain}", "replica_name": f"database-replica.{domain}"}
-        return {"run_by": "hosts", **names, "write_port": PROXY_WRITE_PORT, "read_port": PROXY_READ_PORT}
+        return {"run_by": "hosts", "ca": None, **names, "write_port": PROXY_WRITE_PORT, "read_port": PROXY_READ_PORT}
     primary = endpoints["postgresql"]
     replica = endpoints.get("postgresql_replica", primary)
     return {
         "run_by": "cloud",
+        "ca": _database_ca(environment),
         "primary_name": primary["addresses"][0],
         "replica_name": replica["addresses"][0],
         "write_port": primary["port"],
         "read_port": replica["port"],
     }
+
+
+def _database_ca(environment: Environment) -> str:
+    """Whoever runs the database has a CA of their own, which no system trusts: given, or fetched once by `stackwright`."""
+    aws = environment.stack.aws
+    given = aws.database.ca_file if aws is not None else None
+    return given or f".state/{environment.name}/database-ca.pem"
 
 
 def _pools(environment: Environment, host: str) -> list[dict[str, Any]]:
@@ -351,7 +362,7 @@ def _clients(environment: Environment, host: str) -> int:
 
 
 def _cache(environment: Environment, hosts: tuple[Host, ...], endpoints: Mapping[str, Any]) -> dict[str, Any]:
-    names = environment.groups["cache"]
+    names = topology.groups(hosts)["cache"]
     instances = []
     for number, (purpose, instance) in enumerate(environment.system.cache.items()):
         users = [
@@ -380,7 +391,7 @@ def _cache_place(
     environment: Environment, hosts: tuple[Host, ...], endpoint: Mapping[str, Any] | None, number: int
 ) -> dict[str, str | None]:
     """Where an instance answers: at the cloud's name, else on a host; one holds every instance, more take turns."""
-    names = environment.groups["cache"]
+    names = topology.groups(hosts)["cache"]
     if not names and endpoint is not None:
         return {"host": None, "address": endpoint["addresses"][0], "fqdn": endpoint["addresses"][0]}
     host = next(each for each in hosts if each.name == names[number % len(names)])
@@ -388,8 +399,10 @@ def _cache_place(
 
 
 def _certificates(environment: Environment) -> dict[str, Any]:
+    # A cloud's load balancer speaks to users, and verifies nobody itself.
+    own = {"issuer": "self_signed"} if "edge" in topology.managed(environment.stack) else {}
     names = [name for site in environment.system.sites.values() for name in edge.site_names(environment, site)]
-    return {**_plain(environment.certificates), "names": list(dict.fromkeys(names))}
+    return {**_plain(environment.certificates), **own, "names": list(dict.fromkeys(names))}
 
 
 def _access(environment: Environment) -> dict[str, Any]:
@@ -401,12 +414,12 @@ def _access(environment: Environment) -> dict[str, Any]:
     }
 
 
-def _capacity(environment: Environment) -> dict[str, Any]:
-    budget = environment.connections
+def _capacity(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
+    budget, plans = environment.connections, environment.host_plans
     return {
         "memory": {
-            name: {"memory_mb": plan.memory_mb, "shares": dict(plan.shares)}
-            for name, plan in environment.host_plans.items()
+            host.name: {"memory_mb": plans[host.name].memory_mb, "shares": dict(plans[host.name].shares)}
+            for host in hosts
         },
         "connections": budget
         and {
@@ -421,7 +434,7 @@ def _capacity(environment: Environment) -> dict[str, Any]:
                 clients=_clients(environment, host.name) if "app" in host.groups else 0,
                 max_connections=budget.max_connections if budget else 0,
             )
-            for host in environment.hosts
+            for host in hosts
         },
     }
 

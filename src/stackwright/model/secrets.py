@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from stackwright.model import topology
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stackwright.model.environment import Environment
     from stackwright.model.system import System
 
+#: Secrets of programs that there are none of where a cloud runs the database.
+_OWN_DATABASE = ("etcd/", "patroni/", "pgbackrest/", "postgresql/replication", "postgresql/rewind")
 #: Users of a cache instance besides the applications.
 CACHE_OPERATOR = "operator"
 
@@ -29,6 +33,26 @@ def secret_names(environment: Environment) -> tuple[SecretSpec, ...]:
         SecretSpec(name=f"restic/{host.name}/{part}") for host in environment.hosts for part in ("http", "password")
     )
     return tuple(sorted((*system_secrets(environment.system), *hosts), key=lambda spec: spec.name))
+
+
+def cloud_names(environment: Environment) -> tuple[str, ...]:
+    """Of the environment's secrets those that the cloud's own store keeps for servers and people there."""
+    managed = topology.managed(environment.stack)
+    left_out = _OWN_DATABASE if "database" in managed else ()
+    # The cloud's cache has no operator who logs in: the cloud is.
+    operators = f"/{CACHE_OPERATOR}" if "cache" in managed else "\0"
+    every = (spec.name for spec in secret_names(environment))
+    return tuple(name for name in every if not name.startswith(left_out) and not name.endswith(operators))
+
+
+def application_names(environment: Environment) -> tuple[str, ...]:
+    """Those that an application's server reads: no one's but the applications', and of the authority no key."""
+    system = environment.system
+    found = {secret for app in system.apps.values() for secret in app.secrets.values()}
+    found |= {f"redis/{purpose}/{name}" for name, app in system.apps.items() for purpose in app.cache}
+    found |= {f"postgresql/role/{app.database.role}" for app in system.apps.values() if app.database}
+    found |= {"pgbouncer/auth"} if system.database else set()
+    return tuple(name for name in cloud_names(environment) if name in found | {"tls/ca_crt"})
 
 
 def system_secrets(system: System) -> tuple[SecretSpec, ...]:

@@ -174,6 +174,19 @@ def voters(hosts: Sequence[Host]) -> tuple[str, ...]:
     return tuple(database + others[: 1 - len(database) % 2] if database else [])
 
 
+def playbook_groups(stack: StackFile, hosts: Sequence[Host]) -> dict[str, tuple[str, ...]]:
+    """Group -> its hosts, for what is asked of hosts of several tiers; empty where a cloud does the work.
+
+    `database_proxy` finds the leader of the environment's own database; `backup` has a repository or writes to one.
+    """
+    own = "database" not in managed(stack)
+    kept = any("ops" in host.groups for host in hosts)
+    return {
+        "database_proxy": tuple(host.name for host in hosts if own and "app" in host.groups),
+        "backup": tuple(host.name for host in hosts if kept),
+    }
+
+
 def groups(hosts: Sequence[Host]) -> dict[str, tuple[str, ...]]:
     """Group -> its hosts, `consensus` included; a tier without hosts is an empty group, so that plays still parse."""
     found: dict[str, tuple[str, ...]] = {

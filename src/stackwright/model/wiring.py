@@ -14,6 +14,7 @@ Stack = Mapping[str, Any]
 Secrets = Mapping[str, str]
 
 APP_ROOT = "/srv"
+_CA_FOLDER = "/etc/stackwright/ca"
 STATIC_ROOT = "/var/lib/stackwright/static"
 _PERSISTENCE = {"append_only": "aof", "snapshot": "rdb", "none": "none"}
 #: PgBouncer on application hosts; see docs/architecture.md.
@@ -70,10 +71,12 @@ def _own_members(upstream: Mapping[str, Any], host: str) -> Data:
 
 def tls_certificates(certificates: Iterable[Mapping[str, Any]], stack: Stack, host: str, root: str) -> list[Data]:
     """Return tls_certificates for what the roles of a host export: internal ones, and the sites' by their issuer."""
+    # Servers that configure themselves have no key of the CA.
+    internal = "internal" if "tls/ca_key" in stack["secrets"]["names"] else "self_signed"
     found = []
     for each in certificates:
         site = each["role"] == "nginx"
-        issuer = stack["certificates"]["issuer"] if site else "internal"
+        issuer = stack["certificates"]["issuer"] if site else internal
         entry = {"name": each["name"], "reload": list(each.get("reload", [])), "issuer": issuer}
         if site:
             entry["dns"] = list(stack["certificates"]["names"])
@@ -213,12 +216,12 @@ def app_members(stack: Stack, app: str) -> list[Data]:
     return [{"host": host, **each} for host in hosts for each in instance_names(stack, app, host)]
 
 
-def pm2_applications(stack: Stack, host: str) -> list[Data]:
-    """Return pm2_applications of an application host."""
-    return [_pm2_application(stack, app, host) for app in stack["apps"]]
+def pm2_applications(stack: Stack, host: str, label: str | None = None) -> list[Data]:
+    """Return pm2_applications of an application host; `label` is what users and logs see where it is not the host's name."""
+    return [_pm2_application(stack, app, host, label or host) for app in stack["apps"]]
 
 
-def _pm2_application(stack: Stack, app: str, host: str) -> Data:
+def _pm2_application(stack: Stack, app: str, host: str, label: str) -> Data:
     facts = stack["apps"][app]
     clustered = facts["mode"] == "cluster"
     # Users and logs see which host an instance is on; its name alone is the same on every host.
@@ -226,7 +229,7 @@ def _pm2_application(stack: Stack, app: str, host: str) -> Data:
         {
             "name": each["name"],
             "port": each["port"],
-            "environment": {"INSTANCE_ID": host if clustered else f"{host}:{each['port']}"},
+            "environment": {"INSTANCE_ID": label if clustered else f"{label}:{each['port']}"},
         }
         for each in instance_names(stack, app, host)
     ]
@@ -275,7 +278,7 @@ def app_environment(stack: Stack, app: str, host: str) -> dict[str, str]:
         found["DATABASE_POOL_MAX"] = str(facts["database"]["pool"])
         found["DATABASE_POOL_TIMEOUT_MS"] = str(facts["database"]["pool_timeout_seconds"] * 1000)
     if facts["cache"]:
-        found["REDIS_CA_FILE"] = ca_file(stack)
+        found["REDIS_CA_FILE"] = cache_ca_file(stack)
     return found
 
 
@@ -286,6 +289,22 @@ def _text(value: Any) -> str:
 def ca_file(stack: Stack) -> str:
     """Return where every host has the environment's CA, readable by everybody."""
     return f"/usr/local/share/ca-certificates/stackwright-{stack['environment']}.crt"
+
+
+def database_ca_file(stack: Stack) -> str:
+    """Return where a host has the CA of the database's servers."""
+    return ca_file(stack) if stack["database"]["ca"] is None else f"{_CA_FOLDER}/database.crt"
+
+
+def cache_ca_file(stack: Stack) -> str:
+    """Return where a host has the CA of the cache's servers: a cloud's is one that every system trusts."""
+    return ca_file(stack) if stack["cache"]["run_by"] == "hosts" else "/etc/ssl/certs/ca-certificates.crt"
+
+
+def tls_ca_files(stack: Stack, root: str) -> list[Data]:
+    """Return the CAs of services that a cloud runs: name and the file on the controller."""
+    ca = (stack["database"] or {}).get("ca")
+    return [] if ca is None else [{"name": "database", "file": posixpath.join(root, ca)}]
 
 
 def app_secrets(stack: Stack, app: str, secrets: Secrets) -> dict[str, str]:
@@ -307,7 +326,7 @@ def _database_urls(stack: Stack, facts: Mapping[str, Any], secrets: Secrets) -> 
     login = f"{database['role']}:{secrets['postgresql/role/' + database['role']]}"
     pooled = f"postgresql://{login}@127.0.0.1:{_POOL_PORT}/{database['name']}"
     # Migrations hold locks and settings for longer than a transaction: past the pool, to the leader.
-    verified = f"sslmode=verify-full&sslrootcert={ca_file(stack)}"
+    verified = f"sslmode=verify-full&sslrootcert={database_ca_file(stack)}"
     direct = f"{stack['database']['primary_name']}:{stack['database']['write_port']}/{database['name']}?{verified}"
     found = {"DATABASE_URL": pooled, "MIGRATION_DATABASE_URL": f"postgresql://{login}@{direct}"}
     if database["read_from_replica"]:
@@ -403,5 +422,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "app_members": app_members,
     "pm2_applications": pm2_applications,
     "app_secrets": app_secrets,
+    "database_ca_file": database_ca_file,
+    "tls_ca_files": tls_ca_files,
     "pgbouncer_databases": pgbouncer_databases,
 }

@@ -16,13 +16,11 @@ import re
 import subprocess
 import sys
 import tarfile
-import threading
 import time
 import urllib.parse
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +33,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from instance_services import CREDENTIALS, Cloud
 
 from stackwright.artifact import tarball
 from stackwright.model.aws import images
@@ -45,120 +44,7 @@ from stackwright.model.aws.user_data import AgentPackage, Boot, UserData
 KEY = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER_KEY = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 PUBLIC_KEY = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-CREDENTIALS = ("ASIAEXAMPLEEXAMPLE12", "canary-secret-key", "canary-session-token")
 BUNDLE = "bundles/app.tar.gz"
-
-
-# --- the stand-in for AWS ---------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Cloud:
-    """What the services know, and what they were asked."""
-
-    folder: Path
-    objects: dict[str, bytes] = field(default_factory=dict)
-    state: str = "InService"
-    hook_waits: bool = True
-    health: Callable[[], int] = lambda: 200
-    #: Each is the answer to one request for the bundle, before the right one: a status, or the bytes to cut off.
-    mishaps: list[int] = field(default_factory=list)
-    actions: list[dict[str, str]] = field(default_factory=list)
-    parameters: list[dict[str, Any]] = field(default_factory=list)
-    requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
-    port: int = 0
-    server: ThreadingHTTPServer | None = None
-
-    def start(self) -> None:
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.server.cloud = self  # type: ignore[attr-defined]
-        self.port = self.server.server_port
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    def stop(self) -> None:
-        if self.server is not None:
-            self.server.shutdown()
-            self.server.server_close()
-            self.server = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def playbooks(self) -> list[dict[str, Any]]:
-        file = self.folder / "playbooks.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
-
-
-class Handler(BaseHTTPRequestHandler):
-    @property
-    def cloud(self) -> Cloud:
-        return self.server.cloud  # type: ignore[attr-defined]
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def answer(self, status: int, body: bytes = b"", missing: int = 0, **headers: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body) + missing))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-        self.close_connection = True
-
-    def do_PUT(self) -> None:
-        wanted = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds")
-        self.answer(200 if wanted else 400, b"metadata-token")
-
-    def do_GET(self) -> None:
-        self.cloud.requests.append(("GET", self.path, dict(self.headers)))
-        if self.path.startswith("/latest/"):
-            self.metadata(self.path.removeprefix("/latest/meta-data/"))
-        elif self.path == "/health":
-            self.answer(self.cloud.health())
-        else:
-            self.object(self.path.removeprefix("/s3/artifacts/"))
-
-    def metadata(self, path: str) -> None:
-        if self.headers.get("X-aws-ec2-metadata-token") != "metadata-token":
-            return self.answer(401)
-        key, secret, token = CREDENTIALS
-        role = {"Code": "Success", "AccessKeyId": key, "SecretAccessKey": secret, "Token": token}
-        found = {
-            "instance-id": "i-0123456789abcdef0",
-            "iam/security-credentials/": "test-app-group\n",
-            "iam/security-credentials/test-app-group": json.dumps(role),
-            "autoscaling/target-lifecycle-state": self.cloud.state,
-        }.get(path)
-        return self.answer(404) if found is None else self.answer(200, found.encode())
-
-    def object(self, key: str) -> None:
-        if self.cloud.mishaps and key == BUNDLE:
-            mishap = self.cloud.mishaps.pop(0)
-            if mishap in range(300, 400):
-                return self.answer(mishap, Location=f"{self.cloud.url}/s3/artifacts/elsewhere")
-            if mishap >= 400:
-                text = f"<Error><Code>Slow</Code><StringToSign>{CREDENTIALS[2]}</StringToSign></Error>"
-                return self.answer(mishap, text.encode())
-            return self.answer(200, self.cloud.objects[key][:-mishap], missing=mishap)
-        body = self.cloud.objects.get(key)
-        if "authorization" not in {name.lower() for name in self.headers}:
-            return self.answer(403, b"<Error><Code>AccessDenied</Code></Error>")
-        if body is None:
-            return self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
-        return self.answer(200, body)
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path == "/ssm":
-            self.cloud.parameters.append({"headers": dict(self.headers), **json.loads(body)})
-            return self.answer(200, b"{}")
-        self.cloud.actions.append(dict(urllib.parse.parse_qsl(body.decode())))
-        if not self.cloud.hook_waits:
-            return self.answer(400, b"<ErrorResponse><Error><Code>ValidationError</Code></Error></ErrorResponse>")
-        return self.answer(200, b"<CompleteLifecycleActionResponse/>")
 
 
 @pytest.fixture
@@ -275,7 +161,7 @@ def tree(serial: int, **more: Any) -> tarball.Tree:
     return {
         "manifest.json": tarball.Entry(content=json.dumps(manifest).encode()),
         "ansible.cfg": tarball.Entry(content=b"[defaults]\n"),
-        "playbooks/site.yml": tarball.Entry(content=b"- hosts: all\n"),
+        "playbooks/configure-self.yml": tarball.Entry(content=b"- hosts: all\n"),
         "playbooks/drain.yml": tarball.Entry(content=b"- hosts: all\n"),
         "inventory/hosts.yml": tarball.Entry(content=b"all: {hosts: {self: {}}}\n"),
         "inventory/group_vars": tarball.Entry(link="../group_vars"),
@@ -323,7 +209,7 @@ def test_a_host_configures_itself_and_asks_to_serve(host: Host, cloud: Cloud) ->
         }
     ]
     (run,) = cloud.playbooks
-    assert run["arguments"] == ["--connection", "local", "--inventory", "inventory", "playbooks/site.yml"]
+    assert run["arguments"] == ["--connection", "local", "--inventory", "inventory", "playbooks/configure-self.yml"]
     folder = Path(run["cwd"])
     assert folder == (host.folder / "state/current").resolve()
     assert run["environment"]["ANSIBLE_CONFIG"] == str(folder / "ansible.cfg")
@@ -333,7 +219,7 @@ def test_a_host_configures_itself_and_asks_to_serve(host: Host, cloud: Cloud) ->
     steps = [each["step"] for each in host.status["history"]]
     assert steps == ["bundle", "environment", "playbook", "health", "lifecycle", "done"]
     assert host.status["state"] == "serving"
-    assert "running: playbook (playbooks/site.yml)" in output
+    assert "running: playbook (playbooks/configure-self.yml)" in output
     assert "TASK [app | Install the release]" in output
 
 
@@ -524,7 +410,7 @@ def test_a_host_whose_playbook_fails_is_given_up(host: Host, cloud: Cloud) -> No
     (host.folder / "playbook-result").write_text("2")
     host.run(check=program.GIVEN_UP)
     assert [each["LifecycleActionResult"] for each in cloud.actions] == ["ABANDON"]
-    assert host.details("failed") == ["playbooks/site.yml ended with 2"] * 2
+    assert host.details("failed") == ["playbooks/configure-self.yml ended with 2"] * 2
 
 
 def test_a_playbook_that_hangs_ends_at_the_deadline(host: Host, cloud: Cloud) -> None:

@@ -13,7 +13,7 @@ from stackwright.model.inventory import Inventory, build
 
 #: One of each provider; the first is the one that the others are compared with.
 ALIKE = ("taaleem-local", "taaleem-baremetal", "taaleem-staging")
-GROUPS = ("edge", "app", "database", "cache", "ops", "consensus")
+GROUPS = ("edge", "app", "database", "cache", "ops", "consensus", "database_proxy", "backup")
 
 #: Mappings whose keys are names of hosts.
 BY_HOST = frozenset(

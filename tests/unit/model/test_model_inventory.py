@@ -100,12 +100,15 @@ def test_groups_of_size_b() -> None:
         "cache": ("cache1",),
         "ops": ("ops1",),
         "consensus": ("db1", "db2", "ops1"),
+        "backup": ("edge1", "app1", "app2", "db1", "db2", "cache1", "ops1"),
+        "database_proxy": ("app1", "app2"),
     }
 
 
 def test_groups_of_size_a() -> None:
+    tiers = ("edge", "app", "database", "cache", "ops", "consensus")
     groups = inventory("taaleem-single").groups
-    assert groups == dict.fromkeys(("edge", "app", "database", "cache", "ops", "consensus"), ("server1",))
+    assert groups == dict.fromkeys((*tiers, "backup", "database_proxy"), ("server1",))
 
 
 def test_instances_of_one_server_listen_on_loopback_and_of_many_on_their_own_address() -> None:

@@ -38,7 +38,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         bundle = runtime.cache_folder() / "runtime-x64.json"
         found = self._read(bundle, "python -m stackwright.artifact runtime")
         part: dict[str, Any] = found[name]
-        return part
+        # Absolute but in a bundle, which is unpacked wherever.
+        return part | {"path": str(bundle.parent / part["path"])}
 
     def _release(self, name: str) -> dict[str, Any]:
         path = project.root() / name

@@ -7,7 +7,7 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from stackwright import secret_store
+from stackwright import cloud_secrets, secret_store
 from stackwright.project import state_folder
 
 DOCUMENTATION = """
@@ -15,7 +15,7 @@ name: stackwright_secrets
 short_description: secrets of the environment
 description:
   - Returns a dictionary of all secrets whose names begin with the prefix. Secrets that the environment declares and
-    that do not exist yet are generated.
+    that do not exist yet are generated. On a server that configures itself they come from AWS's Secrets Manager.
 author: stackwright
 options:
   _terms:
@@ -23,7 +23,16 @@ options:
     required: true
 """
 
-_stores: dict[str, secret_store.SecretStore] = {}
+_stores: dict[str, secret_store.SecretStore | cloud_secrets.CloudSecrets] = {}
+
+
+def _open(environment: str, facts: dict[str, Any]) -> secret_store.SecretStore | cloud_secrets.CloudSecrets:
+    """The operator's own store; on a server that configures itself the cloud's."""
+    cloud = facts["cloud"]
+    if cloud is not None:
+        return cloud_secrets.CloudSecrets(**{key: str(value) for key, value in cloud.items()})
+    folder = state_folder(environment)
+    return secret_store.SecretStore(environment, folder, password_command=facts["password_command"])
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
@@ -33,9 +42,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         stack = (variables or {})["stack"]
         environment = str(stack["environment"])
         if environment not in _stores:
-            _stores[environment] = secret_store.SecretStore(
-                environment, state_folder(environment), password_command=stack["secrets"]["password_command"]
-            )
+            _stores[environment] = _open(environment, stack["secrets"])
         try:
             store = _stores[environment]
             # Ansible's strings carry marks of their own, which do not belong into the file.

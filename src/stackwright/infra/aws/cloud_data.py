@@ -16,12 +16,8 @@ from stackwright.infra.aws.database_parameters import rds_values
 from stackwright.infra.aws.object_store import ObjectStore
 from stackwright.infra.aws.object_store_args import ARTIFACTS, BACKUPS, LOGS, UPLOADS, BucketArgs, ObjectStoreArgs
 from stackwright.infra.aws.secrets import Secrets, SecretsArgs
-from stackwright.model import topology
+from stackwright.model.secrets import cloud_names
 from stackwright.model.postgresql_settings import postgresql_settings
-from stackwright.model.secrets import CACHE_OPERATOR, secret_names
-
-#: Secrets of programs that there are none of where AWS runs the database.
-_OWN_DATABASE = ("etcd/", "patroni/", "pgbackrest/", "postgresql/replication", "postgresql/rewind")
 
 
 class Data:
@@ -49,31 +45,11 @@ class Data:
         )
         return ObjectStore(f"{self._name}-object-store", args, account.options)
 
-    @property
-    def secret_names(self) -> tuple[str, ...]:
-        """Of the environment's secrets those that a server or a person on AWS reads."""
-        managed = topology.managed(self._environment.stack)
-        left_out = _OWN_DATABASE if "database" in managed else ()
-        # ElastiCache has no operator who logs in: AWS is.
-        operators = f"/{CACHE_OPERATOR}" if "cache" in managed else "\0"
-        every = (spec.name for spec in secret_names(self._environment))
-        return tuple(name for name in every if not name.startswith(left_out) and not name.endswith(operators))
-
-    @property
-    def application_secrets(self) -> tuple[str, ...]:
-        """Those that an application's server reads: no one's but the applications', and of the authority no key."""
-        system = self._environment.system
-        found = {secret for app in system.apps.values() for secret in app.secrets.values()}
-        found |= {f"redis/{purpose}/{name}" for name, app in system.apps.items() for purpose in app.cache}
-        found |= {f"postgresql/role/{app.database.role}" for app in system.apps.values() if app.database}
-        found |= {"pgbouncer/auth"} if system.database else set()
-        return tuple(name for name in self.secret_names if name in found | {"tls/ca_crt"})
-
     @cached_property
     def secrets(self) -> Secrets:
         """Empty ones: `stackwright` fills them, and Pulumi never sees a value."""
         account = self._account
-        args = SecretsArgs(context=account.context, names=self.secret_names, kms_key_arn=account.key.arn)
+        args = SecretsArgs(context=account.context, names=cloud_names(self._environment), kms_key_arn=account.key.arn)
         return Secrets(f"{self._name}-secrets", args, account.options)
 
     def create_database(self, clients: Mapping[str, pulumi.Input[str]]) -> Database:
@@ -114,7 +90,7 @@ class Data:
             iam_authentication=own.iam_authentication,
             # Where RDS can: it is wished for unless somebody says no.
             blue_green=None if own.blue_green else False,
-            secrets=[name for name in self.secret_names if name.startswith("postgresql/")],
+            secrets=[name for name in cloud_names(self._environment) if name.startswith("postgresql/")],
         )
         return Database(f"{self._name}-database", args, account.options)
 

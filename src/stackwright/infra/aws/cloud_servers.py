@@ -8,6 +8,7 @@ from functools import cached_property
 import pulumi
 
 from stackwright.infra import signing
+from stackwright.infra.aws import bundles
 from stackwright.infra.aws.access import ClientGroup, ClientGroupArgs, PathArgs
 from stackwright.infra.aws.account import Account, web_rules
 from stackwright.infra.aws.cloud_data import Data
@@ -23,10 +24,9 @@ from stackwright.infra.components.results import ComputeResult
 from stackwright.infra.keys import KeyPair
 from stackwright.model import topology, traffic
 from stackwright.model.aws import stackfile
+from stackwright.model.secrets import application_names
 
 _APP = "app"
-#: Where the servers of a tier find what configures them, in the bucket for artifacts.
-BUNDLE_KEY = "bundle/{tier}.tar.gz"
 
 
 class Servers:
@@ -151,11 +151,13 @@ class Servers:
         app = next(iter(environment.system.apps.values()))
         return BootArgs(
             bucket=bucket_name(account.context, ARTIFACTS),
-            key=BUNDLE_KEY.format(tier=_APP),
+            key=bundles.KEY.format(tier=_APP),
             public_key=signing.public_key(environment),
             # The first instance itself, as the host's nginx answers to names alone; the load balancer asks that one.
             health_url=f"http://127.0.0.1:{app.process.first_port}{app.health.ready_path}",
             kms_key_arn=account.key.arn,
+            # A new bundle makes a new version of the template, and so new servers, a few at a time.
+            minimum_serial=bundles.serial(environment),
         )
 
     def _statements(self) -> list[StatementArgs]:
@@ -166,7 +168,7 @@ class Servers:
             StatementArgs(
                 sid="ReadSecrets",
                 actions=["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
-                resources=[secret_pattern(context, name) for name in self._data.application_secrets],
+                resources=[secret_pattern(context, name) for name in application_names(self._environment)],
             ),
             StatementArgs(
                 sid="DecryptSecrets",

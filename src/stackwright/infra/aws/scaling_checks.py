@@ -37,7 +37,7 @@ def user_data(args: ScalingGroupArgs) -> UserData:
             launch_hook=args.hook("launch"),
             terminate_hook=args.hook("terminate"),
             health_url=boot.health_url,
-            playbook=boot.playbook or "playbooks/site.yml",
+            playbook=boot.playbook or "playbooks/configure-self.yml",
             minimum_serial=boot.minimum_serial or 0,
             deadline_seconds=args.chosen_launch_timeout_seconds - _RESERVE_SECONDS,
             drain_seconds=args.chosen_drain_seconds,

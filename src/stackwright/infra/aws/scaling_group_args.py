@@ -43,7 +43,7 @@ class BootArgs:
     kms_key_arn: pulumi.Input[str] | None = None
     #: An older bundle is refused. A new number here is a new template: the servers are replaced one by one.
     minimum_serial: int | None = None
-    #: Otherwise `playbooks/site.yml`.
+    #: Otherwise `playbooks/configure-self.yml`.
     playbook: str | None = None
     #: Names and ARNs that the playbooks read; whatever looks like a secret is refused.
     facts: Mapping[str, str] | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from stackwright.model.aws import regions
-from stackwright.model.schema_types import Cidr, Days, Domain, Positive, TimeOfDay, refuse, schema, words
+from stackwright.model.schema_types import Cidr, Days, Domain, Positive, ProjectPath, TimeOfDay, refuse, schema, words
 
 
 def _region(value: str) -> str:
@@ -162,6 +162,8 @@ class AwsDatabase:
     """One more replica there, to go on with when the region fails."""
     master_secret: SecretArn | None = None
     """Of the secret with the master's password, once somebody has taken it over from RDS (docs/adr/0010-aws.md)."""
+    ca_file: ProjectPath | None = None
+    """The authority of RDS's servers in this region, PEM; otherwise `stackwright` fetches it from AWS once."""
     iam_authentication: bool = False
     blue_green: bool = True
     """Changes that need a restart are made on a copy, and then switched to, wherever RDS can: not with replicas, or copies elsewhere."""

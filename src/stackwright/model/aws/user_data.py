@@ -67,7 +67,7 @@ class Boot:
     #: On the host itself.
     health_url: str
     #: In the bundle.
-    playbook: str = "playbooks/site.yml"
+    playbook: str = "playbooks/configure-self.yml"
     inventory: str = "inventory"
     #: Run before the host goes, where the bundle has it.
     drain_playbook: str = "playbooks/drain.yml"

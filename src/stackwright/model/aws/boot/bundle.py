@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -203,7 +204,13 @@ def environment(release: Release, settings: Path) -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "1",
         "PYTHONUNBUFFERED": "1",
         "STACKWRIGHT_FACTS": str(settings / "facts.json"),
+        # Where the bundle is a project of its own, with what is otherwise built on the controller.
+        "STACKWRIGHT_ROOT": str(folder),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "PYTHONPATH": str(folder / "src"),
     }
+    # Where a test, or a host that is no instance, finds other services.
+    found |= {name: value for name, value in os.environ.items() if re.fullmatch(r"STACKWRIGHT_[A-Z0-9]+_URL", name)}
     if (folder / "ansible.cfg").is_file():
         found["ANSIBLE_CONFIG"] = str(folder / "ansible.cfg")
     return found

@@ -1,0 +1,183 @@
+"""The configuration bundle of a group's servers: what each of them runs Ansible with, for itself, at its boot.
+
+It is a small project: playbooks, roles, the server's slice of the inventory, what is copied to hosts, and Ansible's wheels. It
+holds no secret: a server reads those with its own role. `model/aws/boot/bundle.py` fetches it, verifies it and unpacks it.
+"""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import io
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from stackwright.artifact import runtime, tarball, wheels
+from stackwright.model.aws.boot.bundle import FORMAT, signed_message
+
+_ROOT = "bundle"
+#: Of our package what plugins need on a server; the rest (the programs for Pulumi, the CLI, the tests) stays here.
+_CODE = ("__init__.py", "cloud_secrets.py", "project.py", "secret_store.py", "ansible", "artifact", "model")
+_NODE = {"x86_64": "x64", "arm64": "arm64"}
+
+
+class BundleError(RuntimeError):
+    """The bundle cannot be made; the message names what is missing and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A bundle that was written."""
+
+    #: `<tier>.tar.gz`; its signature is beside it, with `.sig` behind.
+    archive: Path
+    serial: int
+    sha256: str
+
+    @property
+    def signature(self) -> Path:
+        """64 bytes, Ed25519."""
+        return self.archive.with_name(f"{self.archive.name}.sig")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What goes into a bundle."""
+
+    project: Path
+    environment: str
+    tier: str
+    #: As Ansible's plugin `yaml` reads it.
+    inventory: Mapping[str, Any]
+    #: Of the servers.
+    operating_system: str
+    architecture: str
+
+
+def write(recipe: Recipe, key: Ed25519PrivateKey, folder: Path) -> Bundle:
+    """Write the bundle and its signature into `folder`. The same content keeps its serial and its bytes.
+
+    Raises BundleError, WheelError and toolchain's errors.
+    """
+    tree = dict(_tree(recipe))
+    known = _known(folder / f"{recipe.tier}.json")
+    content = tarball.tree_digest(tree)
+    changed = known.get("content") != content
+    # Greater than every one before, also where this machine has lost what it knew.
+    serial = max(int(time.time()), known.get("serial", 0) + 1) if changed else known["serial"]
+    manifest = {"format": FORMAT, "serial": serial, "environment": recipe.environment, "tier": recipe.tier}
+    tree["manifest.json"] = tarball.Entry(content=(json.dumps(manifest) + "\n").encode())
+    archive = folder / f"{recipe.tier}.tar.gz"
+    if changed or not archive.is_file() or _checksum(archive) != known.get("sha256"):
+        sha256 = tarball.write_with_checksum(archive, tarball.pack(tree, _ROOT))
+    else:
+        sha256 = known["sha256"]
+    made = Bundle(archive=archive, serial=serial, sha256=sha256)
+    made.signature.write_bytes(key.sign(signed_message(sha256)))
+    # Last: until then the next run makes it anew.
+    state = {"content": content, "serial": serial, "sha256": sha256}
+    (folder / f"{recipe.tier}.json").write_text(json.dumps(state) + "\n", encoding="utf-8")
+    return made
+
+
+def serial(folder: Path, tier: str) -> int:
+    """Of the newest bundle that was written; 0 before the first."""
+    found: int = _known(folder / f"{tier}.json").get("serial", 0)
+    return found
+
+
+def _known(file: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tree(recipe: Recipe) -> Iterator[tuple[str, tarball.Entry]]:
+    project = recipe.project
+    for folder in ("playbooks", "roles"):
+        yield from _folder(project, folder)
+    yield from _folder(project, "group_vars", "inventory/group_vars")
+    for part in _CODE:
+        yield from _folder(project, f"src/stackwright/{part}")
+    yield "ansible.cfg", _text(_settings(project / "ansible.cfg"))
+    yield "inventory/hosts.yml", _text(yaml.safe_dump(_plain(recipe.inventory), sort_keys=True))
+    yield from _runtime(recipe)
+    yield from _releases(recipe)
+    ready = wheels.build(project / "uv.lock", recipe.operating_system, recipe.architecture)
+    for file in sorted(ready.iterdir()):
+        name = "requirements.txt" if file.name == "requirements.txt" else f"wheels/{file.name}"
+        yield name, tarball.Entry(content=file.read_bytes())
+
+
+def _folder(project: Path, name: str, under: str | None = None) -> Iterator[tuple[str, tarball.Entry]]:
+    path, target = project / name, under or name
+    if path.is_file():
+        yield target, tarball.Entry(content=path.read_bytes())
+        return
+    if not path.is_dir():
+        raise BundleError(f"{path} is not there, and servers need it to configure themselves")
+    for each, entry in tarball.read_tree(path, f"{target}/").items():
+        if "__pycache__" not in each:
+            yield each, entry
+
+
+def _settings(file: Path) -> str:
+    """The project's, but for the inventory: a server has a file of its own, and no output to read one from."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(file, encoding="utf-8")
+    parser["inventory"]["enable_plugins"] = "yaml"
+    written = io.StringIO()
+    parser.write(written)
+    return written.getvalue()
+
+
+def _runtime(recipe: Recipe) -> Iterator[tuple[str, tarball.Entry]]:
+    """Node.js and PM2, where their lookup finds them when the cache is in the bundle."""
+    built = runtime.build(_NODE[recipe.architecture])
+    place = f"cache/stackwright/runtime/{runtime.cache_folder().name}"
+    described = {"architecture": built.architecture}
+    for name, archive in (("nodejs", built.nodejs), ("pm2", built.pm2)):
+        file = Path(archive.path)
+        described[name] = {**vars(archive), "path": file.name}  # type: ignore[assignment]
+        yield f"{place}/{file.name}", tarball.Entry(content=file.read_bytes())
+    yield f"{place}/runtime-{built.architecture}.json", _text(json.dumps(described, indent=2))
+    yield from _folder(recipe.project, "tools/runtime/package-lock.json")
+
+
+def _releases(recipe: Recipe) -> Iterator[tuple[str, tarball.Entry]]:
+    """The applications' releases, and the CA of a database that others run, under the names that `stack` has."""
+    stack = recipe.inventory["all"]["vars"]["stack"]
+    for name, app in stack["apps"].items():
+        file = recipe.project / app["artifact"]
+        if not file.is_file():
+            raise BundleError(f"{file} is not there, the release of {name}; build it with: make artifact")
+        described = json.loads(file.read_text(encoding="utf-8"))
+        yield from _folder(recipe.project, app["artifact"])
+        for key in ("path", "static_path"):
+            yield from _folder(recipe.project, str(Path(app["artifact"]).parent / described[key]))
+    ca = (stack["database"] or {}).get("ca")
+    if ca is not None:
+        yield from _folder(recipe.project, ca)
+
+
+def _text(text: str) -> tarball.Entry:
+    return tarball.Entry(content=(text.rstrip("\n") + "\n").encode())
+
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    """Without tuples and other classes, which YAML has no words for."""
+    return json.loads(json.dumps(value))

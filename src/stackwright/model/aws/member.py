@@ -1,0 +1,71 @@
+"""What Ansible sees on a server of a group: itself, its share of every budget, and where the cloud's services are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from stackwright.model import topology
+from stackwright.model.environment import Environment
+from stackwright.model.inventory import InventoryError, stack
+from stackwright.model.secrets import application_names
+
+#: AWS calls each server by a name of its own, and nobody has to tell them apart by ours.
+_CALLED = "{{ ansible_facts.hostname }}"
+
+
+def inventory(environment: Environment, output: Mapping[str, Any], admin_key: str) -> dict[str, Any]:
+    """The inventory of each server of the environment's group, as Ansible's plugin `yaml` reads it. It holds no secret.
+
+    `output` is what the Pulumi program exported; `admin_key` the public key of who logs in through Systems Manager.
+    Raises InventoryError where a service that AWS runs is not provisioned yet.
+    """
+    cloud = output.get("cloud")
+    if cloud is None or not environment.slots:
+        raise InventoryError(f"{environment.name} has no group of servers on AWS")
+    _require_services(environment, output)
+    # All places are alike: the first stands for whichever server reads this.
+    slot = replace(environment.slots[0], address="127.0.0.1")
+    known = (*environment.hosts, slot)
+    found = stack(environment, known, output["endpoints"])
+    domain = "amazonaws.com.cn" if cloud["region"].startswith("cn-") else "amazonaws.com"
+    found["secrets"] |= {
+        "names": list(application_names(environment)),
+        "password_command": None,
+        "cloud": {"region": cloud["region"], "domain": domain, "prefix": cloud["secrets_prefix"]},
+    }
+    variables = {
+        "ansible_connection": "local",
+        "ansible_port": 22,
+        "baseline_hostname": _CALLED,
+        "baseline_admin_keys": [admin_key],
+        "stack_host": {
+            "name": slot.name,
+            "label": _CALLED,
+            "groups": list(slot.groups),
+            "bootstrap_user": slot.bootstrap_user,
+            "cpus": slot.cpus,
+            "memory_mb": slot.memory_mb,
+            "disk_gb": slot.disk_gb,
+            "os": slot.os,
+            "host_key": None,
+        },
+    }
+    groups = {**topology.groups(known), **topology.playbook_groups(environment.stack, known)}
+    # Others have no place in it; a group that is empty is a play without hosts. Backups are those of servers that stay.
+    mine = {group for group, names in groups.items() if slot.name in names} - {"backup"}
+    children = {group: {"hosts": {slot.name: {}}} if group in mine else {} for group in groups}
+    return {"all": {"hosts": {slot.name: variables}, "vars": {"stack": found}, "children": children}}
+
+
+def _require_services(environment: Environment, output: Mapping[str, Any]) -> None:
+    managed = topology.managed(environment.stack)
+    wanted = ["postgresql"] if environment.system.database is not None and "database" in managed else []
+    wanted += [f"redis_{purpose}" for purpose in environment.system.cache if "cache" in managed]
+    missing = [name for name in wanted if name not in output["endpoints"]]
+    if missing:
+        raise InventoryError(
+            f"{environment.name} is not provisioned as its file says: its output has no endpoint {', '.join(missing)};"
+            f" run: stackwright up {environment.name}"
+        )
