@@ -44,6 +44,8 @@ class Registered:
     depends_on: tuple[str, ...] = ()
     #: Inputs that arrive as secrets.
     secrets: tuple[str, ...] = ()
+    #: Names, or whole URNs, that it had before, as it was given them itself; the engine gives them to children.
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +236,7 @@ def _registered(request: Any) -> Registered:
         ignore_changes=tuple(request.ignoreChanges),
         depends_on=tuple(sorted({_name(urn) for urn in request.dependencies})),
         secrets=secrets,
+        aliases=tuple(alias.urn or alias.spec.name for alias in request.aliases),
     )
 
 

@@ -288,6 +288,7 @@ def test_a_database_is_the_same_as_pythons_and_its_outputs_come_back(package: Pr
     expected = in_python(program)
     found = listener.recording()
     assert found.resources == expected.resources
+    assert found.named("db").aliases == ("old",)
     outputs = plain(answer.state)
     assert outputs["address"] == found.named("db-database").inputs["identifier"] + ".rds"
     assert set(outputs) == {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pulumi
 import pytest
+from environments import GOLDEN
 from pulumi.provider.experimental.analyzer import Analyzer
 
 from stackwright.infra import aws
@@ -28,6 +31,18 @@ def test_other_languages_can_use_it(name: str) -> None:
     assert issubclass(component, pulumi.ComponentResource)
     definition = Analyzer("stackwright-aws").analyze_component(component)
     assert "context" in definition.inputs
+
+
+@pytest.mark.parametrize("file", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
+def test_every_child_is_named_after_its_component(file: Path) -> None:
+    """The engine then knows a child's former name by its component's alias, and replaces nothing (`test_engine_components.py`)."""
+    parents = {
+        key.partition(" ")[2]: each["(options)"]["parent"]
+        for key, each in json.loads(file.read_text()).items()
+        if each.get("(options)", {}).get("parent")
+    }
+    assert len(parents) > 100
+    assert {child: parent for child, parent in parents.items() if not child.startswith(f"{parent}-")} == {}
 
 
 def test_the_cli_does_not_load_the_sdk_of_aws() -> None:
