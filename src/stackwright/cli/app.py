@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,13 +16,17 @@ from rich.console import Console
 from rich.text import Text
 
 from stackwright import project, verify
+from stackwright.artifact.configuration import Bundle, BundleError
+from stackwright.artifact.wheels import WheelError
 from stackwright.cli import doctor, report
 from stackwright.cli.progress import CommandFailedError, Runner
 from stackwright.infra import engine
 from stackwright.infra.aws import credentials, host_keys
 from stackwright.infra.local.podman import Podman, PodmanError
+from stackwright.model.aws.names import group_component
 from stackwright.model.environment import Environment, load
 from stackwright.model.errors import ModelError
+from stackwright.model.output import InventoryError
 from stackwright.secret_store import SecretError
 
 app = typer.Typer(
@@ -38,7 +42,7 @@ errors = Console(stderr=True, highlight=False)
 #: What a person can do something about; anything else is a traceback.
 PROBLEMS = (
     *(ModelError, PodmanError, SecretError, engine.EngineError, host_keys.HostKeyError, CommandFailedError),
-    FileNotFoundError,
+    *(BundleError, WheelError, InventoryError, FileNotFoundError),
 )
 
 EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="A folder below inventories/.")]
@@ -94,9 +98,16 @@ def up(name: EnvironmentName, verbose: Verbose = False) -> None:
             for command in report.artifact_commands(environment):
                 runner.run(command, os.environ)
         with runner.phase("Provisioning"):
-            runner.pulumi(engine.select(name), *engine.recover(name), engine.up(name))
+            # Servers of a group configure themselves as soon as they are there: what they ask has to be there before.
+            first = engine.up_without(name, group_component(name)) if environment.slots else engine.up(name)
+            runner.pulumi(engine.select(name), *engine.recover(name), first)
         _record_host_keys(environment, runner)
-        _converge(environment, runner)
+        if environment.hosts:
+            _converge(environment, runner)
+        if environment.slots:
+            _upload_bundle(environment, runner)
+            with runner.phase("Servers that configure themselves"):
+                runner.pulumi(engine.up(name))
         stack = _stack(environment)
         ca_file = report.write_ca(environment)
         with runner.phase("Verification"):
@@ -110,6 +121,23 @@ def converge(name: EnvironmentName, verbose: Verbose = False) -> None:
     environment = _load(name)
     with _project_folder(environment):
         _converge(environment, _runner(environment, verbose=verbose))
+
+
+@app.command()
+def bundle(
+    name: EnvironmentName,
+    upload: Annotated[bool, typer.Option(help="Put it into the bucket where the servers look.")] = True,
+) -> None:
+    """Write and sign what a group's servers configure themselves with; `up` does it, too, and replaces the servers."""
+    environment = _load(name)
+    if not environment.slots:
+        raise BundleError(f"{name} has no group of servers that configure themselves (aws.app.group)")
+    if upload:
+        credentials.require(environment)
+        _upload_bundle(environment, _runner(environment, verbose=False))
+        return
+    made = _write_bundle(environment, engine.read_output(environment) or {})
+    console.print(f"{made.archive}: serial {made.serial}", soft_wrap=True)
 
 
 @app.command(name="verify")
@@ -228,6 +256,28 @@ def _record_host_keys(environment: Environment, runner: Runner) -> None:
         for argv in host_keys.commands(environment, [host.name for host in environment.hosts]):
             runner.say(argv)
         host_keys.record(environment, engine.read_output(environment) or {"hosts": {}}, host_keys.ask_aws)
+
+
+def _write_bundle(environment: Environment, output: dict[str, Any]) -> Bundle:
+    # Not at the top: what it takes to sign and to pack is half a second that no other verb has to wait for.
+    from stackwright.infra.aws import bundles
+
+    return bundles.write(environment, output)
+
+
+def _upload_bundle(environment: Environment, runner: Runner) -> None:
+    with runner.phase("Bundle"):
+        output = engine.read_output(environment) or {}
+        made = _write_bundle(environment, output)
+
+        def ask(argv: Sequence[str]) -> str:
+            runner.say(list(argv))
+            return host_keys.ask_aws(argv)
+
+        from stackwright.infra.aws import bundles
+
+        fresh = bundles.upload(environment, output, made, ask)
+        console.print(f"  serial {made.serial}, {'uploaded' if fresh else 'there already'}")
 
 
 def _converge(environment: Environment, runner: Runner) -> None:

@@ -100,6 +100,13 @@ def up(environment: str) -> Command:
     return _command(environment, "up", "--refresh", "--yes", "--skip-preview")
 
 
+def up_without(environment: str, component: str) -> Command:
+    """As `up`, but for a component, whose resources stay as they are or are not made yet, and what depends on it."""
+    everything = f"urn:pulumi:{environment}::{PROJECT}::**::{component}"
+    excluded = ("--exclude", everything, "--exclude", f"{everything}-**", "--exclude-dependents")
+    return _command(environment, "up", "--refresh", "--yes", "--skip-preview", *excluded)
+
+
 def refresh(environment: str) -> Command:
     """Compare the state with what is really there."""
     return _command(environment, "refresh", "--yes", "--skip-preview")

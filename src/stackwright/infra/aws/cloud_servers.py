@@ -24,6 +24,7 @@ from stackwright.infra.components.results import ComputeResult
 from stackwright.infra.keys import KeyPair
 from stackwright.model import topology, traffic
 from stackwright.model.aws import stackfile
+from stackwright.model.aws.names import group_component
 from stackwright.model.secrets import application_names
 
 _APP = "app"
@@ -144,7 +145,7 @@ class Servers:
             spot=_spot(group),
         )
         options = pulumi.ResourceOptions.merge(account.options, pulumi.ResourceOptions(depends_on=list(first)))
-        return ScalingGroup(f"{self._name}-app", args, options)
+        return ScalingGroup(group_component(self._name), args, options)
 
     def _boot(self) -> BootArgs:
         account, environment = self._account, self._environment

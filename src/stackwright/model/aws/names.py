@@ -79,3 +79,8 @@ def name(kind: str, *parts: str) -> str:
     if not re.fullmatch(rule.pattern, text):
         raise ValueError(f"{text!r} is no name of a {kind.replace('_', ' ')}: {rule.pattern}, at most {rule.limit}")
     return text
+
+
+def group_component(environment: str) -> str:
+    """Of the component whose servers configure themselves, in the environment's program."""
+    return f"{environment}-app"
