@@ -55,7 +55,8 @@ def inventory(environment: Environment, output: Mapping[str, Any], admin_key: st
     groups = {**topology.groups(known), **topology.playbook_groups(environment.stack, known)}
     # Others have no place in it; a group that is empty is a play without hosts. Backups are those of servers that stay.
     mine = {group for group, names in groups.items() if slot.name in names} - {"backup"}
-    children = {group: {"hosts": {slot.name: {}}} if group in mine else {} for group in groups}
+    place: dict[str, Any] = {"hosts": {slot.name: {}}}
+    children = {group: place if group in mine else {} for group in groups}
     return {"all": {"hosts": {slot.name: variables}, "vars": {"stack": found}, "children": children}}
 
 
