@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from stackwright.ansible.playbooks import roles_of
+from stackwright.infra.aws import cache_users
+from stackwright.infra.aws.context import Context
 from stackwright.model import inventory, wiring
 from stackwright.model.environment import load
 
@@ -123,6 +125,36 @@ def test_no_secret_is_in_the_public_environment(stack: Mapping[str, Any]) -> Non
     assert not set(public) & set(secret)
     assert not [value for value in public.values() if "<" in value]
     assert set(secret) >= {"DATABASE_URL", "DATABASE_READ_URL", "SESSION_SECRET", "REDIS_SESSIONS_URL"}
+
+
+def test_an_application_logs_in_to_its_own_cache_by_its_name(stack: Mapping[str, Any]) -> None:
+    host = stack["hosts"][first(stack, "cache")]["fqdn"]
+    found = wiring.app_secrets(stack, "emr", AnySecret())
+    assert found["REDIS_SESSIONS_URL"] == f"rediss://emr:<redis/sessions/emr>@{host}:6379"
+    assert wiring.redis_instances(stack, first(stack, "cache"), AnySecret())[0]["users"][0]["name"] == "emr"
+
+
+def test_an_application_logs_in_to_a_clouds_cache_as_the_user_that_pulumi_makes() -> None:
+    environment = load(ROOT / "inventories/taaleem-production")
+    names = ["postgresql", "postgresql_replica", *(f"redis_{each}" for each in environment.system.cache)]
+    endpoints = {name: {"scheme": "x", "addresses": [f"{name}.test"], "port": 1} for name in names}
+    found = wiring.app_secrets(inventory.stack(environment, environment.hosts, endpoints), "emr", AnySecret())
+    assert {name: url for name, url in found.items() if name.startswith("REDIS_")} == {
+        "REDIS_SESSIONS_URL": "rediss://taaleem-production-sessions-emr:<redis/sessions/emr>@redis_sessions.test:6379",
+        "REDIS_CACHE_URL": "rediss://taaleem-production-cache-emr:<redis/cache/emr>@redis_cache.test:6380",
+        "REDIS_RATE_LIMIT_URL": (
+            "rediss://taaleem-production-rate-limit-emr:<redis/rate_limit/emr>@redis_rate_limit.test:6381"
+        ),
+    }
+    context = Context(
+        environment=environment.name,
+        system="taaleem",
+        environment_class="production",
+        account="111122223333",
+        region="eu-central-1",
+    )
+    made = [cache_users.user_name(context, purpose, "emr") for purpose in environment.system.cache]
+    assert [url.split(":")[1].removeprefix("//") for name, url in found.items() if name.startswith("REDIS_")] == made
 
 
 def test_pools_lead_to_the_verified_names(stack: Mapping[str, Any]) -> None:

@@ -55,6 +55,7 @@ from pathlib import Path
 from typing import Any
 
 from stackwright.model import capacity, edge, naming, secrets, topology
+from stackwright.model.aws.names import cache_user
 from stackwright.model.environment import Environment
 from stackwright.model.output import InventoryError, from_environment, host_key_file, hosts_of
 from stackwright.model.process import AppPlan
@@ -363,10 +364,15 @@ def _clients(environment: Environment, host: str) -> int:
 
 def _cache(environment: Environment, hosts: tuple[Host, ...], endpoints: Mapping[str, Any]) -> dict[str, Any]:
     names = topology.groups(hosts)["cache"]
+    run_by = "cloud" if "cache" in topology.managed(environment.stack) else "hosts"
     instances = []
     for number, (purpose, instance) in enumerate(environment.system.cache.items()):
         users = [
-            {"name": app, "access": "application", "secret": f"redis/{purpose}/{app}"}
+            {
+                "name": app if run_by == "hosts" else cache_user(environment.name, purpose, app),
+                "access": "application",
+                "secret": f"redis/{purpose}/{app}",
+            }
             for app, plan in environment.apps.items()
             if purpose in plan.app.cache
         ]
@@ -383,7 +389,6 @@ def _cache(environment: Environment, hosts: tuple[Host, ...], endpoints: Mapping
                 "users": [*users, operator | {"secret": f"redis/{purpose}/{secrets.CACHE_OPERATOR}"}],
             }
         )
-    run_by = "cloud" if "cache" in topology.managed(environment.stack) else "hosts"
     return {"run_by": run_by, "hosts": list(names), "instances": instances}
 
 

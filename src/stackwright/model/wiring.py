@@ -315,9 +315,11 @@ def app_secrets(stack: Stack, app: str, secrets: Secrets) -> dict[str, str]:
         found |= _database_urls(stack, facts, secrets)
     for instance in stack["cache"]["instances"]:
         if instance["name"] in facts["cache"]:
-            password = secrets[f"redis/{instance['name']}/{app}"]
-            host = instance["fqdn"]
-            found[f"REDIS_{instance['name'].upper()}_URL"] = f"rediss://{app}:{password}@{host}:{instance['port']}"
+            secret = f"redis/{instance['name']}/{app}"
+            # By its secret: a cloud's user has another name than the application.
+            user = next(each["name"] for each in instance["users"] if each["secret"] == secret)
+            place = f"{instance['fqdn']}:{instance['port']}"
+            found[f"REDIS_{instance['name'].upper()}_URL"] = f"rediss://{user}:{secrets[secret]}@{place}"
     return found
 
 

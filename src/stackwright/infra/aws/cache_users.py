@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stackwright.infra.aws.context import Context
+from stackwright.model.aws import names
 
 #: Of the user `default` of Redis, who a client is that names no user: off, so that its empty password opens nothing.
 NOBODY = "off -@all"
@@ -15,9 +16,8 @@ Statement = dict[str, Any]
 
 
 def user_name(context: Context, purpose: str, user: str) -> str:
-    """What the application logs in as, and the user's id: unique in account and region, as IAM wants both the same."""
-    # ElastiCache stores ids in lower case, and refuses two hyphens in a row.
-    return context.name("cache_user", purpose.replace("_", "-"), user).lower()
+    """What the application logs in as, and the user's id (`model.aws.names.cache_user`)."""
+    return names.cache_user(context.environment, purpose, user)
 
 
 def application_access(system: str) -> str:

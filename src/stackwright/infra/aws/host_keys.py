@@ -7,7 +7,6 @@ known to AWS. A parameter that names another instance is that of a predecessor, 
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stackwright.infra import keys
+from stackwright.infra.aws import aws_cli
 from stackwright.infra.aws.parameters import UNPUBLISHED, host_key_parameter
 from stackwright.model.environment import Environment
 from stackwright.model.files import public_key
@@ -72,12 +72,9 @@ def record(
 def ask_aws(argv: Sequence[str]) -> str:
     """Run a command of the AWS CLI. Raises HostKeyError where it is missing or refused."""
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    except FileNotFoundError as error:
-        raise HostKeyError("the AWS CLI is not on PATH: pip install awscli, or AWS's own package") from error
-    if done.returncode != 0:
-        raise HostKeyError(f"`{' '.join(argv[:3])}` failed: {done.stderr.strip()}")
-    return done.stdout
+        return aws_cli.ask(argv)
+    except aws_cli.AwsCliError as error:
+        raise HostKeyError(str(error)) from error
 
 
 def _published(environment: Environment, ask: Ask, hosts: Sequence[str]) -> dict[str, str]:

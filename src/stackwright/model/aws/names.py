@@ -81,6 +81,15 @@ def name(kind: str, *parts: str) -> str:
     return text
 
 
+def cache_user(environment: str, purpose: str, user: str) -> str:
+    """What an application logs in to the cloud's cache as, and the user's id.
+
+    Unique in account and region, as IAM wants both the same.
+    """
+    # ElastiCache stores ids in lower case, and refuses two hyphens in a row.
+    return name("cache_user", environment, purpose.replace("_", "-"), user).lower()
+
+
 def group_component(environment: str) -> str:
     """Of the component whose servers configure themselves, in the environment's program."""
     return f"{environment}-app"

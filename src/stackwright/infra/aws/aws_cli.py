@@ -1,0 +1,73 @@
+"""Calls of AWS by its CLI, as a person would type them. What is secret goes in by standard input, and comes out of no message."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+#: The end of a command whose other parameters come from `given`.
+GIVEN = ("--cli-input-json", "file:///dev/stdin")
+_HIDDEN = "***"
+
+
+class AwsCliError(RuntimeError):
+    """The AWS CLI is missing, or AWS refused; the message has no value that was passed on."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        #: AWS's name of the refusal, such as `ResourceNotFoundException`; empty where it did not get so far.
+        self.code = code
+
+
+def ask(argv: Sequence[str], given: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
+    """Run a command of the AWS CLI and return what it prints.
+
+    `given` are parameters for a command that ends with GIVEN; what is in `hide` is taken out of an error's words.
+    Raises AwsCliError.
+    """
+    with _standard_input(given) as source:
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=source)
+        except FileNotFoundError as error:
+            raise AwsCliError("the AWS CLI is not on PATH: pip install awscli, or AWS's own package") from error
+    if done.returncode != 0:
+        said = _hidden(done.stderr.strip(), hide)
+        code = re.search(r"An error occurred \((\w+)\)", said)
+        raise AwsCliError(f"`{' '.join(argv[:3])}` failed: {said}", code[1] if code else "")
+    return done.stdout
+
+
+@contextmanager
+def _standard_input(given: Mapping[str, Any] | None) -> Iterator[int]:
+    if given is None:
+        yield subprocess.DEVNULL
+        return
+    # No pipe: version 1 of the AWS CLI opens the file twice, and the second time a pipe is empty.
+    descriptor = _file()
+    try:
+        os.write(descriptor, json.dumps(given).encode())
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _file() -> int:
+    """One that has no name: in memory; where a system has none there (macOS), on disk."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("aws-cli-input")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _hidden(text: str, values: Sequence[str]) -> str:
+    # The CLI quotes a parameter that it refuses, the lines of a key one after the other.
+    for line in sorted({line for value in values for line in value.splitlines() if line}, key=len, reverse=True):
+        text = text.replace(line, _HIDDEN)
+    return text
