@@ -18,15 +18,15 @@ from stackwright.model.inventory import Inventory, build
 NAME = "taaleem-windows-aws"
 STAGING = (ROOT / "inventories/taaleem-staging/stack.yml").read_text()
 LOCAL = (ROOT / "inventories/taaleem-local/stack.yml").read_text()
-#: Nothing but Windows.
+#: Windows, and a host of ops whose image has the agent.
 STACK = """\
 system: taaleem
 provider: aws
 class: staging
 domain: windows.taaleem.example
 network: {cidr: 10.66.0.0/20}
-topology: {size: C, app: 2}
-tier_os: {app: windows-2025}
+topology: {size: C, app: 2, ops: 1}
+tier_os: {ops: ubuntu-24.04, app: windows-2025}
 sizes:
   app: {cpus: 2, memory_mb: 8192, disk_gb: 50}
 aws:
@@ -86,9 +86,9 @@ CASES = [
     ),
     (
         "a tier that AWS runs",
-        "tier_os: {app: windows-2025}",
-        "tier_os: {app: windows-2025, edge: windows-2025}",
-        "tier_os.edge: is of hosts that topology C has not; accepted: app",
+        "app: windows-2025}",
+        "app: windows-2025, edge: windows-2025}",
+        "tier_os.edge: is of hosts that topology C has not; accepted: app, ops",
     ),
     (
         "no way to Windows Update",
@@ -198,12 +198,11 @@ def test_a_tier_may_have_a_system_of_its_own(project: Project) -> None:
 
 
 def test_an_agent_is_asked_for_only_where_an_image_has_none(project: Project) -> None:
-    agent = next(line for line in project.stack.splitlines(keepends=True) if "ssm_agent" in line)
-    project.edit(agent, "")
+    assert "ssm_agent" not in project.stack
+    project.load()
+    project.edit("{ops: ubuntu-24.04, app: windows-2025}", "{app: windows-2025}")
     [error] = project.errors()
     assert "aws.ssm_agent: is missing for x86_64: images of debian-13 have no agent, and nobody could log in" in error
-    project.edit("tier_os: {app: windows-2025}", "tier_os: {app: windows-2025, ops: ubuntu-24.04}")
-    project.load()
 
 
 def test_windows_has_its_share_of_the_memory(project: Project) -> None:
