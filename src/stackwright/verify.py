@@ -1,4 +1,7 @@
-"""What `stackwright verify` looks at: a running environment, from outside, as its users reach it."""
+"""What `stackwright verify` looks at: a running environment, from outside, by the addresses of its edge hosts.
+
+Of an environment on AWS, whose hosts have no address that this machine reaches, `verify_public` looks at the names in DNS.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +42,22 @@ class Edge:
         self.address = address
         self.context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
 
-    def get(self, name: str, path: str, *, tls: bool = True, headers: dict[str, str] | None = None) -> Answer:
-        """GET `path` of the site `name`. Raises OSError (also for a certificate that does not verify)."""
-        connection = http.client.HTTPConnection(name, 443 if tls else 80, timeout=_TIMEOUT_SECONDS)
-        connection.sock = self.connect(name, tls=tls)
+    def get(
+        self,
+        name: str,
+        path: str,
+        *,
+        tls: bool = True,
+        tls_name: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """GET `path` of the site `name`. Raises OSError (also for a certificate that does not verify).
+
+        `tls_name` is the site that TLS is spoken with, where it is another one.
+        """
+        # Without a port, as browsers send it: the connection is made here, and only `Host` is made of this.
+        connection = http.client.HTTPConnection(name, timeout=_TIMEOUT_SECONDS)
+        connection.sock = self.connect(tls_name or name, tls=tls)
         try:
             connection.request("GET", path, headers=headers or {})
             response = connection.getresponse()
@@ -68,17 +83,18 @@ def verify(stack: dict[str, Any], ca_file: Path | None) -> Iterator[Finding]:
         edge = Edge(stack["hosts"][host]["address"], ca_file)
         for site in stack["edge"]["sites"]:
             yield from _site(host, edge, site["names"][0], stack["apps"][site["app"]]["health"])
-        yield _finding(f"{host}: a name that no site has is refused", partial(_unknown, edge))
+        yield finding(f"{host}: a name that no site has is refused", partial(_unknown, edge))
 
 
 def _site(host: str, edge: Edge, name: str, health: dict[str, Any]) -> Iterator[Finding]:
-    yield _finding(f"{host}: http://{name} redirects to https", lambda: _redirect(edge, name))
-    yield _finding(f"{host}: https://{name}{health['path']}", lambda: _status(edge, name, health["path"]))
-    yield _finding(f"{host}: https://{name}{health['ready_path']}", lambda: _status(edge, name, health["ready_path"]))
-    yield _finding(f"{host}: {name} tells browsers to stay with https", lambda: _hsts(edge, name, health["path"]))
+    yield finding(f"{host}: http://{name} redirects to https", lambda: _redirect(edge, name))
+    yield finding(f"{host}: https://{name}{health['path']}", lambda: status(edge, name, health["path"]))
+    yield finding(f"{host}: https://{name}{health['ready_path']}", lambda: status(edge, name, health["ready_path"]))
+    yield finding(f"{host}: {name} tells browsers to stay with https", lambda: _hsts(edge, name, health["path"]))
 
 
-def _finding(name: str, look: Callable[[], tuple[bool, str]]) -> Finding:
+def finding(name: str, look: Callable[[], tuple[bool, str]]) -> Finding:
+    """What a look came to; a connection that fails is what was found, not an error."""
     try:
         ok, detail = look()
     except OSError as error:
@@ -92,7 +108,8 @@ def _redirect(edge: Edge, name: str) -> tuple[bool, str]:
     return answer.status in {301, 308} and target.startswith(f"https://{name}/"), f"{answer.status} {target}"
 
 
-def _status(edge: Edge, name: str, path: str) -> tuple[bool, str]:
+def status(edge: Edge, name: str, path: str) -> tuple[bool, str]:
+    """Whether the answer is 200."""
     answer = edge.get(name, path)
     return answer.status == 200, f"{answer.status}"
 
