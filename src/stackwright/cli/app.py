@@ -18,7 +18,7 @@ from rich.text import Text
 from stackwright import project, verify, verify_public
 from stackwright.artifact.configuration import Bundle, BundleError
 from stackwright.artifact.wheels import WheelError
-from stackwright.cli import doctor, report, secrets
+from stackwright.cli import database, doctor, report, secrets
 from stackwright.cli.progress import CommandFailedError, Runner
 from stackwright.infra import engine
 from stackwright.infra.aws import credentials, host_keys
@@ -36,6 +36,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(database.app, name="database")
 app.add_typer(secrets.app, name="secrets")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)

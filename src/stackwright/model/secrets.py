@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 #: Secrets of programs that there are none of where a cloud runs the database.
 _OWN_DATABASE = ("etcd/", "patroni/", "pgbackrest/", "pgbouncer/", "postgresql/replication", "postgresql/rewind")
+#: Login of the master user of a database that a cloud runs, once it is taken over: in the cloud's own store and nowhere
+#: else, so that it is none of `secret_names`.
+MASTER = "postgresql/master"
 #: Users of a cache instance besides the applications.
 CACHE_OPERATOR = "operator"
 

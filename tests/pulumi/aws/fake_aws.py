@@ -1,6 +1,6 @@
-"""The program `aws`, as far as a push of secrets calls it: Secrets Manager and the users of ElastiCache, in a JSON file.
+"""The program `aws`, as far as `stackwright` calls it for secrets: Secrets Manager, users of ElastiCache, RDS; in a JSON file.
 
-It is a program on PATH, and a function for tests that cut a push short at every call. It refuses what AWS refuses.
+It is a program on PATH, and a function for tests that cut a run short at every call. It refuses what AWS refuses.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 State = dict[str, Any]
-CHANGES = ("put-secret-value", "update-secret-version-stage", "modify-user")
+CHANGES = ("put-secret-value", "update-secret-version-stage", "modify-user", "modify-db-instance")
+PASSWORD = "MasterUserPassword"
 
 
 class RefusedError(Exception):
@@ -30,12 +31,18 @@ def call(state: State, argv: list[str], given: State | None) -> State:
     assert (options.pop("--cli-input-json", None) == "file:///dev/stdin") == (given is not None)
     verbs = {
         "sts get-caller-identity": lambda: {"Account": state["account"]},
-        "secretsmanager describe-secret": lambda: {"Name": options["--secret-id"], **found(state, options)},
+        "secretsmanager describe-secret": lambda: {
+            "Name": options["--secret-id"],
+            "ARN": arn(state, options["--secret-id"]),
+            **found(state, options),
+        },
         "secretsmanager get-secret-value": lambda: get(found(state, options), options["--version-stage"]),
         "secretsmanager put-secret-value": lambda: put(found(state, options), given or {}),
         "secretsmanager update-secret-version-stage": lambda: move(found(state, options), options),
         "elasticache describe-users": lambda: describe(user(state, options)),
         "elasticache modify-user": lambda: modify(user(state, options), given or {}),
+        "rds describe-db-instances": lambda: describe_database(database(state, options)),
+        "rds modify-db-instance": lambda: modify_database(database(state, options), given or {}),
     }
     return verbs[f"{service} {verb}"]()
 
@@ -56,7 +63,12 @@ def get(secret: State, stage: str) -> State:
 
 
 def put(secret: State, given: State) -> State:
-    number = f"version-{len(secret['versions'])}"
+    number = given.get("ClientRequestToken", f"version-{len(secret['versions'])}")
+    known = secret["versions"].get(number)
+    if known is not None:
+        if known["content"] != {"SecretString": given["SecretString"]}:
+            raise RefusedError("ResourceExistsException", "You can't use ClientRequestToken because it's in use.")
+        return {"VersionId": number}
     secret["versions"][number] = {"content": {"SecretString": given["SecretString"]}, "stages": []}
     for stage in given.get("VersionStages", ["AWSCURRENT"]):
         label(secret, stage, number)
@@ -105,6 +117,46 @@ def modify(one: State, given: State) -> State:
             raise RefusedError("InvalidParameterValue", f"The password {password} is not valid.")
     one.update(type="password", passwords=mode["Passwords"], busy=one["slow"])
     return {}
+
+
+def arn(state: State, name: str) -> str:
+    return f"arn:aws:secretsmanager:eu-central-1:{state['account']}:secret:{name}-AbCdEf"
+
+
+def database(state: State, options: dict[str, str]) -> State:
+    one = state.get("databases", {}).get(options["--db-instance-identifier"])
+    if one is None:
+        raise RefusedError("DBInstanceNotFound", "DBInstance not found.")
+    return one
+
+
+def describe_database(one: State) -> State:
+    """As RDS tells of it; a password on its way is pending, and takes `slow` looks to be set."""
+    shown = {"DBInstanceStatus": one["status"], "MasterUsername": one["user"], "PendingModifiedValues": {}}
+    if one["managed"]:
+        shown["MasterUserSecret"] = {"SecretArn": "arn of RDS's own", "SecretStatus": "active"}
+    if one["coming"]:
+        shown["PendingModifiedValues"] = {PASSWORD: "****"}
+        status = one["coming"].pop(0)
+        if status == "done":
+            one.update(status="available", managed=False, password=one["next"])
+        else:
+            one["status"] = status
+    return {"DBInstances": [shown]}
+
+
+def modify_database(one: State, given: State) -> State:
+    if one["status"] != "available":
+        raise RefusedError("InvalidDBInstanceState", f"Database instance is not in available state: {one['status']}.")
+    if set(given) != {"ManageMasterUserPassword", PASSWORD, "ApplyImmediately"} or given["ManageMasterUserPassword"]:
+        raise RefusedError("InvalidParameterCombination", "You must specify a new password.")
+    if not given["ApplyImmediately"]:
+        raise RefusedError("InvalidParameterCombination", "ManageMasterUserPassword is applied immediately.")
+    if not re.fullmatch(r'[^/"@\s]{8,128}', given[PASSWORD]):
+        raise RefusedError("InvalidParameterValue", f"The parameter {PASSWORD} {given[PASSWORD]} is not valid.")
+    one["next"] = given[PASSWORD]
+    one["coming"] = ["available", *["resetting-master-credentials"] * one["slow"], "done"]
+    return {"DBInstance": {}}
 
 
 def main() -> int:

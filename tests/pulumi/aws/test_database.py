@@ -60,14 +60,18 @@ def args(environment_class: str = "production", **more: Any) -> DatabaseArgs:
     return DatabaseArgs(**(fixed | more))
 
 
-def run(environment_class: str = "production", *, preview: bool = False, **more: Any) -> Recording:
+def run(
+    environment_class: str = "production", *, preview: bool = False, kept_by_rds: bool = True, **more: Any
+) -> Recording:
     def program() -> None:
         database = Database("db", args(environment_class, **more))
         pulumi.export("secrets", list(database.result.secrets))
         for endpoint, found in database.result.endpoints.items():
             pulumi.export(endpoint, {"at": list(found.addresses), "scheme": found.scheme, "port": found.port})
 
-    return record(program, stack="test", computed=COMPUTED, preview=preview)
+    kept = {} if kept_by_rds else {"masterUserSecrets": []}
+    computed = {**COMPUTED, INSTANCE: lambda inputs: {**COMPUTED[INSTANCE](inputs), **kept}}
+    return record(program, stack="test", computed=computed, preview=preview)
 
 
 def logs(prefix: str, identifier: str, environment_class: str, *, key: str, days: int, **more: Any) -> Expected:
@@ -397,6 +401,24 @@ def test_a_master_that_is_taken_over_stays_so_and_a_standby_means_blue_green() -
     ignored = recording.named("db-database").ignore_changes
     assert ignored == ("manageMasterUserPassword", "masterUserSecretKmsKeyId")
     assert recording.component_outputs["db"]["masterSecretArn"] == MASTER
+
+
+@pytest.mark.parametrize("more", [{"replicas": 2}, {"blue_green": False}, {"replica_region": ELSEWHERE}])
+def test_after_a_takeover_nothing_of_the_master_is_declared_otherwise(more: dict[str, Any]) -> None:
+    """The provider sends what has changed: nothing has, besides that nothing of it would be looked at."""
+    before, after = run().named("db-database").inputs, run(master_secret_arn=MASTER, **more).named("db-database").inputs
+    assert after == before
+    assert after["manageMasterUserPassword"]
+    standby = run(master_secret_arn=MASTER).named("db-database").inputs
+    assert {key for key in before | standby if before.get(key) != standby.get(key)} == {"blueGreenUpdate"}
+
+
+def test_where_rds_lost_the_password_the_program_stops_until_somebody_says_where_it_is() -> None:
+    with pytest.raises(
+        pulumi.RunError, match=r"RDS no longer manages the master's password: .* aws.database.master_secret"
+    ):
+        run(kept_by_rds=False)
+    assert run(master_secret_arn=MASTER, kept_by_rds=False).component_outputs["db"]["masterSecretArn"] == MASTER
 
 
 def test_only_a_takeover_leaves_something_alone() -> None:

@@ -16,8 +16,8 @@ from stackwright.infra.aws.database_parameters import rds_values
 from stackwright.infra.aws.object_store import ObjectStore
 from stackwright.infra.aws.object_store_args import ARTIFACTS, BACKUPS, LOGS, UPLOADS, BucketArgs, ObjectStoreArgs
 from stackwright.infra.aws.secrets import Secrets, SecretsArgs
-from stackwright.model.secrets import cloud_names
 from stackwright.model.postgresql_settings import postgresql_settings
+from stackwright.model.secrets import MASTER, cloud_names
 
 
 class Data:
@@ -49,7 +49,10 @@ class Data:
     def secrets(self) -> Secrets:
         """Empty ones: `stackwright` fills them, and Pulumi never sees a value."""
         account = self._account
-        args = SecretsArgs(context=account.context, names=cloud_names(self._environment), kms_key_arn=account.key.arn)
+        # Empty until `stackwright database take-over`, and for good where nobody wants replicas.
+        taken_over = [] if account.plan.database is None else [MASTER]
+        names = sorted([*cloud_names(self._environment), *taken_over])
+        args = SecretsArgs(context=account.context, names=names, kms_key_arn=account.key.arn)
         return Secrets(f"{self._name}-secrets", args, account.options)
 
     def create_database(self, clients: Mapping[str, pulumi.Input[str]]) -> Database:
@@ -92,7 +95,9 @@ class Data:
             blue_green=None if own.blue_green else False,
             secrets=[name for name in cloud_names(self._environment) if name.startswith("postgresql/")],
         )
-        return Database(f"{self._name}-database", args, account.options)
+        # The login of the master goes after the instance, which a destroy takes a while to delete.
+        after = pulumi.ResourceOptions(depends_on=[self.secrets])
+        return Database(f"{self._name}-database", args, pulumi.ResourceOptions.merge(account.options, after))
 
     def create_cache(self, clients: Mapping[str, pulumi.Input[str]]) -> Cache:
         """A store for each purpose, and in each a user for each application."""

@@ -5,13 +5,18 @@ RDS has neither read replicas nor blue/green deployments for such an instance (u
 Manager integration"; `Creating read replicas for source instance with engine postgres where ManageMasterUserPassword is
 enabled is not supported`). A password as an input would be in the state (pulumi-terraform-bridge#3201), and a master
 who logs in with IAM (`MasterUserAuthenticationType`) is unknown to pulumi-aws 7.51. So replicas take two steps: create
-the database without; take its master over, outside of Pulumi, into a secret made by `Secrets`
+the database without; take its master over, outside of Pulumi (`stackwright database take-over`, module `take_over`); and
+name the secret that has the password now in `master_secret_arn`, which from then on admits replicas and blue/green.
+Applications never log in as the master.
 
-    aws rds modify-db-instance --cli-input-json file://...
-    {"DBInstanceIdentifier": NAME, "ManageMasterUserPassword": false, "MasterUserPassword": ..., "ApplyImmediately": true}
-
-(in a file, as others see the command line), and then name that secret in `master_secret_arn`, which from then on admits
-replicas and blue/green. Applications never log in as the master.
+**What Pulumi declares after that** is what it declared before, `manage_master_user_password` and the key of RDS's secret,
+and leaves both alone (`ignore_changes`): no password is asked of anybody and none is reset. What is known of the provider
+(terraform-provider-aws, `internal/service/rds/instance.go`): its Read does not fill either in, they stay as they were last
+applied ("implicit state passthrough"), so that no refresh makes a difference of the take-over; its Update sends
+`ManageMasterUserPassword` only where the input has changed. To leave the input out would be such a change, from true to
+false, and RDS then asks for a password with it (API reference of ModifyDBInstance). Besides, an instance that is made
+anew has a password that way. `master_user_secret` is filled in, and is empty after the take-over: until
+`master_secret_arn` is set the program stops there, with a message. Not tried in an account.
 """
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
@@ -26,6 +31,7 @@ from stackwright.infra.aws.context import Context
 from stackwright.infra.aws.database_args import ADVANCED_INSIGHTS_DAYS, DatabaseArgs
 from stackwright.infra.aws.database_place import PORT, Place, Shared, create_shared
 from stackwright.infra.components.results import Endpoint, ServiceResult
+from stackwright.model.aws import names
 
 #: The authority whose certificates clients verify; RSA, as old drivers know no other. Valid until 2061.
 _AUTHORITY = "rds-ca-rsa2048-g1"
@@ -125,7 +131,7 @@ class Database(pulumi.ComponentResource):
         self.resource_id = primary.resource_id
         taken_over = self._args.master_secret_arn
         if taken_over is None:
-            self.master_secret_arn = primary.master_user_secrets[0].secret_arn
+            self.master_secret_arn = primary.master_user_secrets.apply(_secret_of_rds)
             self._create_rotation(name)
         else:
             self.master_secret_arn = pulumi.Output.from_input(taken_over)
@@ -159,7 +165,7 @@ class Database(pulumi.ComponentResource):
         own: dict[str, Any] = self._primary_inputs(shared) if source is None else self._replica_inputs(shared, source)
         ignored: list[str] = []
         if source is None and args.master_secret_arn is not None:
-            # Whoever took the master over has turned both off; RDS would take it back, and refuse as there are replicas.
+            # Off since the take-over: RDS would take the password back, and refuse as there are replicas.
             ignored = ["manageMasterUserPassword", "masterUserSecretKmsKeyId"]
         return aws.rds.Instance(
             prefix,
@@ -297,11 +303,22 @@ class Database(pulumi.ComponentResource):
         )
 
 
+def _secret_of_rds(found: Sequence[Any] | None) -> str:
+    """Where RDS keeps the password. Raises RunError, a message without a traceback, where it no longer does."""
+    if not found:
+        raise pulumi.RunError(
+            "RDS no longer manages the master's password: name the secret that has it in master_secret_arn, in stack.yml"
+            " aws.database.master_secret (`stackwright database take-over ENV` tells its ARN)"
+        )
+    arn: str = found[0].secret_arn
+    return arn
+
+
 def _identifiers(args: DatabaseArgs) -> dict[str, str]:
     """Known in preview, as logs and roles are named after them. RDS makes lower case of them."""
     context = args.context
     parts = ["database", *(f"replica-{number}" for number in range(1, args.replica_count + 1))]
-    found = {part: context.name("database", *dict.fromkeys(("database", part))).lower() for part in parts}
+    found = {part: names.database_instance(context.environment, part) for part in parts}
     if args.replica_region is not None:
         found["elsewhere"] = context.name("database", "database-elsewhere").lower()
     return found

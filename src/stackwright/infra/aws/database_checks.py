@@ -38,7 +38,7 @@ _REASON = re.compile(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,200}")
 DAY_MINUTES = 24 * 60
 _TAKEN_OVER = (
     "first create the database without, then take its master over from RDS"
-    " (see the module `database`) and name the new secret in master_secret_arn"
+    " (`stackwright database take-over`, module `database`) and name its secret in master_secret_arn"
 )
 
 

@@ -11,11 +11,12 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
-from stackwright.infra.aws import aws_cli, secret_plan
+from stackwright.infra.aws import secret_plan
 from stackwright.infra.aws.aws_cli import AwsCliError
-from stackwright.infra.aws.secret_plan import Known, Step, User, Version
+from stackwright.infra.aws.secret_calls import Caller
+from stackwright.infra.aws.secret_plan import Known, Step, User
 from stackwright.model import topology
 from stackwright.model.environment import Environment
 from stackwright.model.output import InventoryError, hosts_of
@@ -24,16 +25,7 @@ from stackwright.secret_store import SecretError, SecretStore
 #: A change of a user reaches every node of its store before the user is active again.
 WAIT_SECONDS = 300
 _PAUSE_SECONDS = 5
-_ABSENT = "ResourceNotFoundException"
 _READY = "active"
-
-
-class Ask(Protocol):
-    """`aws_cli.ask`, or one that prints the command first."""
-
-    def __call__(
-        self, argv: Sequence[str], given: Mapping[str, Any] | None = None, hide: Sequence[str] = (), /
-    ) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +41,10 @@ class Done:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pusher:
+class Pusher(Caller):
     """One environment, its output, its store, and AWS."""
 
-    environment: Environment
-    #: Section `cloud`.
-    cloud: Mapping[str, Any]
     store: SecretStore
-    ask: Ask
     seconds: float = WAIT_SECONDS
 
     def push(self, *, dry_run: bool = False) -> Done:
@@ -126,29 +114,6 @@ class Pusher:
         found = replace(known, local=local)
         return replace(found, pending=self._version(known.name, "AWSPENDING")) if found.rotates else found
 
-    def _version(self, name: str, stage: str) -> Version | None:
-        """None where there is none with that label. Raises LookupError where there is no such secret."""
-        try:
-            text = self._call(
-                "secretsmanager", "get-secret-value", "--secret-id", self._id(name), "--version-stage", stage
-            )
-        except AwsCliError as error:
-            if error.code != _ABSENT:
-                raise SecretError(f"{self._id(name)} cannot be read: {error}") from None
-        else:
-            answer = json.loads(text)
-            if not isinstance(answer.get("SecretString"), str):
-                raise SecretError(f"{self._id(name)} holds no text but bytes: somebody else wrote it")
-            return Version(id=answer["VersionId"], value=answer["SecretString"])
-        # AWS says the same of a secret that is empty and of one that is not there.
-        try:
-            self._call("secretsmanager", "describe-secret", "--secret-id", self._id(name))
-        except AwsCliError as error:
-            if error.code == _ABSENT:
-                raise LookupError(name) from None
-            raise SecretError(f"{self._id(name)} cannot be described: {error}") from None
-        return None
-
     def _user(self, identifier: str) -> tuple[User, str]:
         """The user, and its status."""
         try:
@@ -169,18 +134,6 @@ class Pusher:
         problems = list(secret_plan.value_problems(values, users))
         if problems:
             raise SecretError("\n".join(f"{self.store.file}: {each}" for each in problems))
-
-    def _require_account(self) -> None:
-        """Secrets go to no account but the environment's."""
-        try:
-            account = json.loads(self._call("sts", "get-caller-identity"))["Account"]
-        except AwsCliError as error:
-            raise SecretError(f"{error}; remedy: `aws configure list` tells whose credentials are used") from None
-        if account != self.cloud["account"]:
-            raise SecretError(
-                f"the credentials are of account {account}, and {self.environment.name} is in {self.cloud['account']}:"
-                " AWS_PROFILE for another profile"
-            )
 
     def _require_store(self, known: Sequence[Known]) -> None:
         """Another machine's secrets are not replaced by new ones because its store is not here."""
@@ -255,24 +208,6 @@ class Pusher:
                     " run the same command again"
                 )
             time.sleep(min(_PAUSE_SECONDS, self.seconds))
-
-    # --- calls --------------------------------------------------------------------------------------------------------------
-
-    def _argv(self, service: str, verb: str, *options: str) -> list[str]:
-        return ["aws", service, verb, "--region", self.cloud["region"], "--output", "json", *options]
-
-    def _call(self, service: str, verb: str, *options: str) -> str:
-        return self.ask(self._argv(service, verb, *options))
-
-    def _give(self, service: str, verb: str, *options: str, given: Mapping[str, Any], hide: Sequence[str]) -> None:
-        self.ask(self._argv(service, verb, *options, *aws_cli.GIVEN), given, hide)
-
-    def _id(self, name: str) -> str:
-        return f"{self.cloud['secrets_prefix']}{name}"
-
-    @property
-    def _remedy(self) -> str:
-        return f"stackwright up {self.environment.name} makes it"
 
 
 def _rotating(known: Sequence[Known], changed: Mapping[str, Sequence[Step]]) -> Iterator[str]:

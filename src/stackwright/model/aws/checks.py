@@ -218,7 +218,8 @@ def _replicas(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: Sys
     if system.database is None or "database" not in topology.managed(stack) or own.master_secret is not None:
         return
     accepted = (
-        "first 0; then, once the master's password is taken over, `aws.database.master_secret` (docs/adr/0010-aws.md)"
+        "first 0; then, once the master's password is taken over (`stackwright database take-over`),"
+        " `aws.database.master_secret` (docs/how-to/aws.md)"
     )
     number = plan.replicas(stack, aws)
     if number:

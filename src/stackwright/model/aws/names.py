@@ -90,6 +90,14 @@ def cache_user(environment: str, purpose: str, user: str) -> str:
     return name("cache_user", environment, purpose.replace("_", "-"), user).lower()
 
 
+def database_instance(environment: str, part: str = "database") -> str:
+    """The identifier of an instance of the cloud's database: `database` takes writes, `replica-<n>` is for reading.
+
+    RDS makes lower case of it.
+    """
+    return name("database", environment, *dict.fromkeys(("database", part))).lower()
+
+
 def group_component(environment: str) -> str:
     """Of the component whose servers configure themselves, in the environment's program."""
     return f"{environment}-app"

@@ -1,0 +1,85 @@
+"""The verbs of `stackwright database`: what is done once to a database that AWS runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from stackwright.cli.progress import Runner
+from stackwright.infra import engine
+from stackwright.infra.aws import aws_cli, credentials, secret_push, take_over
+from stackwright.model.aws import plan
+from stackwright.model.environment import Environment
+
+app = typer.Typer(help="A database that AWS runs.", no_args_is_help=True)
+
+EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="A folder below inventories/, on AWS.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+@app.callback()
+def verbs() -> None:
+    """A database that AWS runs."""
+
+
+@app.command(name="take-over")
+def take_over_command(name: EnvironmentName, yes: Yes = False) -> None:
+    """Take the master user's password over from RDS, which makes no replica and no blue/green update before."""
+    # Not at the top: that module has this one's verbs among its own.
+    from stackwright.cli.app import _load, _runner
+
+    environment = _load(name)
+    runner = _runner(environment, verbose=False)
+    taker = _taker(environment, runner)
+    found = taker.look()
+    if not found.managed:
+        _print(runner, f"The password of {found.identifier} is taken over already: {found.secret}")
+    else:
+        source = "the login in" if found.filled else "a new login in"
+        _print(
+            runner,
+            f"RDS manages the password of the master user of {found.identifier}. It is set to that of {source}"
+            f" {found.secret}; RDS deletes its own secret and rotates the password no longer. Applications do not notice:"
+            f" they never log in as the master. `stackwright up {name}` stops until stack.yml names the secret.",
+        )
+        if not yes:
+            typer.confirm(f"Take the password of {found.identifier} over?", abort=True)
+        taker.finish(found)
+        _print(runner, f"The password of {found.identifier} is taken over: {found.secret}")
+    _print_next(environment, runner, found.arn)
+
+
+def _taker(environment: Environment, runner: Runner) -> take_over.TakeOver:
+    take_over.require_managed(environment)
+    credentials.require(environment)
+
+    def ask(argv: Sequence[str], given: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
+        runner.say(argv)
+        return aws_cli.ask(argv, given, hide)
+
+    cloud = secret_push.cloud_of(environment, engine.read_output(environment))
+    return take_over.TakeOver(environment=environment, cloud=cloud, ask=ask)
+
+
+def _print_next(environment: Environment, runner: Runner, arn: str) -> None:
+    stack, file = environment.stack, f"inventories/{environment.name}/stack.yml"
+    own = stack.aws.database if stack.aws else None
+    if stack.aws is not None and own is not None and own.master_secret == arn:
+        _print(runner, f"{file} names it already; replicas: {plan.replicas(stack, stack.aws)}. It has:")
+    else:
+        _print(runner, f"Now put into {file}:")
+    replicas = (own and own.replicas) or 1
+    _print(runner, f"\naws:\n  database:\n    master_secret: {arn}\n    replicas: {replicas}\n")
+    _print(
+        runner,
+        "with as many replicas as are wanted, 0 to 15; without any, changes that need a restart are made blue/green instead."
+        f" Then: stackwright up {environment.name}",
+    )
+
+
+def _print(runner: Runner, text: str) -> None:
+    # As text: rich reads the `:secret:` of an ARN as an emoji.
+    runner.console.print(Text(text), soft_wrap=True)
