@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import fake_aws
 import pytest
 from environments import ROOT
+from environments import run as record_environment
 from test_secret_push import ACCOUNT, CLOUD, NAME, Cloud, CutError, Site, output_of, site, write_output
 from typer.testing import CliRunner, Result
 
 from stackwright.cli import app as cli
-from stackwright.infra.aws import take_over
+from stackwright.infra.aws import secret_plan, take_over
 from stackwright.infra.aws.take_over import TakeOver
 from stackwright.model import Environment, load
-from stackwright.model.secrets import MASTER
+from stackwright.model.secrets import MASTER, secret_names
 from stackwright.secret_store import SecretError
 from stackwright.testing import canaries
 
@@ -94,6 +96,48 @@ def edit(site: Site, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))
+
+
+# --- the place of the login ---------------------------------------------------------------------------------------------
+
+
+def test_pulumi_makes_the_secret_empty_and_no_server_may_read_it(project: Path) -> None:
+    recording = record_environment(project, NAME)
+    made = recording.named(f"{NAME}-secrets-{MASTER}")
+    assert made.inputs["name"] == SECRET
+    role = recording.named(f"{NAME}-secrets-postgresql/role/emr")
+    assert {key: made.inputs[key] for key in ("kmsKeyId", "recoveryWindowInDays")} == {
+        key: role.inputs[key] for key in ("kmsKeyId", "recoveryWindowInDays")
+    }
+    assert (made.protect, made.parent) == (role.protect, role.parent)
+    assert recording.named(f"{NAME}-secrets-{MASTER}-policy").inputs["secretArn"]
+    texts = [json.dumps(each.inputs, default=str) for each in recording.resources if "iam/" in each.type]
+    # The pattern of another one is where it is looked for.
+    assert any("secret:taaleem-production/postgresql/role/emr-" in each for each in texts)
+    assert not any(MASTER in each for each in texts)
+    assert not [each.name for each in recording.resources if each.type.endswith(":SecretVersion")]
+
+
+def test_the_secret_goes_after_the_instance(project: Path) -> None:
+    """The engine deletes what depends on something before that, and children before their component."""
+    recording = record_environment(project, NAME)
+    instance = recording.named(f"{NAME}-database-database")
+    assert f"{NAME}-secrets-{MASTER}" in recording.named(instance.parent).depends_on
+
+
+def test_no_secret_is_made_for_a_database_of_ones_own(project: Path) -> None:
+    text = (
+        (ROOT / "inventories" / NAME / "stack.yml")
+        .read_text()
+        .replace("{storage_gb: 100,", "{run_by: hosts, storage_gb: 100,")
+    )
+    recording = record_environment(project, "other", stack=text)
+    assert not [each.name for each in recording.resources if MASTER in each.name]
+
+
+def test_no_store_generates_the_login_and_no_push_writes_it(production: Environment) -> None:
+    assert MASTER not in secret_plan.names(production)
+    assert MASTER not in {each.name for each in secret_names(production)}
 
 
 # --- the command --------------------------------------------------------------------------------------------------------
