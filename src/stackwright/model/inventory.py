@@ -272,9 +272,7 @@ def _edge(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
     }
 
 
-def _database(
-    environment: Environment, hosts: tuple[Host, ...], endpoints: Mapping[str, Any]
-) -> dict[str, Any] | None:
+def _database(environment: Environment, hosts: tuple[Host, ...], endpoints: Mapping[str, Any]) -> dict[str, Any] | None:
     tier, budget = environment.system.database, environment.connections
     if tier is None or budget is None:
         return None

@@ -193,6 +193,9 @@ def _environment(folder: Path) -> tuple[Environment, dict[str, Any]]:
     text = (ROOT / "inventories/taaleem-production/stack.yml").read_text()
     assert "storage_gb: 100," in text
     text = text.replace("storage_gb: 100,", "ca_file: rds.pem, storage_gb: 100,")
+    # The containers' network is in it, so that this machine is where a load balancer would be.
+    assert "10.64.0.0/16" in text
+    text = text.replace("10.64.0.0/16", "10.231.64.0/18")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("STACKWRIGHT_ROOT", str(folder))
@@ -371,17 +374,21 @@ def test_nobody_came_in_to_configure_it(server: Server) -> None:
     assert "Connection" not in journal
 
 
-def test_users_are_served_through_the_load_balancers_way(server: Server) -> None:
+def test_users_are_served_and_known_by_what_the_load_balancer_says(server: Server) -> None:
     domain = server.site.environment.domain
     context = ssl.create_default_context()
     # As a load balancer, which verifies nobody.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     plain = socket.create_connection((SERVER, 443), timeout=10)
     with context.wrap_socket(plain, server_hostname=domain) as secure:
-        secure.sendall(f"GET /api/ready HTTP/1.1\r\nHost: {domain}\r\nConnection: close\r\n\r\n".encode())
+        lines = ["GET /api/ready?x=lb HTTP/1.1", f"Host: {domain}", "X-Forwarded-For: 198.51.100.7", "Connection: close"]
+        secure.sendall("\r\n".join([*lines, "", ""]).encode())
         answer = b"".join(iter(lambda: secure.recv(65536), b"")).decode()
     assert answer.startswith("HTTP/1.1 200 "), answer
     assert '"ok"' in answer
+    _until(lambda: "x=lb" in server.run("cat /var/log/nginx/access.log"), 10)
+    (line,) = [each for each in server.run("cat /var/log/nginx/access.log").splitlines() if "x=lb" in each]
+    assert json.loads(line)["client"] == "198.51.100.7"
 
 
 def test_the_database_is_asked_over_tls_that_was_verified(server: Server) -> None:

@@ -16,8 +16,8 @@ from stackwright.infra.aws.database_parameters import rds_values
 from stackwright.infra.aws.object_store import ObjectStore
 from stackwright.infra.aws.object_store_args import ARTIFACTS, BACKUPS, LOGS, UPLOADS, BucketArgs, ObjectStoreArgs
 from stackwright.infra.aws.secrets import Secrets, SecretsArgs
-from stackwright.model.secrets import cloud_names
 from stackwright.model.postgresql_settings import postgresql_settings
+from stackwright.model.secrets import cloud_names
 
 
 class Data:
