@@ -1,4 +1,4 @@
-"""Ansible filters of the role postgresql; the work is done in `stackwright.model`."""
+"""Ansible filters of the roles postgresql and managed_postgresql; the work is done in `stackwright.model`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from stackwright.model import managed_postgresql
 from stackwright.model.postgresql_access import hba_lines, role_flags, scram_verifier
 from stackwright.model.postgresql_settings import postgresql_settings
 
@@ -30,7 +31,7 @@ def _hba(roles: Any, **rest: Any) -> Any:
 
 
 class FilterModule:
-    """The filters `postgresql_settings`, `postgresql_hba`, `postgresql_role_flags` and `postgresql_scram`."""
+    """Filters named after the role that uses them; `postgresql_scram` is used by both."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
@@ -38,4 +39,9 @@ class FilterModule:
             "postgresql_hba": _plain(_hba),
             "postgresql_role_flags": _plain(role_flags),
             "postgresql_scram": _plain(scram_verifier),
+            "managed_postgresql_answer": managed_postgresql.answer,
+            "managed_postgresql_admitted": managed_postgresql.admitted,
+            "managed_postgresql_unclear": managed_postgresql.unclear,
+            "managed_postgresql_flags": managed_postgresql.role_flags,
+            "managed_postgresql_foreign": managed_postgresql.foreign,
         }

@@ -1,0 +1,86 @@
+"""What a PostgreSQL server that somebody else runs answers to its master user, who is no superuser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+Answer = Literal["admitted", "refused", "untrusted", "silent"]
+
+#: Said after the password was found right: PostgreSQL asks for these only of a role that has proven itself
+#: (`InitPostgres` in src/backend/utils/init/postinit.c, after `PerformAuthentication`).
+_PROVEN = (
+    "permission denied for database",
+    "is not permitted to log in",
+    "too many connections for role",
+    "too many connections for database",
+    "remaining connection slots are reserved",
+    "is not currently accepting connections",
+)
+#: Of the client's own library (libpq, fe-secure-common.c and fe-secure-openssl.c).
+_UNTRUSTED = (
+    "certificate verify failed",
+    "does not match host name",
+    "could not get server's host name from server certificate",
+    "server does not support SSL",
+    "root certificate file",
+)
+#: Attributes that who has CREATEROLE can give and take; the others are refused even where nothing changes.
+_ATTRIBUTES = ("CREATEDB", "CREATEROLE")
+
+
+def answer(ping: Mapping[str, Any]) -> Answer:
+    """What came of a login, from the result of community.postgresql.postgresql_ping.
+
+    `silent` is everything that may pass: no server yet, a failover, or no room for anybody.
+    """
+    if ping.get("is_available"):
+        return "admitted"
+    text = str(ping.get("conn_err_msg", ""))
+    if "password authentication failed" in text:
+        return "refused"
+    if any(each in text for each in _UNTRUSTED):
+        return "untrusted"
+    missing = 'database "' in text and "does not exist" in text
+    return "admitted" if missing or any(each in text for each in _PROVEN) else "silent"
+
+
+def admitted(tried: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The roles whose passwords are right, of the results of a loop over roles."""
+    return [str(each["item"]["name"]) for each in tried if answer(each) == "admitted"]
+
+
+def unclear(tried: Iterable[Mapping[str, Any]]) -> list[str]:
+    """`<role>: <what the server said>` where it said neither that a password is right nor that it is wrong."""
+    return [
+        f"{each['item']['name']}: {str(each.get('conn_err_msg', '')).strip()}"
+        for each in tried
+        if answer(each) not in ("admitted", "refused")
+    ]
+
+
+def role_flags(role: Mapping[str, Any]) -> str:
+    """The attributes of a role that a master user can settle, every one said."""
+    wanted = role.get("attributes") or []
+    given = [name if name in wanted else f"NO{name}" for name in _ATTRIBUTES]
+    return ",".join([*given, "LOGIN" if role.get("password") else "NOLOGIN"])
+
+
+def foreign(
+    roles: Sequence[str],
+    databases: Iterable[Mapping[str, Any]],
+    found_roles: Mapping[str, Mapping[str, Any]],
+    found_databases: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    """Declared roles and databases that are there and that the master user may not change."""
+    strangers = [f"role {name}" for name in roles if name in found_roles and not _ruled(found_roles[name])]
+    for database in databases:
+        there = found_databases.get(database["name"])
+        # The owner's rights are taken when they are needed, where the owner is one of the declared roles.
+        if there is not None and not (there["usable"] or there["owner"] in roles):
+            strangers.append(f"database {database['name']} of {there['owner']}")
+    return strangers
+
+
+def _ruled(role: Mapping[str, Any]) -> bool:
+    return bool(role["admin"]) and not role["beyond"]
