@@ -233,13 +233,13 @@ def test_the_signature_is_uploaded_last_and_nothing_twice(
     recipe: Recipe, tmp_path: Path, production: Environment
 ) -> None:
     made, aws = configuration.write(recipe, KEY, tmp_path / "out"), Aws()
-    assert bundles.upload(production, output(production), made, aws)
+    assert bundles.upload(output(production), made, aws)
     assert aws.put == ["bundle/app.tar.gz", "bundle/app.tar.gz.sig"]
-    assert not bundles.upload(production, output(production), made, aws)
+    assert not bundles.upload(output(production), made, aws)
     assert len(aws.put) == 2
     # Cut off between the two: the signature is that of an older one.
     aws.known["bundle/app.tar.gz.sig"] = "0" * 64
-    assert bundles.upload(production, output(production), made, aws)
+    assert bundles.upload(output(production), made, aws)
 
 
 def test_a_ca_that_is_none_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -276,7 +276,7 @@ def _upload_bundle(environment: Environment, runner: Runner) -> None:
 
         from stackwright.infra.aws import bundles
 
-        fresh = bundles.upload(environment, output, made, ask)
+        fresh = bundles.upload(output, made, ask)
         console.print(f"  serial {made.serial}, {'uploaded' if fresh else 'there already'}")
 
 

@@ -88,7 +88,7 @@ def _check_ca(name: str, text: bytes) -> None:
         raise BundleError(f"{name} holds no certificates, accepted: PEM with the CA of the database's servers")
 
 
-def upload(environment: Environment, output: Mapping[str, Any], bundle: Bundle, ask: Ask) -> bool:
+def upload(output: Mapping[str, Any], bundle: Bundle, ask: Ask) -> bool:
     """Put the bundle where servers look, unless it is there; return whether it was not."""
     bucket, key = output["cloud"]["buckets"][ARTIFACTS], KEY.format(tier=TIER)
     region = output["cloud"]["region"]
