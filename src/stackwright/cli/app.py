@@ -18,7 +18,7 @@ from rich.text import Text
 from stackwright import project, verify
 from stackwright.artifact.configuration import Bundle, BundleError
 from stackwright.artifact.wheels import WheelError
-from stackwright.cli import doctor, report
+from stackwright.cli import doctor, report, secrets
 from stackwright.cli.progress import CommandFailedError, Runner
 from stackwright.infra import engine
 from stackwright.infra.aws import credentials, host_keys
@@ -36,6 +36,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(secrets.app, name="secrets")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -102,6 +103,7 @@ def up(name: EnvironmentName, verbose: Verbose = False) -> None:
             first = engine.up_without(name, group_component(name)) if environment.slots else engine.up(name)
             runner.pulumi(engine.select(name), *engine.recover(name), first)
         _record_host_keys(environment, runner)
+        secrets.fill(environment, runner)
         if environment.hosts:
             _converge(environment, runner)
         if environment.slots:

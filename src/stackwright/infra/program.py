@@ -19,7 +19,7 @@ from stackwright.infra.components.protocols import (
 from stackwright.infra.components.results import CloudResult, HostResult
 from stackwright.infra.local.components import LocalPlatform
 from stackwright.model import Environment, load, topology
-from stackwright.model.output import ADMIN_USER, OUTPUT_VERSION, private_key_file
+from stackwright.model.output import OUTPUT_VERSION, login_user, private_key_file
 from stackwright.model.secrets import secret_names
 from stackwright.model.topology import Host
 from stackwright.project import root
@@ -100,7 +100,7 @@ def _host(environment: Environment, host: Host, made: HostResult) -> dict[str, A
         "cpus": host.cpus,
         "memory_mb": host.memory_mb,
         "connection": {
-            "user": ADMIN_USER,
+            "user": login_user(host),
             "bootstrap_user": host.bootstrap_user,
             "port": host.port,
             "private_key_file": private_key_file(environment),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 #: Kernel, systemd, SSH, journald, and room for apt: what a Debian server uses before it does any work.
 SYSTEM_MB = 384
+#: What Microsoft asks for Windows Server with its desktop, which the public images have ("Hardware requirements").
+WINDOWS_MB = 2048
 EDGE_MB = 128
 #: PgBouncer and HAProxy of an application host.
 PROXIES_MB = 128
@@ -71,10 +73,16 @@ class HostPlan:
 
 
 def plan_host(
-    *, groups: Sequence[str], cpus: int, memory_mb: int, demands: Sequence[Demand], cache_mb: Sequence[int]
+    *,
+    groups: Sequence[str],
+    cpus: int,
+    memory_mb: int,
+    demands: Sequence[Demand],
+    cache_mb: Sequence[int],
+    windows: bool = False,
 ) -> HostPlan:
     """Share a host's memory out. The database takes what the others leave; it is over budget only below its minimum."""
-    shares = {"system": SYSTEM_MB}
+    shares = {"system": WINDOWS_MB if windows else SYSTEM_MB}
     if "edge" in groups:
         shares["edge"] = EDGE_MB
     if "app" in groups:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from stackwright.model import addressing, files, naming, source, topology
+from stackwright.model import addressing, checks_os, files, naming, source, topology
 from stackwright.model.aws import checks as checks_aws
 from stackwright.model.errors import KeyPath, ModelError, Problem, nearest
 from stackwright.model.files import Parsed, Place
@@ -30,6 +30,7 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
     yield from _topology(place, parsed, stack, system)
     yield from _certificates(place, parsed, stack)
     yield from _admins(parsed, stack)
+    yield from checks_os.problems(parsed, stack)
     yield from checks_aws.problems(place, parsed, stack, system)
     if system is not None:
         yield from _overrides(place, parsed, stack, system)
@@ -100,8 +101,11 @@ def _packaged(parsed: Parsed[StackFile], stack: StackFile, system: System) -> It
         for position, server in enumerate(stack.hosts)
         if "database" in server.groups
     ]
-    for path, name in told or [(("os",), stack.os)]:
-        if _POSTGRESQL[name] != wanted:
+    tier = "server" if "server" in topology.created(stack) else "database"
+    here: KeyPath = ("tier_os", tier) if tier in stack.tier_os else ("os",)
+    for path, name in told or [(here, topology.os_of(stack, tier))]:
+        # That data is not on Windows is said elsewhere.
+        if not topology.is_windows(name) and _POSTGRESQL[name] != wanted:
             message = f"packages PostgreSQL {_POSTGRESQL[name]}, and the system wants {wanted}"
             fitting = [other for other, release in _POSTGRESQL.items() if release == wanted]
             yield parsed.problem(path, message, value=name, accepted=", ".join(fitting) or "none; change the system")

@@ -88,6 +88,7 @@ def _tiers(environment: Environment, host: Host) -> tuple[str, ...]:
 def _host(environment: Environment, host: Host) -> Card:
     size = f"{host.cpus} CPU{'s' if host.cpus > 1 else ''}  ·  {_memory(host.memory_mb)}"
     where = "".join(f"  ·  {each}" for each in (host.type, host.zone and host.zone[-1]) if each)
+    where += f"  ·  Windows {host.os.rpartition('-')[2]}" if host.windows else ""
     return Card(title=host.name, corner=host.address, size=size + where, rows=tuple(_rows(environment, host)))
 
 
@@ -101,7 +102,7 @@ def _group(environment: Environment, host: Host) -> Card:
 
 def _rows(environment: Environment, host: Host) -> Iterator[Row]:
     rows: Mapping[str, Callable[[Environment, Host], list[tuple[str, str]]]] = {
-        "edge": lambda *_: [("nginx", "80, 443")],
+        "edge": lambda _, one: [("IIS with ARR" if one.windows else "nginx", "80, 443")],
         "app": _app_rows,
         "database": _database_rows,
         "cache": _cache_rows,

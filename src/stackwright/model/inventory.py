@@ -67,6 +67,13 @@ _SESSION = (
     "aws ssm start-session --region {region} --target %h --document-name AWS-StartSSHSession --parameters portNumber=%p"
 )
 ADMIN_USER = "stackwright"
+#: The same way in as to Linux: SSH, which Ansible speaks with Windows, too, from 2.18 on. The shell has to be the one that sshd is told
+#: (`model/aws/boot/windows.ps1`); there is no Python, so that a module for Linux fails at once, by name.
+_WINDOWS: Mapping[str, Any] = {
+    "ansible_connection": "ssh",
+    "ansible_shell_type": "powershell",
+    "ansible_python_interpreter": "none",
+}
 DATABASE_PORT = 5432
 #: HAProxy on application hosts; see docs/architecture.md.
 PROXY_WRITE_PORT, PROXY_READ_PORT = 5000, 5001
@@ -150,6 +157,7 @@ def _variables(
     environment: Environment, host: Host, known: Mapping[str, Any], known_hosts_file: Path
 ) -> dict[str, Any]:
     connection = known["connection"]
+    windows = _WINDOWS if host.windows else {}
     options = f"-o UserKnownHostsFile='{known_hosts_file}' -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
     through_ssm = connection.get("through") == "ssm"
     if through_ssm and environment.stack.aws is not None:
@@ -161,6 +169,7 @@ def _variables(
         "ansible_user": connection["user"],
         "ansible_ssh_private_key_file": str(environment.root / connection["private_key_file"]),
         "ansible_ssh_common_args": options,
+        **windows,
         "stack_host": {
             "name": host.name,
             "groups": list(host.groups),

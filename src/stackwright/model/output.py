@@ -18,14 +18,15 @@ from stackwright.model.schema_types import (
     Cidr,
     Cpus,
     Identifier,
+    LoginUser,
     MegaBytes,
     Name,
     Port,
     PublicKey,
-    User,
     schema,
 )
 from stackwright.model.secrets import secret_names
+from stackwright.model.topology import Host
 
 OUTPUT_NAME = "stackwright_inventory"
 OUTPUT_VERSION = 1
@@ -40,9 +41,9 @@ class InventoryError(ValueError):
 class Connection:
     """How a host is reached."""
 
-    user: User
+    user: LoginUser
     """Who logs in once the host is adopted."""
-    bootstrap_user: User
+    bootstrap_user: LoginUser
     """Who may log in at first contact."""
     port: Port
     private_key_file: str
@@ -128,7 +129,7 @@ def make_output(environment: Environment, host_keys: Mapping[str, str]) -> dict[
                 "address": host.address,
                 "groups": list(host.groups),
                 "connection": {
-                    "user": ADMIN_USER,
+                    "user": login_user(host),
                     "bootstrap_user": host.bootstrap_user,
                     "port": host.port,
                     "private_key_file": private_key_file(environment),
@@ -142,6 +143,11 @@ def make_output(environment: Environment, host_keys: Mapping[str, str]) -> dict[
         "endpoints": endpoints(environment),
         "secrets": [spec.name for spec in secret_names(environment)],
     }
+
+
+def login_user(host: Host) -> str:
+    """Who logs in once the host is adopted; on Windows the one who did at first."""
+    return host.bootstrap_user if host.windows else ADMIN_USER
 
 
 def private_key_file(environment: Environment) -> str:

@@ -103,6 +103,7 @@ def _host_plans(
             memory_mb=host.memory_mb,
             demands=demands,
             cache_mb=list(cache_mb.values()),
+            windows=host.windows,
         )
         for host in hosts
     }
@@ -189,7 +190,9 @@ def _size_path(stack: Parsed[StackFile], host: Host) -> KeyPath:
     for position, server in enumerate(stack.need().hosts):
         if server.name == host.name:
             return ("hosts", position, "memory_mb")
-    tier = "server" if len(host.groups) > len(topology.TIERS) else host.groups[0]
+    left_out = topology.managed(stack.need())
+    own = [group for group in host.groups if group not in left_out]
+    tier = "server" if len(host.groups) > len(topology.TIERS) else own[0]
     return ("sizes", tier) if tier in stack.need().sizes else ("topology", tier)
 
 

@@ -130,6 +130,8 @@ Name = Annotated[str, words(_NAME, pattern=r"^[a-z][a-z0-9-]{0,29}$")]
 Identifier = Annotated[str, words(_IDENTIFIER, pattern=r"^[a-z][a-z0-9_]{0,29}$")]
 """Of a database, a role, a cache instance."""
 User = Annotated[str, words("a user name such as lena", pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
+LoginUser = Annotated[str, words("a user name such as lena", pattern=r"^([a-z_][a-z0-9_-]{0,30}|Administrator)$")]
+"""Of Linux, or Windows' own."""
 Variable = Annotated[str, words("a variable such as LOG_LEVEL", pattern=r"^[A-Z][A-Z0-9_]*$")]
 HeaderName = Annotated[str, words("a header such as X-Frame-Options", pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
 HeaderValue = Annotated[str, AfterValidator(_header)]

@@ -31,7 +31,7 @@ EnvironmentClass = Literal["development", "staging", "production"]
 Tier = Literal["edge", "app", "database", "cache", "ops"]
 SizedTier = Literal["server", "edge", "app", "database", "cache", "ops"]
 Group = Literal["edge", "app", "database", "cache", "ops", "consensus"]
-OperatingSystem = Literal["debian-12", "debian-13", "ubuntu-24.04"]
+OperatingSystem = Literal["debian-12", "debian-13", "ubuntu-24.04", "windows-2022", "windows-2025"]
 
 
 @schema
@@ -197,6 +197,8 @@ class StackFile:
     topology: Topology | None = None
     os: OperatingSystem = "debian-13"
     """Of hosts that are created."""
+    tier_os: dict[SizedTier, OperatingSystem] = Field(default_factory=dict)
+    """Of the hosts of a tier where it is another; Windows is for `edge` and `app` on AWS."""
     hosts: tuple[Server, ...] = ()
     """For `bare_metal`: the servers that exist."""
     sizes: dict[SizedTier, Size] = Field(default_factory=dict)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from stackwright.model import addressing, naming
 from stackwright.model.aws import regions, sizes, subnets
 from stackwright.model.aws.stackfile import Aws
-from stackwright.model.stackfile import Size, StackFile, Tier, Topology
+from stackwright.model.stackfile import OperatingSystem, Size, StackFile, Tier, Topology
 
 TIERS: tuple[Tier, ...] = ("edge", "app", "database", "cache", "ops")
 #: Hosts of a tier where the topology does not say.
@@ -44,7 +44,13 @@ SIZES: Mapping[str, Mapping[str, tuple[int, int]]] = {
 
 
 #: Who may log in to a cloud's image of a system at first.
-USERS: Mapping[str, str] = {"debian-12": "admin", "debian-13": "admin", "ubuntu-24.04": "ubuntu"}
+USERS: Mapping[str, str] = {
+    "debian-12": "admin",
+    "debian-13": "admin",
+    "ubuntu-24.04": "ubuntu",
+    "windows-2022": "Administrator",
+    "windows-2025": "Administrator",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +74,30 @@ class Host:
     type: str | None = None
     #: A place in a group that grows and shrinks: counted in every budget, but no host that anybody logs in to.
     slot: bool = False
+
+    @property
+    def windows(self) -> bool:
+        """Whether it is no Linux."""
+        return is_windows(self.os)
+
+
+def is_windows(system: str) -> bool:
+    """Whether an operating system is no Linux."""
+    return system.startswith("windows-")
+
+
+def os_of(stack: StackFile, tier: str) -> OperatingSystem:
+    """The operating system of the hosts that are created for a tier."""
+    return next((system for name, system in stack.tier_os.items() if name == tier), stack.os)
+
+
+def created(stack: StackFile) -> tuple[str, ...]:
+    """The tiers that hosts are created for, `server` being that of size A; none where servers exist already."""
+    if stack.topology is None or stack.provider == "bare_metal":
+        return ()
+    if stack.topology.size == "A":
+        return ("server",)
+    return tuple(tier for tier, number in counts(stack, stack.topology).items() if number)
 
 
 def managed(stack: StackFile) -> tuple[Tier, ...]:
@@ -125,7 +155,7 @@ def _host(stack: StackFile, tier: str, number: int, groups: tuple[Tier, ...]) ->
         cpus=size.cpus or cpus,
         memory_mb=size.memory_mb or memory_mb,
         disk_gb=size.disk_gb,
-        os=stack.os,
+        os=os_of(stack, tier),
     )
     if stack.aws is not None:
         return _in_cloud(stack, stack.aws, host, tier, number)
@@ -177,13 +207,15 @@ def voters(hosts: Sequence[Host]) -> tuple[str, ...]:
 def playbook_groups(stack: StackFile, hosts: Sequence[Host]) -> dict[str, tuple[str, ...]]:
     """Group -> its hosts, for what is asked of hosts of several tiers; empty where a cloud does the work.
 
-    `database_proxy` finds the leader of the environment's own database; `backup` has a repository or writes to one.
+    `database_proxy` finds the leader of the environment's own database; `backup` has a repository or writes to one;
+    `windows` has hosts that roles for Linux are not for.
     """
     own = "database" not in managed(stack)
     kept = any("ops" in host.groups for host in hosts)
     return {
         "database_proxy": tuple(host.name for host in hosts if own and "app" in host.groups),
         "backup": tuple(host.name for host in hosts if kept),
+        "windows": tuple(host.name for host in hosts if host.windows),
     }
 
 

@@ -16,7 +16,7 @@ from stackwright.testing.recording import Properties, Recording, Registered, rec
 
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = Path(__file__).parent / "golden"
-ENVIRONMENTS = ("taaleem-staging", "taaleem-production")
+ENVIRONMENTS = ("taaleem-staging", "taaleem-production", "taaleem-windows-aws")
 
 
 def run(project: Path, name: str, *, stack: str | None = None, preview: bool = False) -> Recording:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -291,12 +292,17 @@ def test_other_systems_and_images() -> None:
     assert recording.named("hosts-edge1-instance").inputs["ami"] == "ami-0123456789abcdef0"
 
 
-def test_a_windows_host_publishes_no_key() -> None:
+def test_a_windows_host_is_reached_and_known_as_others_are() -> None:
     windows = HostArgs(**(vars(DB) | {"name": "win1", "os": "windows-2022", "tiers": ["windows"]}))
-    recording = run(hosts=[windows])
-    assert not [each for each in recording.resources if each.type == "aws:ssm/parameter:Parameter"]
-    assert "ssm:PutParameter" not in recording.named("hosts-win1-policy").inputs["policy"]
-    assert recording.component_outputs["hosts"]["hostKeyParameters"] == {}
+    recording = run(hosts=[windows], ssh_from=["203.0.113.0/24"])
+    [parameter] = [each for each in recording.resources if each.type == "aws:ssm/parameter:Parameter"]
+    name = parameter.inputs["name"]
+    assert recording.component_outputs["hosts"]["hostKeyParameters"] == {"win1": name}
+    assert f":parameter{name}" in recording.named("hosts-win1-policy").inputs["policy"]
+    text = base64.b64decode(recording.named("hosts-win1-instance").inputs["userDataBase64"]).decode()
+    assert f"$HostKeyParameter = '{name}'" in text
+    assert "$AuthorizedKeys = @('ssh-ed25519 " in text
+    assert "$SshFrom = @('203.0.113.0/24')" in text
 
 
 def changed(host: HostArgs, **more: Any) -> HostArgs:

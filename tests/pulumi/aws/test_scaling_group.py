@@ -414,7 +414,7 @@ def changed_boot(**more: Any) -> BootArgs:
         ({"launch_timeout_seconds": 60}, "launch_timeout_seconds is 60, accepted: 360 to 7200"),
         ({"drain_seconds": 7200}, "drain_seconds is 7200, accepted: 30 to 7170"),
         ({"warmup_seconds": -1}, "warmup_seconds is -1, accepted: 0 to 7200"),
-        ({"os": "windows-2022"}, "boot and host_key_parameter are for Linux, accepted: None on Windows"),
+        ({"os": "windows-2022"}, "boot is for Linux, as Ansible runs on no Windows, accepted: None"),
         ({"os": "beos"}, "os or architecture: 'beos' is no operating system that is known here"),
         ({"architecture": "arm64"}, "instance_type is m7i.large, accepted: a type of arm64, as the image is"),
         ({"image_id": "newest"}, "image_id is 'newest', accepted: an id such as ami-0123456789abcdef0"),

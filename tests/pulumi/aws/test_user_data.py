@@ -85,6 +85,11 @@ def files(data: UserData) -> dict[str, str]:
             "x86_64",
             "resolve:ssm:/aws/service/ami-windows-latest/Windows_Server-2022-English-Full-Base",
         ),
+        (
+            "windows-2025",
+            "x86_64",
+            "resolve:ssm:/aws/service/ami-windows-latest/Windows_Server-2025-English-Full-Base",
+        ),
     ],
 )
 def test_an_image_is_the_newest_of_its_system(system: str, architecture: str, image_id: str) -> None:
@@ -231,12 +236,11 @@ def test_windows_knows_no_compression() -> None:
 
 
 def test_a_windows_host_is_told_in_its_own_language() -> None:
-    text = UserData(image=WINDOWS, region="eu-central-1", hostname="win1").text()
-    assert text.startswith("<powershell>\n")
-    assert text.endswith("</powershell>\n<persist>false</persist>\n")
-    assert "Rename-Computer -NewName 'win1' -Force -Restart" in text
-    assert "Start-Service -Name AmazonSSMAgent" in text
-    assert "assword" not in text
+    keys = ("ssh-ed25519 AAAA who@where",)
+    text = UserData(image=WINDOWS, region="eu-central-1", hostname="win1", authorized_keys=keys).text()
+    assert text.startswith("<powershell>\n$ComputerName = 'win1'\n$Region = 'eu-central-1'\n")
+    assert "$AuthorizedKeys = @('ssh-ed25519 AAAA')" in text
+    assert text.endswith("</powershell>\n<persist>true</persist>\n")
 
 
 # --- secrets and mistakes ---------------------------------------------------------------------------------------------
@@ -274,7 +278,8 @@ def test_the_name_of_a_secret_is_none(value: str) -> None:
         ({"image": UBUNTU}, "agent is set, and ubuntu-24.04 has one, accepted: None"),
         ({"agent": AgentPackage(version="latest", sha256=SHA256)}, "agent.version is 'latest', accepted: four numbers"),
         ({"agent": AgentPackage(version="3.3.1.0", sha256="")}, "agent.sha256 is '', accepted: 64 hexadecimal digits"),
-        ({"image": WINDOWS, "agent": None, "boot": BOOT}, "boot and host_key_parameter are for Linux"),
+        ({"image": WINDOWS, "agent": None, "boot": BOOT}, "boot is for Linux, as Ansible runs on no Windows"),
+        ({"ssh_from": ["10.0.0.0/8"]}, "ssh_from is for Windows, and debian-13 has the role `firewall`"),
         ({"image": WINDOWS, "agent": None, "hostname": "a-name-too-long-1"}, "at most 15"),
         ({"boot": replace(BOOT, bundle="https://x/y.tar.gz")}, "boot.bundle is 'https://x/y.tar.gz', accepted: s3://"),
         ({"boot": replace(BOOT, public_key="x")}, "boot.public_key is no Ed25519 key"),

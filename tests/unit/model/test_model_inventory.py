@@ -63,6 +63,7 @@ def test_there_are_environments() -> None:
         "taaleem-production",
         "taaleem-single",
         "taaleem-staging",
+        "taaleem-windows-aws",
     ]
 
 
@@ -81,7 +82,7 @@ def test_every_provider_gives_the_same_groups_and_the_same_stack() -> None:
     golden = shapes["taaleem-local"]
     for name in ("taaleem-baremetal", "taaleem-single"):
         assert shapes[name] == golden
-    for name in ("taaleem-production", "taaleem-staging"):
+    for name in ("taaleem-production", "taaleem-staging", "taaleem-windows-aws"):
         assert fits(shapes[name], golden)
     assert sorted(golden["groups"]) == ["app", "cache", "consensus", "database", "edge", "ops"]
 
@@ -102,13 +103,14 @@ def test_groups_of_size_b() -> None:
         "consensus": ("db1", "db2", "ops1"),
         "backup": ("edge1", "app1", "app2", "db1", "db2", "cache1", "ops1"),
         "database_proxy": ("app1", "app2"),
+        "windows": (),
     }
 
 
 def test_groups_of_size_a() -> None:
     tiers = ("edge", "app", "database", "cache", "ops", "consensus")
     groups = inventory("taaleem-single").groups
-    assert groups == dict.fromkeys((*tiers, "backup", "database_proxy"), ("server1",))
+    assert groups == {**dict.fromkeys((*tiers, "backup", "database_proxy"), ("server1",)), "windows": ()}
 
 
 def test_instances_of_one_server_listen_on_loopback_and_of_many_on_their_own_address() -> None:

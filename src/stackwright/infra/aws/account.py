@@ -17,7 +17,7 @@ from stackwright.infra.aws.launch_template import AgentArgs
 from stackwright.infra.aws.network import Network
 from stackwright.infra.aws.network_args import NetworkArgs
 from stackwright.model import Environment, topology
-from stackwright.model.aws.plan import DISK_GB, AwsPlan
+from stackwright.model.aws.plan import DISK_GB, WINDOWS_DISK_GB, AwsPlan
 from stackwright.model.aws.regions import GLOBAL_REGION
 from stackwright.model.aws.stackfile import Aws
 from stackwright.model.topology import Host
@@ -97,7 +97,8 @@ class Account:
 
     def disk_gb(self, host: Host) -> int:
         """Of a server."""
-        return host.disk_gb or DISK_GB[self.context.environment_class]
+        # A size that is said has been checked against the image.
+        return host.disk_gb or max(DISK_GB[self.context.environment_class], WINDOWS_DISK_GB if host.windows else 0)
 
     @cached_property
     def key(self) -> EncryptionKey:

@@ -19,7 +19,7 @@ from stackwright.infra.aws.target_groups import TargetArgs
 from stackwright.infra.aws.web_firewall import CLOUDFRONT, REGIONAL, WebFirewall, WebFirewallArgs
 from stackwright.infra.aws.web_firewall_rules import RateLimitArgs
 from stackwright.infra.components.results import Endpoint, ServiceResult
-from stackwright.model import edge
+from stackwright.model import edge, topology
 from stackwright.model.aws.regions import CLOUDFRONT_LISTS, GLOBAL_REGION
 from stackwright.model.system import Health
 
@@ -98,6 +98,7 @@ class Edge:
         if not self._asked.firewall:
             return None
         limits = {limit.name: limit for site in self._sites for limit in site.limits}
+        system = topology.os_of(account.environment.stack, "app")
         args = WebFirewallArgs(
             context=account.context,
             scope=self.scope,
@@ -114,7 +115,7 @@ class Edge:
             ],
             kms_key_arn=account.global_key.arn if self._asked.cdn else account.key.arn,
             body_limit_mb=max(site.body_limit_mb for site in self._sites),
-            platform="linux",
+            platform="windows" if topology.is_windows(system) else "linux",
             load_balancer_arn=None if self._asked.cdn else self.balancer.arn,
         )
         return WebFirewall(f"{self._name}-web-firewall", args, account.options)

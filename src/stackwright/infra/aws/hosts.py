@@ -128,11 +128,7 @@ class Hosts(pulumi.ComponentResource):
         roles = {host.name: self._create_role(name, host) for host in args.hosts}
         self._instances = {host.name: self._create_host(name, host, roles[host.name]) for host in args.hosts}
         public = {host.name: self._create_address(name, host) for host in args.hosts if host.public}
-        keys = {
-            host.name: host_key_parameter(args.context.environment, host.name)
-            for host in args.hosts
-            if not host.image.windows
-        }
+        keys = {host.name: host_key_parameter(args.context.environment, host.name) for host in args.hosts}
         self.instance_ids = pulumi.Output.all(**{each: one.id for each, one in self._instances.items()})
         self.public_addresses = pulumi.Output.all(**{each: one.public_ip for each, one in public.items()})
         self.role_arns = pulumi.Output.all(**{each: one.role_arn for each, one in roles.items()})
@@ -207,15 +203,14 @@ class Hosts(pulumi.ComponentResource):
     def _create_role(self, name: str, host: HostArgs) -> InstanceRole:
         context = self._args.context
         statements = list(host.statements or ())
-        if not host.image.windows:
-            parameter = host_key_parameter(context.environment, host.name)
-            statements.append(
-                StatementArgs(
-                    sid="PublishHostKey",
-                    actions=["ssm:PutParameter"],
-                    resources=[context.arn("ssm", f"parameter{parameter}")],
-                )
+        parameter = host_key_parameter(context.environment, host.name)
+        statements.append(
+            StatementArgs(
+                sid="PublishHostKey",
+                actions=["ssm:PutParameter"],
+                resources=[context.arn("ssm", f"parameter{parameter}")],
             )
+        )
         return InstanceRole(
             f"{name}-{host.name}",
             InstanceRoleArgs(
@@ -245,7 +240,7 @@ class Hosts(pulumi.ComponentResource):
         args, context, found = self._args, self._args.context, host.image
         tags = context.tags(context.name("name_tag", host.name), tier=host.tiers[0])
         credit = launch_template.cpu_credits(context, host.instance_type, args.cpu_credits)
-        first = [role] if found.windows else [role, self._create_key_parameter(name, host)]
+        first = [role, self._create_key_parameter(name, host)]
         return aws.ec2.Instance(
             f"{name}-{host.name}-instance",
             ami=found.image_id if host.image_id is None else host.image_id,
@@ -317,12 +312,12 @@ class Hosts(pulumi.ComponentResource):
 
 def user_data(args: HostsArgs, host: HostArgs) -> UserData:
     """What a host is told at its first boot. Raises ValueError for what would not work."""
-    windows = host.image.windows
     return UserData(
         image=host.image,
         region=args.context.region,
         hostname=host.name,
-        authorized_keys=() if windows else args.authorized_keys,
+        authorized_keys=args.authorized_keys,
         agent=launch_template.agent_package(args.agent, host.image),
-        host_key_parameter=None if windows else host_key_parameter(args.context.environment, host.name),
+        host_key_parameter=host_key_parameter(args.context.environment, host.name),
+        ssh_from=tuple(args.ssh_from or ()) if host.image.windows else (),
     )

@@ -121,11 +121,17 @@ def _servers(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[
             yield _unknown(parsed, path, "is not a type of server that is known here", name, sizes.SERVERS)
         elif found.architecture != aws.app.architecture:
             message = f"is {found.architecture}, and the image is {aws.app.architecture}"
-            accepted = f"a type of {aws.app.architecture}, or `aws.app.architecture: {found.architecture}`"
+            accepted = f"a type of {aws.app.architecture}"
+            if not topology.is_windows(topology.os_of(stack, "app")):
+                accepted += f", or `aws.app.architecture: {found.architecture}`"
             yield parsed.problem(path, message, value=name, accepted=accepted)
-    missing = sorted({aws.app.architecture, "x86_64"} - set(aws.ssm_agent.sha256 if aws.ssm_agent else ()))
-    if stack.os.startswith("debian") and missing:
-        message = f"is missing for {', '.join(missing)}: images of {stack.os} have no agent, and nobody could log in"
+    without = {tier: topology.os_of(stack, tier) for tier in topology.created(stack)}
+    without = {tier: system for tier, system in without.items() if system.startswith("debian")}
+    wanted = {topology.architecture(aws, tier) for tier in without}
+    missing = sorted(wanted - set(aws.ssm_agent.sha256 if aws.ssm_agent else ()))
+    if missing:
+        which = ", ".join(dict.fromkeys(without.values()))
+        message = f"is missing for {', '.join(missing)}: images of {which} have no agent, and nobody could log in"
         accepted = "{version: 3.3..., sha256: {x86_64: <of the .deb>}}, or `os: ubuntu-24.04`, whose images have it"
         yield parsed.problem(("aws", "ssm_agent"), message, accepted=accepted)
     for tier, size in stack.sizes.items():

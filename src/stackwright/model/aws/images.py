@@ -72,13 +72,16 @@ _SYSTEMS: Mapping[str, _System] = {
         root_device="/dev/sda1",
         least_disk_gb=8,
     ),
-    "windows-2022": _System(
-        parameter="/aws/service/ami-windows-latest/Windows_Server-2022-English-Full-Base",
-        user="Administrator",
-        root_device="/dev/sda1",
-        least_disk_gb=30,
-        architectures=("x86_64",),
-    ),
+    **{
+        f"windows-{year}": _System(
+            parameter=f"/aws/service/ami-windows-latest/Windows_Server-{year}-English-Full-Base",
+            user="Administrator",
+            root_device="/dev/sda1",
+            least_disk_gb=30,
+            architectures=("x86_64",),
+        )
+        for year in (2022, 2025)
+    },
 }
 SYSTEMS = tuple(_SYSTEMS)
 ARCHITECTURES = tuple(_MACHINES)

@@ -22,6 +22,8 @@ STORAGE_GB: Mapping[str, int] = {"development": 20, "staging": 20, "production":
 
 #: GB of a server's disk where nobody says.
 DISK_GB: Mapping[str, int] = {"development": 20, "staging": 20, "production": 50}
+#: The image takes 30, and Windows keeps a page file and what an update replaces.
+WINDOWS_DISK_GB = 50
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from stackwright.model.aws.images import Image
+from stackwright.model.aws.user_data_windows import WindowsSettings, script
 
 #: Bytes before base64, after compression ("Run commands when you launch an EC2 instance with user data input", EC2 guide).
 LIMIT_BYTES = 16_384
@@ -98,6 +99,8 @@ class UserData:
     agent: AgentPackage | None = None
     #: Where the host writes its public host key.
     host_key_parameter: str | None = None
+    #: Networks that reach SSH of a Windows host without Systems Manager.
+    ssh_from: Sequence[str] = ()
     boot: Boot | None = None
 
     def __post_init__(self) -> None:
@@ -143,8 +146,10 @@ def _problems(data: UserData) -> Iterator[str]:
         yield f"agent is missing, and {data.image.system} has none, accepted: a version and its checksum"
     if data.agent is not None:
         yield from _agent_problems(data.agent)
-    if windows and (data.boot is not None or data.host_key_parameter is not None):
-        yield "boot and host_key_parameter are for Linux, accepted: None on Windows"
+    if windows and data.boot is not None:
+        yield "boot is for Linux, as Ansible runs on no Windows, accepted: None"
+    if not windows and data.ssh_from:
+        yield f"ssh_from is for Windows, and {data.image.system} has the role `firewall`, accepted: none"
     if data.boot is not None:
         yield from _boot_problems(data.boot)
 
@@ -276,19 +281,15 @@ def _agent_url(region: str, domain: str, architecture: str, version: str) -> str
 
 
 def _windows(data: UserData) -> str:
-    lines = [
-        "<powershell>",
-        "$ErrorActionPreference = 'Stop'",
-        f"w32tm /config /manualpeerlist:{_TIME} /syncfromflags:manual /update",
-        "$most = (Get-PartitionSupportedSize -DriveLetter C).SizeMax",
-        "if ((Get-Partition -DriveLetter C).Size -lt $most) { Resize-Partition -DriveLetter C -Size $most }",
-        "Set-Service -Name AmazonSSMAgent -StartupType Automatic",
-        "Start-Service -Name AmazonSSMAgent",
-    ]
-    if data.hostname is not None:
-        name = f"'{data.hostname}'"
-        lines.append(f"if ($env:COMPUTERNAME -ne {name}) {{ Rename-Computer -NewName {name} -Force -Restart }}")
-    return "\n".join([*lines, "</powershell>", "<persist>false</persist>", ""])
+    settings = WindowsSettings(
+        region=data.region,
+        time_server=_TIME,
+        hostname=data.hostname,
+        authorized_keys=data.authorized_keys,
+        host_key_parameter=data.host_key_parameter,
+        ssh_from=data.ssh_from,
+    )
+    return script(settings)
 
 
 def _source(name: str) -> str:

@@ -1,0 +1,91 @@
+"""The verbs of `stackwright secrets`: values into AWS's own store, and the passwords of the cache's users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from stackwright.cli.progress import Runner
+from stackwright.infra import engine
+from stackwright.infra.aws import aws_cli, credentials, secret_push
+from stackwright.model import topology
+from stackwright.model.environment import Environment
+from stackwright.secret_store import SecretStore
+
+app = typer.Typer(help="Secrets that servers in AWS read, and who logs in with them.", no_args_is_help=True)
+
+EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="A folder below inventories/, on AWS.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what differs; change nothing, here or in AWS.")]
+
+#: What each step comes to, in words.
+_WORDS = {
+    "put": "value written",
+    "stage": "new value staged",
+    "admit": "password of its user set",
+    "admit_both": "its user accepts old and new",
+    "promote": "new value is what servers read",
+}
+
+
+@app.command()
+def push(name: EnvironmentName, dry_run: DryRun = False) -> None:
+    """Bring secrets and passwords in AWS to the values of this machine's store; what is missing there is generated."""
+    environment, runner = _open(name)
+    pusher = _pusher(environment, runner)
+    _report(pusher, pusher.push(dry_run=dry_run), runner, dry_run=dry_run)
+
+
+@app.command()
+def retire(name: EnvironmentName, dry_run: DryRun = False) -> None:
+    """After a rotation, once every server has the new passwords: the cache's users no longer accept the old ones."""
+    environment, runner = _open(name)
+    pusher = _pusher(environment, runner)
+    _report(pusher, pusher.retire(dry_run=dry_run), runner, dry_run=dry_run)
+
+
+def fill(environment: Environment, runner: Runner) -> None:
+    """As `push`, as a part of `up`; nothing where the environment keeps no secrets in AWS."""
+    if not topology.managed(environment.stack):
+        return
+    with runner.phase("Secrets"):
+        pusher = _pusher(environment, runner)
+        _report(pusher, pusher.push(), runner, dry_run=False)
+
+
+def _open(name: str) -> tuple[Environment, Runner]:
+    # Not at the top: that module has this one's verbs among its own.
+    from stackwright.cli.app import _load, _runner
+
+    environment = _load(name)
+    return environment, _runner(environment, verbose=False)
+
+
+def _pusher(environment: Environment, runner: Runner) -> secret_push.Pusher:
+    secret_push.require_cloud(environment)
+    credentials.require(environment)
+
+    def ask(argv: Sequence[str], given: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
+        runner.say(argv)
+        return aws_cli.ask(argv, given, hide)
+
+    store = SecretStore(
+        environment.name, environment.state_folder, password_command=environment.stack.secrets.password_command
+    )
+    cloud = secret_push.cloud_of(environment, engine.read_output(environment))
+    return secret_push.Pusher(environment=environment, cloud=cloud, store=store, ask=ask)
+
+
+def _report(pusher: secret_push.Pusher, done: secret_push.Done, runner: Runner, *, dry_run: bool) -> None:
+    environment, print_ = pusher.environment, runner.console.print
+    for name, steps in done.changed.items():
+        said = [*(["generated"] if name in done.generated else []), *(_WORDS[step] for step in steps)]
+        print_(f"  {name}: {', '.join(said)}", soft_wrap=True)
+    print_(f"  {len(done.changed)} {'would change' if dry_run else 'changed'}")
+    if done.rotating:
+        print_(
+            f"  {', '.join(done.rotating)}: the old password is accepted, too. Once every server has the new one:"
+            f" stackwright secrets retire {environment.name}",
+            soft_wrap=True,
+        )

@@ -1,0 +1,316 @@
+"""Puts the values of secrets where AWS's servers read them, and sets the passwords of the cache's users.
+
+Pulumi makes the places: empty secrets, locked users; no value is in its state. The values are those of the operator's
+own store, where what is missing is generated. How a rotation goes, and why no order of things locks a server out, is
+told in `secret_plan`. A push that was cut short is repeated, and ends where it would have ended.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from stackwright.infra.aws import aws_cli, secret_plan
+from stackwright.infra.aws.aws_cli import AwsCliError
+from stackwright.infra.aws.secret_plan import Known, Step, User, Version
+from stackwright.model import topology
+from stackwright.model.environment import Environment
+from stackwright.model.output import InventoryError, hosts_of
+from stackwright.secret_store import SecretError, SecretStore
+
+#: A change of a user reaches every node of its store before the user is active again.
+WAIT_SECONDS = 300
+_PAUSE_SECONDS = 5
+_ABSENT = "ResourceNotFoundException"
+_READY = "active"
+
+
+class Ask(Protocol):
+    """`aws_cli.ask`, or one that prints the command first."""
+
+    def __call__(
+        self, argv: Sequence[str], given: Mapping[str, Any] | None = None, hide: Sequence[str] = (), /
+    ) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What a push came to, or in a dry run what it would come to."""
+
+    #: The name of a secret -> its steps; those that are as they should be are not in it.
+    changed: Mapping[str, Sequence[Step]]
+    #: Secrets that this machine generated.
+    generated: Sequence[str] = ()
+    #: Users that accept an old password until `retire`.
+    rotating: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pusher:
+    """One environment, its output, its store, and AWS."""
+
+    environment: Environment
+    #: Section `cloud`.
+    cloud: Mapping[str, Any]
+    store: SecretStore
+    ask: Ask
+    seconds: float = WAIT_SECONDS
+
+    def push(self, *, dry_run: bool = False) -> Done:
+        """Bring every secret and user to the values of the store; a dry run asks, and changes nothing, here neither.
+
+        Raises SecretError, before the first change where it can be known by then.
+        """
+        users = secret_plan.cache_users(self.environment)
+        local: dict[str, str] = dict(self.store.all())
+        wanted = secret_plan.names(self.environment)
+        self._require_values({name: local[name] for name in wanted if name in local}, users)
+        self._require_account()
+        known = [self._compared(each, local.get(each.name)) for each in self._known(wanted, users)]
+        self._require_store(known)
+        changed = self._plan(known)
+        generated = [name for name in changed if name not in local]
+        if not dry_run:
+            # All before the first goes out: the store stays the one place that knows.
+            values = {name: self.store.get(name) for name in changed}
+            for each in known:
+                for step in changed.get(each.name, ()):
+                    self._do(step, each, values[each.name])
+        return Done(changed=changed, generated=generated, rotating=list(_rotating(known, changed)))
+
+    def retire(self, *, dry_run: bool = False) -> Done:
+        """Users accept the password that servers read, and no older one. Only once every server has the new one.
+
+        Raises SecretError.
+        """
+        users = secret_plan.cache_users(self.environment)
+        self._require_account()
+        known = self._known(tuple(users), users)
+        old = {each.name: each for each in known if each.user is not None and each.user.accepts_old}
+        unknown = [f"{self._id(name)} ({users[name]})" for name, each in old.items() if each.current is None]
+        if unknown:
+            raise SecretError(
+                f"{', '.join(unknown)}: there is no value, so that nobody knows which of two passwords is the new one:"
+                f" stackwright secrets push {self.environment.name}"
+            )
+        for each in old.values():
+            if each.current is not None and not dry_run:
+                self._do("admit", each, each.current.value)
+        return Done(changed=dict.fromkeys(old, ("admit",)))
+
+    # --- what is known --------------------------------------------------------------------------------------------------
+
+    def _known(self, wanted: Sequence[str], users: Mapping[str, str]) -> list[Known]:
+        """What AWS knows."""
+        found, missing = [], []
+        for name in wanted:
+            try:
+                current = self._version(name, "AWSCURRENT")
+            except LookupError:
+                missing.append(self._id(name))
+                continue
+            user = self._user(users[name])[0] if name in users else None
+            found.append(Known(name=name, local=None, current=current, user=user))
+        if missing:
+            raise SecretError(
+                f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there in Secrets Manager of"
+                f" {self.cloud['region']}: {self._remedy}"
+            )
+        return found
+
+    def _compared(self, known: Known, local: str | None) -> Known:
+        """With what is known here."""
+        found = replace(known, local=local)
+        return replace(found, pending=self._version(known.name, "AWSPENDING")) if found.rotates else found
+
+    def _version(self, name: str, stage: str) -> Version | None:
+        """None where there is none with that label. Raises LookupError where there is no such secret."""
+        try:
+            text = self._call(
+                "secretsmanager", "get-secret-value", "--secret-id", self._id(name), "--version-stage", stage
+            )
+        except AwsCliError as error:
+            if error.code != _ABSENT:
+                raise SecretError(f"{self._id(name)} cannot be read: {error}") from None
+        else:
+            answer = json.loads(text)
+            if not isinstance(answer.get("SecretString"), str):
+                raise SecretError(f"{self._id(name)} holds no text but bytes: somebody else wrote it")
+            return Version(id=answer["VersionId"], value=answer["SecretString"])
+        # AWS says the same of a secret that is empty and of one that is not there.
+        try:
+            self._call("secretsmanager", "describe-secret", "--secret-id", self._id(name))
+        except AwsCliError as error:
+            if error.code == _ABSENT:
+                raise LookupError(name) from None
+            raise SecretError(f"{self._id(name)} cannot be described: {error}") from None
+        return None
+
+    def _user(self, identifier: str) -> tuple[User, str]:
+        """The user, and its status."""
+        try:
+            answer = json.loads(self._call("elasticache", "describe-users", "--user-id", identifier))
+        except AwsCliError as error:
+            if error.code in ("UserNotFound", "UserNotFoundFault"):
+                raise SecretError(
+                    f"there is no user {identifier} in ElastiCache of {self.cloud['region']}: {self._remedy}"
+                ) from None
+            raise SecretError(f"the user {identifier} of ElastiCache cannot be described: {error}") from None
+        (found,) = answer["Users"]
+        said = found["Authentication"]
+        return User(id=identifier, type=said["Type"], passwords=said.get("PasswordCount") or 0), found["Status"]
+
+    # --- what has to hold before anything is changed --------------------------------------------------------------------
+
+    def _require_values(self, values: Mapping[str, object], users: Mapping[str, str]) -> None:
+        problems = list(secret_plan.value_problems(values, users))
+        if problems:
+            raise SecretError("\n".join(f"{self.store.file}: {each}" for each in problems))
+
+    def _require_account(self) -> None:
+        """Secrets go to no account but the environment's."""
+        try:
+            account = json.loads(self._call("sts", "get-caller-identity"))["Account"]
+        except AwsCliError as error:
+            raise SecretError(f"{error}; remedy: `aws configure list` tells whose credentials are used") from None
+        if account != self.cloud["account"]:
+            raise SecretError(
+                f"the credentials are of account {account}, and {self.environment.name} is in {self.cloud['account']}:"
+                " AWS_PROFILE for another profile"
+            )
+
+    def _require_store(self, known: Sequence[Known]) -> None:
+        """Another machine's secrets are not replaced by new ones because its store is not here."""
+        if not self.store.file.is_file() and any(each.current is not None for each in known):
+            raise SecretError(
+                f"AWS has secrets of {self.environment.name}, and {self.store.file} is not here: bring it, with its"
+                " password, from the machine that wrote them (a secret that it does not have is generated)"
+            )
+
+    def _plan(self, known: Sequence[Known]) -> dict[str, tuple[Step, ...]]:
+        found, problems = {}, []
+        for each in known:
+            try:
+                found[each.name] = secret_plan.steps(each)
+            except ValueError as error:
+                problems.append(str(error))
+        if problems:
+            raise SecretError(
+                "\n".join(problems)
+                + f"\nRemedy: once every server has what it reads now, stackwright secrets retire {self.environment.name}"
+            )
+        return {name: steps for name, steps in found.items() if steps}
+
+    # --- changes ------------------------------------------------------------------------------------------------------------
+
+    def _do(self, step: Step, known: Known, value: str) -> None:
+        secret = ("--secret-id", self._id(known.name))
+        try:
+            if step == "put":
+                self._give("secretsmanager", "put-secret-value", *secret, given={"SecretString": value}, hide=[value])
+            elif step == "stage":
+                given = {"SecretString": value, "VersionStages": ["AWSPENDING"]}
+                self._give("secretsmanager", "put-secret-value", *secret, given=given, hide=[value])
+            elif step == "promote":
+                self._promote(known)
+            elif known.user is not None:
+                old = [known.current.value] if step == "admit_both" and known.current is not None else []
+                self._set_passwords(known.user.id, [*old, value])
+        except AwsCliError as error:
+            raise SecretError(
+                f"{self._id(known.name)}: {error}; what is done is done, the same command goes on from there"
+            ) from None
+
+    def _promote(self, known: Known) -> None:
+        if known.current is None:
+            return
+        pending = self._version(known.name, "AWSPENDING")
+        if pending is None:
+            raise SecretError(f"{self._id(known.name)} has lost its version AWSPENDING: somebody else writes it, too")
+        labels = ["--version-stage", "AWSCURRENT", "--move-to-version-id", pending.id]
+        self._call(
+            "secretsmanager",
+            "update-secret-version-stage",
+            *("--secret-id", self._id(known.name)),
+            *labels,
+            *("--remove-from-version-id", known.current.id),
+        )
+
+    def _set_passwords(self, user: str, passwords: Sequence[str]) -> None:
+        # One that is being changed, by a push that was cut short, takes no other change (InvalidUserState).
+        self._wait(user)
+        given = {"AuthenticationMode": {"Type": "password", "Passwords": list(passwords)}}
+        self._give("elasticache", "modify-user", "--user-id", user, given=given, hide=passwords)
+        self._wait(user)
+
+    def _wait(self, user: str) -> None:
+        deadline = time.monotonic() + self.seconds
+        while (status := self._user(user)[1]) != _READY:
+            if time.monotonic() >= deadline:
+                raise SecretError(
+                    f"the user {user} of ElastiCache is {status}, and did not become {_READY} within {self.seconds:g} s:"
+                    " run the same command again"
+                )
+            time.sleep(min(_PAUSE_SECONDS, self.seconds))
+
+    # --- calls --------------------------------------------------------------------------------------------------------------
+
+    def _argv(self, service: str, verb: str, *options: str) -> list[str]:
+        return ["aws", service, verb, "--region", self.cloud["region"], "--output", "json", *options]
+
+    def _call(self, service: str, verb: str, *options: str) -> str:
+        return self.ask(self._argv(service, verb, *options))
+
+    def _give(self, service: str, verb: str, *options: str, given: Mapping[str, Any], hide: Sequence[str]) -> None:
+        self.ask(self._argv(service, verb, *options, *aws_cli.GIVEN), given, hide)
+
+    def _id(self, name: str) -> str:
+        return f"{self.cloud['secrets_prefix']}{name}"
+
+    @property
+    def _remedy(self) -> str:
+        return f"stackwright up {self.environment.name} makes it"
+
+
+def _rotating(known: Sequence[Known], changed: Mapping[str, Sequence[Step]]) -> Iterator[str]:
+    for each in known:
+        if each.user is None:
+            continue
+        steps = changed.get(each.name, ())
+        if "admit_both" in steps or (each.user.accepts_old and "admit" not in steps):
+            yield each.user.id
+
+
+def require_cloud(environment: Environment) -> None:
+    """Raise SecretError where AWS keeps no secrets for the environment's servers."""
+    if environment.stack.aws is None:
+        raise SecretError(
+            f"{environment.name} is not on AWS but {environment.provider}: its secrets stay on this machine, and Ansible"
+            " brings them to its hosts"
+        )
+    if not topology.managed(environment.stack):
+        raise SecretError(
+            f"{environment.name} has no secrets in AWS: its servers are hosts, and Ansible brings them theirs; size C has"
+        )
+
+
+def cloud_of(environment: Environment, output: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The section `cloud` of an environment's output.
+
+    Raises SecretError where it is not provisioned, or not as its file says.
+    """
+    if output is None:
+        raise SecretError(f"{environment.name} is not provisioned: run `stackwright up {environment.name}`")
+    try:
+        hosts_of(environment, output)
+    except InventoryError as error:
+        raise SecretError(str(error)) from error
+    cloud: Mapping[str, Any] | None = output.get("cloud")
+    if cloud is None:
+        raise SecretError(
+            f"the output of {environment.name} has no section cloud: run `stackwright up {environment.name}`"
+        )
+    return cloud
