@@ -122,6 +122,7 @@ def print_cost(console: Console, environment: Environment) -> None:
     from stackwright.cost import report as cost_report
     from stackwright.testing.recording import record
 
-    recording = record(environment.root / "pulumi", stack=environment.name)
+    # As a preview: what AWS would answer is nowhere, and no price asks for it.
+    recording = record(environment.root / "pulumi", stack=environment.name, preview=True)
     budget = float(aws.budget.usd) if aws.budget else None
     cost_report.show(estimate(recording, aws.region), console, budget_usd=budget)

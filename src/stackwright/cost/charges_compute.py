@@ -84,8 +84,12 @@ def _kind(kind: str, *, windows: bool) -> str:
 
 
 def _server(subject: Subject, kind: str, number: float, *, windows: bool, assumed: bool = False) -> Iterator[Line]:
-    what = f"{'' if number == 1 else f'{number:g} x '}{kind}{', Windows' if windows else ''}"
-    yield subject.charge(_kind(kind, windows=windows), what, number * HOURS, assumed=assumed)
+    what, hours = f"{'' if number == 1 else f'{number:g} x '}{kind}", number * HOURS
+    yield subject.charge(_kind(kind, windows=False), what, hours, assumed=assumed)
+    if windows:
+        # AWS sells the two as one; apart they show what another system would save.
+        pair = (_kind(kind, windows=True), _kind(kind, windows=False))
+        yield subject.surcharge(*pair, f"licence of Windows, {what}", hours, assumed=assumed)
 
 
 def _extras(subject: Subject, kind: str, number: float, *, detailed: Any, credit: Any) -> Iterator[Line]:

@@ -185,6 +185,17 @@ class Subject:
             note=note,
         )
 
+    def surcharge(self, kind: str, base: str, what: str, quantity: float, *, assumed: bool = False) -> Line:
+        """A line at what `kind` costs more than `base`, which has a line of its own."""
+        price, cheaper = (self.prices.find(self.own_region, each) for each in (kind, base))
+        if price is None or cheaper is None:
+            missing = kind if price is None else base
+            return self._line(what, UNKNOWN, quantity=quantity, note=f"no price of {missing} in {self.own_region}")
+        more = price.usd - cheaper.usd
+        verified = price.verified and cheaper.verified
+        known = {"unit": price.unit, "unit_usd": more, "usd": quantity * more, "verified": verified}
+        return self._line(what, PRICED, quantity=quantity, assumed=assumed, source=price.source, **known)
+
     def free(self, what: str, why: str) -> Line:
         return self._line(what, FREE, usd=0.0, note=why)
 

@@ -210,8 +210,23 @@ def test_a_server_with_its_disk() -> None:
 
 def test_windows_costs_its_licence() -> None:
     server = declared(INSTANCE, instanceType="m7i.large", ami="resolve:ssm:/aws/service/ami-windows-latest/x")
-    assert found(server)["m7i.large, Windows"] == (730, 730 * usd("ec2-windows/m7i.large"))
-    assert usd("ec2-windows/m7i.large") > usd("ec2/m7i.large")
+    lines = found(server)
+    assert lines["m7i.large"] == (730, 730 * usd("ec2/m7i.large"))
+    # As remembered, 0.046 USD an hour for each of its two CPUs.
+    assert lines["licence of Windows, m7i.large"] == (730, pytest.approx(730 * 2 * 0.046))
+    both = sum(lines[what][1] or 0 for what in ("m7i.large", "licence of Windows, m7i.large"))
+    assert both == pytest.approx(730 * usd("ec2-windows/m7i.large"))
+    [licence] = [line for line in lines_for([server], REGION) if "licence" in line.what]
+    assert not licence.verified
+
+
+@pytest.mark.parametrize("missing", ["ec2-windows/t3.micro", "ec2/t3.micro"])
+def test_a_licence_without_a_price_is_unknown(missing: str) -> None:
+    server = declared(INSTANCE, instanceType="t3.micro", ami="resolve:ssm:/aws/service/ami-windows-latest/x")
+    kinds = {"ec2-windows/t3.micro", "ec2/t3.micro", "ebs/gp3-gb"} - {missing}
+    lines = lines_for([server], REGION, known=known(*kinds))
+    [licence] = [line for line in lines if "licence" in line.what]
+    assert (licence.state, licence.usd, licence.note) == ("unknown", None, f"no price of {missing} in {REGION}")
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,23 @@ from typer.testing import CliRunner
 from stackwright.cli.app import app
 
 
-@pytest.mark.parametrize("name", ["taaleem-staging"])
+@pytest.mark.parametrize(
+    ("name", "server"),
+    [
+        ("taaleem-staging", "t3.medium"),
+        ("taaleem-production", "c7i.xlarge"),
+        ("taaleem-windows-aws", "licence of Windows, t3.large"),
+    ],
+)
 def test_the_table_has_a_total_what_is_single_and_what_would_be_lost(
-    project: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    project: Path, name: str, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(ROOT / "inventories" / name, project / "inventories" / name, symlinks=True)
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "200")
     done = CliRunner().invoke(app, ["cost", name])
     assert done.exit_code == 0, done.output
     for part in (
-        "t3.medium",
+        server,
         "NAT gateway",
         "USD a month",
         "unverified",

@@ -18,12 +18,30 @@ from stackwright.model.inventory import Inventory, build
 NAME = "taaleem-windows-aws"
 STAGING = (ROOT / "inventories/taaleem-staging/stack.yml").read_text()
 LOCAL = (ROOT / "inventories/taaleem-local/stack.yml").read_text()
+#: Windows, and a host of ops whose image has the agent.
+STACK = """\
+system: taaleem
+provider: aws
+class: staging
+domain: windows.taaleem.example
+network: {cidr: 10.66.0.0/20}
+topology: {size: C, app: 2, ops: 1}
+tier_os: {ops: ubuntu-24.04, app: windows-2025}
+sizes:
+  app: {cpus: 2, memory_mb: 8192, disk_gb: 50}
+aws:
+  region: eu-central-1
+  account: "111122223333"
+  hosted_zone: {name: taaleem.example, id: Z0123456789ABCDEFGHIJ}
+  zones: 2
+  nat: single
+"""
 LINUX = "debian-12, debian-13, ubuntu-24.04"
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    return Project(root=tmp_path, stack=(ROOT / "inventories" / NAME / "stack.yml").read_text())
+    return Project(root=tmp_path, stack=STACK)
 
 
 def inventory() -> Inventory:
@@ -68,9 +86,9 @@ CASES = [
     ),
     (
         "a tier that AWS runs",
-        "tier_os: {app: windows-2025}",
-        "tier_os: {app: windows-2025, edge: windows-2025}",
-        "tier_os.edge: is of hosts that topology C has not; accepted: app",
+        "app: windows-2025}",
+        "app: windows-2025, edge: windows-2025}",
+        "tier_os.edge: is of hosts that topology C has not; accepted: app, ops",
     ),
     (
         "no way to Windows Update",
@@ -182,14 +200,15 @@ def test_a_tier_may_have_a_system_of_its_own(project: Project) -> None:
 def test_an_agent_is_asked_for_only_where_an_image_has_none(project: Project) -> None:
     assert "ssm_agent" not in project.stack
     project.load()
-    project.edit("tier_os: {app: windows-2025}\n", "")
+    project.edit("{ops: ubuntu-24.04, app: windows-2025}", "{app: windows-2025}")
     [error] = project.errors()
     assert "aws.ssm_agent: is missing for x86_64: images of debian-13 have no agent, and nobody could log in" in error
 
 
 def test_windows_has_its_share_of_the_memory(project: Project) -> None:
-    plans = project.load().host_plans
-    assert {plan.shares["system"] for plan in plans.values()} == {WINDOWS_MB}
+    environment = project.load()
+    plans = environment.host_plans
+    assert {plans[name].shares["system"] for name in environment.groups["app"]} == {WINDOWS_MB}
 
 
 # --- what Ansible sees ------------------------------------------------------------------------------------------------

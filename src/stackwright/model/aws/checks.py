@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from stackwright.model.stackfile import StackFile
     from stackwright.model.system import System
 
-#: Releases of PostgreSQL that RDS offers new instances of.
-POSTGRESQL = ("14", "15", "16", "17")
+#: Releases of PostgreSQL that RDS offers new instances of, and whose master user can make a database of another role
+#: without being a superuser (the role managed_postgresql).
+POSTGRESQL = ("16", "17")
 
 
 def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
@@ -127,8 +128,9 @@ def _servers(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[
             yield parsed.problem(path, message, value=name, accepted=accepted)
     without = {tier: topology.os_of(stack, tier) for tier in topology.created(stack)}
     without = {tier: system for tier, system in without.items() if system.startswith("debian")}
-    wanted = {topology.architecture(aws, tier) for tier in without}
-    missing = sorted(wanted - set(aws.ssm_agent.sha256 if aws.ssm_agent else ()))
+    missing = sorted(
+        {topology.architecture(aws, tier) for tier in without} - set(aws.ssm_agent.sha256 if aws.ssm_agent else ())
+    )
     if missing:
         which = ", ".join(dict.fromkeys(without.values()))
         message = f"is missing for {', '.join(missing)}: images of {which} have no agent, and nobody could log in"
@@ -189,8 +191,14 @@ def _database(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: Sys
     if system.database is None or "database" not in topology.managed(stack):
         return
     if system.database.version not in POSTGRESQL:
-        message = f"is PostgreSQL {system.database.version}, which RDS does not offer"
+        message = f"is PostgreSQL {system.database.version}, which RDS does not offer or our roles cannot manage there"
         yield parsed.problem(("system",), message, value=stack.system, accepted=", ".join(POSTGRESQL))
+    if stack.topology is not None and not stack.topology.ops:
+        message = (
+            "leaves no host that reaches the database: AWS runs the server and nobody logs in to it, so its roles,"
+            " databases and rights are applied from a host of ops"
+        )
+        yield parsed.problem(("topology", "ops"), message, accepted="1, or `aws.database.run_by: hosts`")
     if own.instance_class is not None and own.instance_class not in sizes.DATABASES:
         message = "is not a class that RDS offers for PostgreSQL"
         yield _unknown(parsed, (*path, "instance_class"), message, own.instance_class, sizes.DATABASES)
