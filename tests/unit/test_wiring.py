@@ -118,6 +118,48 @@ def test_a_reading_role_gets_select_on_what_is_and_what_will_be(stack: Mapping[s
     assert granted[2]["owner"] == "emr"
 
 
+@pytest.fixture(scope="module")
+def in_cloud() -> Mapping[str, Any]:
+    """A database that a cloud runs, for named application hosts."""
+    environment = load(ROOT / "inventories/taaleem-windows-aws")
+    names = ["postgresql", "postgresql_replica", *(f"redis_{each}" for each in environment.system.cache)]
+    endpoints = {name: {"scheme": "x", "addresses": [f"{name}.test"], "port": 5432} for name in names}
+    return inventory.stack(environment, environment.hosts, endpoints)
+
+
+def test_a_clouds_database_gets_what_the_system_declares_and_nobody_who_looks_up(in_cloud: Mapping[str, Any]) -> None:
+    roles = {role["name"]: role for role in wiring.managed_postgresql_roles(in_cloud, AnySecret())}
+    assert list(roles) == ["emr", "reports", "monitoring"]
+    assert roles["emr"]["password"] == "<postgresql/role/emr>"
+    assert roles["monitoring"]["member_of"] == ["pg_monitor"]
+    assert roles["monitoring"]["databases"] == ["taaleem"]
+    # Whom a role may come from is not said to a server that a cloud runs.
+    assert {key for role in roles.values() for key in role} == {
+        *("name", "password", "databases", "connection_limit", "member_of"),
+    }
+    assert wiring.managed_postgresql_databases(in_cloud) == wiring.postgresql_databases(in_cloud) != []
+    assert wiring.managed_postgresql_privileges(in_cloud) == wiring.postgresql_privileges(in_cloud) != []
+
+
+def test_a_pool_before_it_knows_the_applications_passwords_itself(in_cloud: Mapping[str, Any]) -> None:
+    host = first(in_cloud, "app")
+    expected = [{"name": "emr", "password": "<postgresql/role/emr>"}]
+    assert wiring.pgbouncer_users(in_cloud, host, AnySecret()) == expected
+    assert wiring.pgbouncer_users(in_cloud, first(in_cloud, "ops"), AnySecret()) == []
+    pools = {host: [*in_cloud["database"]["pools"][host]] * 2}
+    twice = {**in_cloud, "database": {**in_cloud["database"], "pools": pools}}
+    assert wiring.pgbouncer_users(twice, host, AnySecret()) == expected
+
+
+def test_a_database_of_ones_own_is_nobody_elses(stack: Mapping[str, Any]) -> None:
+    """Without a look at any secret."""
+    assert wiring.managed_postgresql_roles(stack, {}) == []
+    assert wiring.managed_postgresql_databases(stack) == []
+    assert wiring.managed_postgresql_privileges(stack) == []
+    assert wiring.pgbouncer_users(stack, first(stack, "app"), {}) == []
+    assert wiring.pgbouncer_users({**stack, "database": None}, first(stack, "app"), {}) == []
+
+
 def test_no_secret_is_in_the_public_environment(stack: Mapping[str, Any]) -> None:
     host = first(stack, "app")
     public = wiring.pm2_applications(stack, host)[0]["environment"]

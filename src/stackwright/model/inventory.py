@@ -26,7 +26,8 @@
         headers: {name: value}, timeouts: {connect_seconds, read_seconds, send_seconds, client_header_seconds,
         client_body_seconds, keepalive_seconds}, body_limit_mb,
         compression: {gzip, brotli, min_bytes, types: [str]}}]}
-    database: null | {engine, version, run_by: hosts|cloud, ca: null | path in the project, port, hosts: [host], initial_primary: null | host,
+    database: null | {engine, version, run_by: hosts|cloud, ca: null | path in the project,
+        master_secret: null | ARN, port, hosts: [host], initial_primary: null | host,
         voters: [host], voter_name, primary_name, replica_name, write_port, read_port, max_connections, synchronous, databases: [str], extensions: [str],
         roles: [{name, privileges: owner|write|read|monitor, databases: [str], connection_limit}],
         sizes: {host: {memory_mb, cpus}}, parameters: {name: value},
@@ -115,8 +116,9 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
         for host in environment.hosts
     )
     known_hosts_file = environment.state_folder / "ssh" / "known_hosts"
+    with_database = environment.system.database is not None
     return Inventory(
-        groups={**environment.groups, **topology.playbook_groups(environment.stack, hosts)},
+        groups={**environment.groups, **topology.playbook_groups(environment.stack, hosts, database=with_database)},
         hosts={
             host.name: HostVariables(
                 name=host.name,
@@ -125,7 +127,7 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
             )
             for host in hosts
         },
-        variables={"stack": stack(environment, hosts, output["endpoints"])},
+        variables={"stack": stack(environment, hosts, output["endpoints"], output.get("cloud"))},
         known_hosts_file=known_hosts_file,
         known_hosts="".join(f"{_known_as(host)} {_bare_key(host)}\n" for host in hosts),
     )
@@ -184,9 +186,16 @@ def _variables(
 
 
 def stack(
-    environment: Environment, hosts: tuple[Host, ...], endpoints: Mapping[str, Any] | None = None
+    environment: Environment,
+    hosts: tuple[Host, ...],
+    endpoints: Mapping[str, Any] | None = None,
+    cloud: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The read-only facts that group_vars wire into role inputs; `endpoints` of the output, where a cloud has some."""
+    """The read-only facts that group_vars wire into role inputs.
+
+    `endpoints` and `cloud` are those of the output, where a cloud has some; without `cloud` nobody learns where the
+    database's master user has its password.
+    """
     found = endpoints or {}
     groups = topology.groups(hosts)
     return {
@@ -204,7 +213,7 @@ def stack(
         "groups": {group: list(names) for group, names in groups.items()},
         "apps": {name: _app(plan, {host.name for host in hosts}) for name, plan in environment.apps.items()},
         "edge": _edge(environment, hosts),
-        "database": _database(environment, hosts, found),
+        "database": _database(environment, hosts, found, (cloud or {}).get("master_secret")),
         "cache": _cache(environment, hosts, found),
         "logs": _plain(environment.logs),
         "backups": {"host": _first(groups["ops"]), **_plain(environment.backups)},
@@ -281,7 +290,9 @@ def _edge(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
     }
 
 
-def _database(environment: Environment, hosts: tuple[Host, ...], endpoints: Mapping[str, Any]) -> dict[str, Any] | None:
+def _database(
+    environment: Environment, hosts: tuple[Host, ...], endpoints: Mapping[str, Any], master_secret: str | None
+) -> dict[str, Any] | None:
     tier, budget = environment.system.database, environment.connections
     if tier is None or budget is None:
         return None
@@ -297,6 +308,7 @@ def _database(environment: Environment, hosts: tuple[Host, ...], endpoints: Mapp
         "voters": list(groups["consensus"]),
         "voter_name": f"database-voter.{domain}",
         **_database_names(environment, endpoints),
+        "master_secret": master_secret if "database" in topology.managed(environment.stack) else None,
         "max_connections": budget.max_connections,
         "synchronous": environment.environment_class == "production" if synchronous is None else synchronous,
         "databases": list(tier.databases),

@@ -94,6 +94,8 @@ class OutputCloud:
     """Purpose -> name."""
     secrets_prefix: str
     """Before the name of each secret in the cloud's own store."""
+    master_secret: str | None = None
+    """ARN of the secret with name and password of the database's master user; null where the cloud runs no database."""
 
 
 @schema

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stackwright.model.system import System
 
 #: Secrets of programs that there are none of where a cloud runs the database.
-_OWN_DATABASE = ("etcd/", "patroni/", "pgbackrest/", "postgresql/replication", "postgresql/rewind")
+_OWN_DATABASE = ("etcd/", "patroni/", "pgbackrest/", "pgbouncer/", "postgresql/replication", "postgresql/rewind")
 #: Users of a cache instance besides the applications.
 CACHE_OPERATOR = "operator"
 
@@ -39,6 +39,8 @@ def cloud_names(environment: Environment) -> tuple[str, ...]:
     """Of the environment's secrets those that the cloud's own store keeps for servers and people there."""
     managed = topology.managed(environment.stack)
     left_out = _OWN_DATABASE if "database" in managed else ()
+    kept = topology.playbook_groups(environment.stack, environment.hosts)["backup"]
+    left_out += tuple(f"restic/{host.name}/" for host in environment.hosts if host.name not in kept)
     # The cloud's cache has no operator who logs in: the cloud is.
     operators = f"/{CACHE_OPERATOR}" if "cache" in managed else "\0"
     every = (spec.name for spec in secret_names(environment))

@@ -204,16 +204,20 @@ def voters(hosts: Sequence[Host]) -> tuple[str, ...]:
     return tuple(database + others[: 1 - len(database) % 2] if database else [])
 
 
-def playbook_groups(stack: StackFile, hosts: Sequence[Host]) -> dict[str, tuple[str, ...]]:
+def playbook_groups(stack: StackFile, hosts: Sequence[Host], *, database: bool = True) -> dict[str, tuple[str, ...]]:
     """Group -> its hosts, for what is asked of hosts of several tiers; empty where a cloud does the work.
 
-    `database_proxy` finds the leader of the environment's own database; `backup` has a repository or writes to one;
+    `database_proxy` finds the leader of the environment's own database; `database_admin` applies the objects of one that a
+    cloud runs, where there is a `database`; `backup` has a repository or writes to one;
     `windows` has hosts that roles for Linux are not for.
     """
     own = "database" not in managed(stack)
-    kept = any("ops" in host.groups for host in hosts)
+    ops = [host.name for host in hosts if "ops" in host.groups]
+    # Of a cloud's servers those that come and go keep nothing, and a repository alone has nothing to keep.
+    kept = bool(ops) and any(set(host.groups) - {"ops"} for host in hosts if not host.slot)
     return {
         "database_proxy": tuple(host.name for host in hosts if own and "app" in host.groups),
+        "database_admin": () if own or not database else tuple(ops[:1]),
         "backup": tuple(host.name for host in hosts if kept),
         "windows": tuple(host.name for host in hosts if host.windows),
     }

@@ -150,12 +150,8 @@ def postgresql_roles(stack: Stack, secrets: Secrets) -> list[Data]:
     app_hosts, ops_hosts = host_networks(stack, ["app"]), host_networks(stack, ["ops"])
     roles = [
         {
-            "name": role["name"],
-            "password": secrets[f"postgresql/role/{role['name']}"],
-            "databases": list(role["databases"]) or list(database["databases"]),
+            **_declared_role(database, role, secrets),
             "networks": app_hosts if role["privileges"] in {"owner", "write"} else [*app_hosts, *ops_hosts],
-            "connection_limit": role["connection_limit"],
-            "member_of": ["pg_monitor"] if role["privileges"] == "monitor" else [],
         }
         for role in database["roles"]
     ]
@@ -166,6 +162,16 @@ def postgresql_roles(stack: Stack, secrets: Secrets) -> list[Data]:
         "networks": app_hosts,
     }
     return [*roles, pooler]
+
+
+def _declared_role(database: Mapping[str, Any], role: Mapping[str, Any], secrets: Secrets) -> Data:
+    return {
+        "name": role["name"],
+        "password": secrets[f"postgresql/role/{role['name']}"],
+        "databases": list(role["databases"]) or list(database["databases"]),
+        "connection_limit": role["connection_limit"],
+        "member_of": ["pg_monitor"] if role["privileges"] == "monitor" else [],
+    }
 
 
 def postgresql_databases(stack: Stack) -> list[Data]:
@@ -196,6 +202,26 @@ def postgresql_privileges(stack: Stack) -> list[Data]:
                  "owner": owners[name], "privileges": rights[role["privileges"]]},
             ]  # fmt: skip
     return found
+
+
+def _in_cloud(stack: Stack) -> bool:
+    return stack["database"] is not None and stack["database"]["run_by"] == "cloud"
+
+
+def managed_postgresql_roles(stack: Stack, secrets: Secrets) -> list[Data]:
+    """Return managed_postgresql_roles: what the system declares; who may reach the server is the cloud's business."""
+    database = stack["database"]
+    return [_declared_role(database, role, secrets) for role in database["roles"]] if _in_cloud(stack) else []
+
+
+def managed_postgresql_databases(stack: Stack) -> list[Data]:
+    """Return managed_postgresql_databases."""
+    return postgresql_databases(stack) if _in_cloud(stack) else []
+
+
+def managed_postgresql_privileges(stack: Stack) -> list[Data]:
+    """Return managed_postgresql_privileges."""
+    return postgresql_privileges(stack) if _in_cloud(stack) else []
 
 
 def instance_names(stack: Stack, app: str, host: str) -> list[Data]:
@@ -362,6 +388,14 @@ def pgbouncer_databases(stack: Stack, host: str) -> list[Data]:
     return found
 
 
+def pgbouncer_users(stack: Stack, host: str, secrets: Secrets) -> list[Data]:
+    """Return pgbouncer_users: where a cloud lets nobody look verifiers up, the roles of the host's applications."""
+    if not _in_cloud(stack):
+        return []
+    names = dict.fromkeys(pool["role"] for pool in stack["database"]["pools"].get(host, []))
+    return [{"name": name, "password": secrets[f"postgresql/role/{name}"]} for name in names]
+
+
 def log_rotation_logs(logs: Iterable[Mapping[str, Any]], stack: Stack) -> list[Data]:
     """Return log_rotation_logs for what the roles of a host export."""
     limits = {"size_mb": stack["logs"]["rotate_mb"], "keep": stack["logs"]["keep"]}
@@ -427,4 +461,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "database_ca_file": database_ca_file,
     "tls_ca_files": tls_ca_files,
     "pgbouncer_databases": pgbouncer_databases,
+    "pgbouncer_users": pgbouncer_users,
+    "managed_postgresql_roles": managed_postgresql_roles,
+    "managed_postgresql_databases": managed_postgresql_databases,
+    "managed_postgresql_privileges": managed_postgresql_privileges,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import importlib
 import ipaddress
@@ -146,6 +147,29 @@ def test_one_server_has_one_group_and_talks_to_nobody_of_its_own(project: Path) 
     assert {name.removeprefix("alone-compute-server-").rsplit("-http", 1)[0] for name in rules} == {
         *("from-tcp-80", "from-tcp-443", "to-tcp-80", "to-tcp-443"),
     }
+
+
+def test_windows_before_data_that_is_our_own(project: Path) -> None:
+    text = (ROOT / "inventories/taaleem-staging/stack.yml").read_text()
+    text += (
+        "tier_os: {edge: windows-2025, app: windows-2022}\nsizes: {edge: {memory_mb: 4096}, app: {memory_mb: 8192}}\n"
+    )
+    text += "access: {ssh_from: [203.0.113.0/24]}\n"
+    recording = run(project, "mixed", stack=text)
+    check(recording, project, "mixed")
+    made = {name: recording.named(f"mixed-compute-{name}-instance").inputs for name in ("edge1", "app1", "db1")}
+    assert [made[name]["ami"].rpartition("/")[2] for name in made] == [
+        "Windows_Server-2025-English-Full-Base",
+        "Windows_Server-2022-English-Full-Base",
+        "amd64",
+    ]
+    # What Windows needs where nobody says, and what Linux does.
+    assert [made[name]["rootBlockDevice"]["volumeSize"] for name in made] == [50, 50, 20]
+    told = base64.b64decode(made["edge1"]["userDataBase64"]).decode()
+    assert "$ComputerName = 'edge1'" in told
+    assert "$SshFrom = @('203.0.113.0/24')" in told
+    assert [str(each) for each in evaluate(recording.resources, "staging")] == []
+    assert [str(each) for each in botocore_checks.check(recording.resources).findings] == []
 
 
 GROUP = "".join(

@@ -155,17 +155,34 @@ CASES = [
     ),
     (
         "a tier that AWS runs",
-        "{size: C}",
-        "{size: C, edge: 1}",
+        "{size: C, ops: 1}",
+        "{size: C, ops: 1, edge: 1}",
         "topology.edge",
         "counts hosts of a tier that AWS runs in size C; accepted: no count, or size B",
     ),
     (
         "replicas of a master that RDS still manages",
-        "{size: C}",
-        "{size: C, database: 2}",
+        "{size: C, ops: 1}",
+        "{size: C, ops: 1, database: 2}",
         "topology.database",
         "asks RDS for replicas while it manages the master's password, got 2; accepted: first 1; then, once the master",
+    ),
+    (
+        "nobody who reaches a database that AWS runs",
+        "{size: C, ops: 1}",
+        "{size: C}",
+        "topology.ops",
+        (
+            "leaves no host that reaches the database: AWS runs the server and nobody logs in to it, so its roles, databases"
+            " and rights are applied from a host of ops; accepted: 1, or `aws.database.run_by: hosts`"
+        ),
+    ),
+    (
+        "the same, said",
+        "{size: C, ops: 1}",
+        "{size: C, ops: 0}",
+        "topology.ops",
+        "leaves no host that reaches the database",
     ),
     (
         "replicas of such a master, by name",
@@ -260,10 +277,25 @@ def test_provider_goes_with_the_section(project: Project) -> None:
 
 
 def test_group_needs_the_load_balancer_of_aws(project: Project) -> None:
-    project.edit("{size: C}", "{size: B}")
+    project.edit("{size: C, ops: 1}", "{size: B}")
     assert any(
         "aws.app.group: needs a load balancer of AWS, and size B has its own" in line for line in project.errors()
     )
+
+
+def test_a_release_whose_master_user_could_not_own_for_others(project: Project) -> None:
+    project.edit_system('version: "17"', 'version: "15"')
+    assert any(
+        "system: is PostgreSQL 15, which RDS does not offer or our roles cannot manage there, got 'taaleem'; accepted: 16, 17"
+        in line
+        for line in project.errors()
+    )
+
+
+def test_a_database_of_ones_own_needs_no_such_host(project: Project) -> None:
+    project.edit("{size: C, ops: 1}", "{size: C, ops: 0, database: 3}")
+    project.edit("database: {storage_gb: 100,", "database: {run_by: hosts, storage_gb: 100,")
+    assert not [line for line in project.errors() if "topology.ops" in line]
 
 
 def test_a_name_that_aws_refuses(project: Project) -> None:

@@ -13,7 +13,18 @@ from stackwright.model.inventory import Inventory, build
 
 #: One of each provider; the first is the one that the others are compared with.
 ALIKE = ("taaleem-local", "taaleem-baremetal", "taaleem-staging")
-GROUPS = ("edge", "app", "database", "cache", "ops", "consensus", "database_proxy", "backup", "windows")
+GROUPS = (
+    "edge",
+    "app",
+    "database",
+    "cache",
+    "ops",
+    "consensus",
+    "database_proxy",
+    "database_admin",
+    "backup",
+    "windows",
+)
 
 #: Mappings whose keys are names of hosts.
 BY_HOST = frozenset(
@@ -83,11 +94,12 @@ def test_there_is_one_of_each_provider() -> None:
     assert not any(topology.managed(each.stack) for each in environments)
 
 
-def test_the_groups_are_the_same_and_none_is_empty_but_that_of_windows() -> None:
+def test_the_groups_are_the_same_and_none_is_empty_but_what_nobody_has() -> None:
+    """No Windows, and no database that a cloud runs."""
     for name in ALIKE:
         groups = inventory(name).groups
         assert tuple(groups) == GROUPS
-        assert [group for group, members in groups.items() if not members] == ["windows"], name
+        assert [group for group, members in groups.items() if not members] == ["database_admin", "windows"], name
         assert {host for members in groups.values() for host in members} == set(inventory(name).hosts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,10 +15,12 @@ from model_project import KEY, ROOT, Project, provisioned
 
 from stackwright.model import edge, load
 from stackwright.model import schema as schemas
+from stackwright.model.aws import member
 from stackwright.model.graph import topology_svg
 from stackwright.model.inventory import Inventory, InventoryError, build
 from stackwright.model.output import make_output
-from stackwright.model.secrets import secret_names
+from stackwright.model.secrets import cloud_names, secret_names
+from stackwright.model.topology import playbook_groups
 
 ENVIRONMENTS = sorted(path.parent.name for path in (ROOT / "inventories").glob("*/stack.yml"))
 
@@ -103,6 +106,7 @@ def test_groups_of_size_b() -> None:
         "consensus": ("db1", "db2", "ops1"),
         "backup": ("edge1", "app1", "app2", "db1", "db2", "cache1", "ops1"),
         "database_proxy": ("app1", "app2"),
+        "database_admin": (),
         "windows": (),
     }
 
@@ -110,7 +114,51 @@ def test_groups_of_size_b() -> None:
 def test_groups_of_size_a() -> None:
     tiers = ("edge", "app", "database", "cache", "ops", "consensus")
     groups = inventory("taaleem-single").groups
-    assert groups == {**dict.fromkeys((*tiers, "backup", "database_proxy"), ("server1",)), "windows": ()}
+    assert groups == {
+        **dict.fromkeys((*tiers, "backup", "database_proxy"), ("server1",)),
+        "database_admin": (),
+        "windows": (),
+    }
+
+
+def test_groups_where_a_cloud_runs_the_database() -> None:
+    """Servers that come and go are no hosts of the inventory; and with nobody to back up there are no backups."""
+    groups = inventory("taaleem-production").groups
+    assert {name for name, members in groups.items() if members} == {"ops", "database_admin"}
+    assert groups["database_admin"] == ("ops1",)
+
+
+def test_the_first_host_of_ops_applies_and_backups_are_for_hosts_that_stay() -> None:
+    stack = load(ROOT / "inventories/taaleem-production").stack
+    hosts = load(ROOT / "inventories/taaleem-local").hosts
+    ops = replace(next(host for host in hosts if "ops" in host.groups), groups=("ops",))
+    app = next(host for host in hosts if "app" in host.groups)
+    every = (app, ops, replace(ops, name="ops2"))
+    found = playbook_groups(stack, every)
+    assert found["database_admin"] == ("ops1",)
+    assert found["backup"] == ("app1", "ops1", "ops2")
+    assert found["database_proxy"] == ()
+    assert playbook_groups(stack, (replace(app, slot=True), ops))["backup"] == ()
+    assert playbook_groups(stack, every, database=False)["database_admin"] == ()
+
+
+def test_a_clouds_store_has_no_secret_that_nobody_reads_there() -> None:
+    prefixes = {name.partition("/")[0] for name in cloud_names(load(ROOT / "inventories/taaleem-production"))}
+    assert prefixes == {"app", "postgresql", "redis", "tls"}
+    staging = {name.partition("/")[0] for name in cloud_names(load(ROOT / "inventories/taaleem-staging"))}
+    assert staging >= {"pgbouncer", "pgbackrest", "restic"}
+
+
+def test_where_the_master_user_has_its_password_is_told_to_hosts_alone() -> None:
+    environment = load(ROOT / "inventories/taaleem-production")
+    output = provisioned(environment)
+    arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:rds!db-1-AbCdEf"
+    output["cloud"] = {"region": "r", "account": "a", "buckets": {}, "secrets_prefix": "p/", "master_secret": arn}
+    found = json.loads(json.dumps(output))
+    assert build(environment, found).variables["stack"]["database"]["master_secret"] == arn
+    assert member.inventory(environment, found, KEY)["all"]["vars"]["stack"]["database"]["master_secret"] is None
+    del found["cloud"]["master_secret"]
+    assert build(environment, found).variables["stack"]["database"]["master_secret"] is None
 
 
 def test_instances_of_one_server_listen_on_loopback_and_of_many_on_their_own_address() -> None:

@@ -13,6 +13,7 @@ from model_project import ROOT, Project, provisioned
 
 from stackwright.model import load
 from stackwright.model.capacity import WINDOWS_MB
+from stackwright.model.graph import topology_svg
 from stackwright.model.inventory import Inventory, build
 
 NAME = "taaleem-windows-aws"
@@ -226,6 +227,12 @@ def test_a_windows_host_is_reached_as_others_are_and_spoken_to_in_powershell() -
     assert "ProxyCommand='aws ssm start-session" in variables["ansible_ssh_common_args"]
     assert "StrictHostKeyChecking=yes" in variables["ansible_ssh_common_args"]
     assert "10.66.0.31 ssh-ed25519 " in found.known_hosts
+
+
+def test_the_picture_says_what_is_windows() -> None:
+    text = topology_svg(load(ROOT / "inventories" / NAME))
+    assert text.count("Windows 2025") == text.count("IIS with ARR") == 2
+    assert "nginx" not in text
 
 
 # --- what is done to it -----------------------------------------------------------------------------------------------

@@ -112,13 +112,14 @@ class AwsPlatform:
 
     @property
     def cloud(self) -> CloudResult:
-        """The buckets, and where the secrets are."""
+        """The buckets, and where the secrets are; that of the database's master user is AWS's own."""
         context = self._account.context
         return CloudResult(
             region=context.region,
             account=context.account,
             buckets={purpose: bucket_name(context, purpose) for purpose in ("artifacts", "backups", "logs", "uploads")},
             secrets_prefix=f"{context.environment}/",
+            master_secret=None if self._database is None else self._database.master_secret_arn,
         )
 
     @cached_property

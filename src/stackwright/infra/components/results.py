@@ -45,6 +45,8 @@ class CloudResult:
     #: Purpose -> name.
     buckets: Mapping[str, pulumi.Input[str]]
     secrets_prefix: str
+    #: The ARN of the secret of the database's master user, where the cloud runs a database.
+    master_secret: pulumi.Input[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
