@@ -202,7 +202,9 @@ def test_a_machine_that_lost_what_it_knew_makes_a_later_bundle(recipe: Recipe, t
 
 def test_a_missing_release_is_named_with_what_builds_it(recipe: Recipe, tmp_path: Path) -> None:
     (recipe.project / "dist/taaleem.json").unlink()
-    with pytest.raises(BundleError, match=r"taaleem\.json is not there, the release of emr; build it with: make artifact"):
+    with pytest.raises(
+        BundleError, match=r"taaleem\.json is not there, the release of emr; build it with: make artifact"
+    ):
         configuration.write(recipe, KEY, tmp_path / "out")
 
 

@@ -38,7 +38,7 @@ def secret_names(environment: Environment) -> tuple[SecretSpec, ...]:
 def cloud_names(environment: Environment) -> tuple[str, ...]:
     """Of the environment's secrets those that the cloud's own store keeps for servers and people there."""
     managed = topology.managed(environment.stack)
-    left_out = _OWN_DATABASE if "database" in managed else ()
+    left_out: tuple[str, ...] = _OWN_DATABASE if "database" in managed else ()
     kept = topology.playbook_groups(environment.stack, environment.hosts)["backup"]
     left_out += tuple(f"restic/{host.name}/" for host in environment.hosts if host.name not in kept)
     # The cloud's cache has no operator who logs in: the cloud is.

@@ -381,7 +381,12 @@ def test_users_are_served_and_known_by_what_the_load_balancer_says(server: Serve
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     plain = socket.create_connection((SERVER, 443), timeout=10)
     with context.wrap_socket(plain, server_hostname=domain) as secure:
-        lines = ["GET /api/ready?x=lb HTTP/1.1", f"Host: {domain}", "X-Forwarded-For: 198.51.100.7", "Connection: close"]
+        lines = [
+            "GET /api/ready?x=lb HTTP/1.1",
+            f"Host: {domain}",
+            "X-Forwarded-For: 198.51.100.7",
+            "Connection: close",
+        ]
         secure.sendall("\r\n".join([*lines, "", ""]).encode())
         answer = b"".join(iter(lambda: secure.recv(65536), b"")).decode()
     assert answer.startswith("HTTP/1.1 200 "), answer
