@@ -9,6 +9,7 @@ import pytest
 from environments import ROOT
 from typer.testing import CliRunner
 
+from stackwright.cli import app as verbs
 from stackwright.cli.app import app
 
 
@@ -24,7 +25,8 @@ def test_the_table_has_a_total_what_is_single_and_what_would_be_lost(
     project: Path, name: str, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(ROOT / "inventories" / name, project / "inventories" / name, symlinks=True)
-    monkeypatch.setenv("COLUMNS", "200")
+    # A console knows its width from when it was made.
+    monkeypatch.setattr(verbs.console, "width", 200)
     done = CliRunner().invoke(app, ["cost", name])
     assert done.exit_code == 0, done.output
     for part in (
