@@ -19,6 +19,7 @@ from stackwright.artifact import configuration, runtime, wheels
 from stackwright.artifact.configuration import BundleError, Recipe
 from stackwright.cli import app as cli
 from stackwright.infra.aws import bundles
+from stackwright.infra.aws.database_ca import DatabaseCaError
 from stackwright.model import Environment, load
 from stackwright.model.aws import member
 from stackwright.model.aws.boot.bundle import signed_message
@@ -259,7 +260,9 @@ def test_a_ca_that_is_none_is_not_kept(tmp_path: Path, monkeypatch: pytest.Monke
         asked.append(url)
         return b"<html>captive portal</html>"
 
-    with pytest.raises(BundleError, match="holds no certificates, accepted: PEM with the CA of the database's servers"):
+    with pytest.raises(
+        DatabaseCaError, match="holds no certificates, accepted: PEM with the CA of the database's servers"
+    ):
         bundles.write(environment, output(environment), get)
     assert asked == ["https://truststore.pki.rds.amazonaws.com/eu-central-1/eu-central-1-bundle.pem"]
     assert not (environment.state_folder / "database-ca.pem").exists()

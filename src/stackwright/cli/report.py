@@ -49,22 +49,25 @@ def write_ca(environment: Environment) -> Path | None:
 
 def print_summary(console: Console, environment: Environment, stack: Mapping[str, Any], ca_file: Path | None) -> None:
     """Print where everything is."""
-    edge = stack["hosts"][stack["groups"]["edge"][0]]["address"]
-    domain = stack["domain"]
+    domain, known_to_all = stack["domain"], environment.provider == "aws"
     console.print(_hosts(stack))
     state = _relative(environment.state_folder, environment)
     vault = f"ansible-vault view --vault-password-file {state}/vault-password {state}/secrets.vault.yml"
-    resolve = f"--resolve {domain}:443:{edge}"
-    trust = f"--cacert {_relative(ca_file, environment)} " if ca_file else ""
-    rows = {"URL": f"https://{domain}/   (put `{edge} {domain}` into /etc/hosts)"}
-    rows["try"] = f"curl {trust}{resolve} https://{domain}/api/health"
+    rows = {"URL": f"https://{domain}/"}
+    rows["try"] = f"curl https://{domain}/api/health"
+    shell = f"ansible-console -i inventories/{environment.name}/stack.yml"
+    if not known_to_all:
+        edge = stack["hosts"][stack["groups"]["edge"][0]]["address"]
+        trust = f"--cacert {_relative(ca_file, environment)} " if ca_file else ""
+        rows["URL"] += f"   (put `{edge} {domain}` into /etc/hosts)"
+        rows["try"] = f"curl {trust}--resolve {domain}:443:{edge} https://{domain}/api/health"
+        shell = f"ssh -i {state}/ssh/id_ed25519 -o UserKnownHostsFile={state}/ssh/known_hosts stackwright@{edge}"
     if ca_file:
         rows["trust the CA"] = f"import {_relative(ca_file, environment)} into the browser"
-    known = f"-o UserKnownHostsFile={state}/ssh/known_hosts"
     rows |= {
         "log in as": "admin, with the password app/emr/admin of the credentials",
         "credentials": vault,
-        "a shell": f"ssh -i {state}/ssh/id_ed25519 {known} stackwright@{edge}",
+        "a shell": shell,
         "next": f"stackwright status {environment.name}, docs/how-to/, stackwright destroy {environment.name}",
     }
     for name, text in rows.items():
