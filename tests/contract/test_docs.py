@@ -82,7 +82,7 @@ def unproven(text: str) -> list[str]:
     found = []
     for line in text.partition("| feature |")[2].splitlines()[2:]:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        stackwright, proof = cells[6:8] if len(cells) == 9 else ("", "")
+        stackwright, proof = cells[6:8] if len(cells) == 10 else ("", "")
         claimed = re.match(r"yes|partly|not built|not proven|no\b", stackwright)
         if claimed is None or (claimed[0] in ("yes", "partly") and "::test_" not in proof):
             found.append(cells[0])

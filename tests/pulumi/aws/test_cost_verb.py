@@ -42,6 +42,19 @@ def test_the_table_has_a_total_what_is_single_and_what_would_be_lost(
     assert "over the budget" not in done.output
 
 
+def test_plan_ends_with_the_table(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "inventories/taaleem-production", project / "inventories/taaleem-production", symlinks=True)
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(verbs.credentials, "require", lambda _: None)
+    monkeypatch.setattr(verbs.engine, "_command", lambda _, *argv: argv)
+    monkeypatch.setattr(verbs.Runner, "pulumi", lambda _, *commands: ran.extend(commands))
+    done = CliRunner().invoke(app, ["plan", "taaleem-production"])
+    assert done.exit_code == 0, done.output
+    assert [each[0] for each in ran] == ["stack", "preview"]
+    assert "USD a month" in done.output
+    assert "What a deletion would destroy" in done.output
+
+
 def test_elsewhere_there_is_no_price_list(project: Path) -> None:
     shutil.copytree(ROOT / "inventories/taaleem-local", project / "inventories/taaleem-local", symlinks=True)
     done = CliRunner().invoke(app, ["cost", "taaleem-local"])
