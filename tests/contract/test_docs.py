@@ -104,5 +104,5 @@ def test_a_proof_that_is_none_is_found() -> None:
     here = "tests/contract/test_docs.py::"
     page = f"`{here}test_a_proof_that_is_none_is_found` `{here}test_none` `{here}broken` `tests/none.py::test_none`"
     assert missing_tests(page) == [f"{here}test_none", f"{here}broken", "tests/none.py::test_none"]
-    rows = ["| a | - | - | - | - | - | yes | none | no |", "| b | - | - | - | - | - | not built | | no |"]
+    rows = ["| a | - | - | - | - | - | yes | none | no | no |", "| b | - | - | - | - | - | not built | | no | no |"]
     assert unproven("\n".join(["| feature |", "|---|", *rows])) == ["a"]
