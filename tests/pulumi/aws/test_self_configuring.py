@@ -375,25 +375,25 @@ def test_nobody_came_in_to_configure_it(server: Server) -> None:
 
 
 def test_users_are_served_and_known_by_what_the_load_balancer_says(server: Server) -> None:
-    domain = server.site.environment.domain
-    context = ssl.create_default_context()
-    # As a load balancer, which verifies nobody.
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    plain = socket.create_connection((SERVER, 443), timeout=10)
-    with context.wrap_socket(plain, server_hostname=domain) as secure:
-        lines = [
-            "GET /api/ready?x=lb HTTP/1.1",
-            f"Host: {domain}",
-            "X-Forwarded-For: 198.51.100.7",
-            "Connection: close",
-        ]
-        secure.sendall("\r\n".join([*lines, "", ""]).encode())
-        answer = b"".join(iter(lambda: secure.recv(65536), b"")).decode()
+    host = f"Host: {server.site.environment.domain}"
+    answer = _ask("GET /api/ready?x=lb HTTP/1.1", host, "X-Forwarded-For: 198.51.100.7")
     assert answer.startswith("HTTP/1.1 200 "), answer
     assert '"ok"' in answer
     _until(lambda: "x=lb" in server.run("cat /var/log/nginx/access.log"), 10)
     (line,) = [each for each in server.run("cat /var/log/nginx/access.log").splitlines() if "x=lb" in each]
     assert json.loads(line)["client"] == "198.51.100.7"
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "status"),
+    [(SERVER, "/api/health", "200"), (f"{SERVER}:443", "/api/health", "200"), (SERVER, "/", ""), ("x.test", "/x", "")],
+)
+def test_the_load_balancer_may_ask_for_its_health_without_a_name_and_for_nothing_else(
+    server: Server, host: str, path: str, status: str
+) -> None:
+    assert server.status["state"] == "serving"
+    answer = _ask(f"GET {path} HTTP/1.1", f"Host: {host}")
+    assert answer.partition(" ")[2][:3] == status, answer
 
 
 def test_the_database_is_asked_over_tls_that_was_verified(server: Server) -> None:
@@ -449,6 +449,15 @@ def test_it_finishes_what_it_does_before_it_goes(server: Server) -> None:
     _until(lambda: len(cloud.actions) > before)
     assert cloud.actions[-1]["LifecycleHookName"].endswith("terminate")
     assert server.run("systemctl is-active nginx.service pm2-emr.service || true").split() == ["inactive", "inactive"]
+
+
+def _ask(*lines: str) -> str:
+    """What the server answers a load balancer, which verifies nobody and names no site in its handshake."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(socket.create_connection((SERVER, 443), timeout=10)) as secure:
+        secure.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode())
+        return b"".join(iter(lambda: secure.recv(65536), b"")).decode()
 
 
 def _until(condition: Callable[[], bool], seconds: float = 300) -> None:
