@@ -20,7 +20,7 @@ from stackwright.artifact.configuration import BundleError, Recipe
 from stackwright.cli import app as cli
 from stackwright.infra.aws import bundles
 from stackwright.infra.aws.database_ca import DatabaseCaError
-from stackwright.model import Environment, load
+from stackwright.model import Environment, load, wiring
 from stackwright.model.aws import member
 from stackwright.model.aws.boot.bundle import signed_message
 from stackwright.model.output import InventoryError
@@ -78,6 +78,14 @@ def test_a_server_of_a_group_reads_no_secret_but_its_applications(production: En
     assert set(names) < set(cloud_names(production))
     assert "tls/ca_key" not in names
     assert not [name for name in names if name.startswith(("etcd/", "patroni/", "restic/", "pgbackrest/"))]
+
+
+def test_a_load_balancers_health_checks_are_answered_by_the_applications_instances(production: Environment) -> None:
+    stack = inventory(production)["all"]["vars"]["stack"]
+    found = wiring.nginx_balancer(stack, "/tls")
+    assert found["health_path"] == stack["apps"]["emr"]["health"]["path"]
+    assert found["upstream"] in [each["name"] for site in stack["edge"]["sites"] for each in site["upstreams"]]
+    assert found["certificate_file"] == "/tls/tls.crt"
 
 
 def test_no_slice_before_the_services_are_there(production: Environment) -> None:
