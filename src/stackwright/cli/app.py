@@ -48,6 +48,9 @@ PROBLEMS = (
 
 EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="A folder below inventories/.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' own output.")]
+Assume = Annotated[
+    list[str] | None, typer.Option("--assume", metavar="NAME=VALUE", help="Of what the cost goes by: nat_gb=100.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
@@ -70,22 +73,24 @@ def validate(name: EnvironmentName) -> None:
 
 
 @app.command()
-def plan(name: EnvironmentName, verbose: Verbose = True) -> None:
-    """Show what `up` would provision; nothing is changed."""
+def plan(name: EnvironmentName, verbose: Verbose = True, assume: Assume = None) -> None:
+    """Show what `up` would provision and, on AWS, what it costs a month; nothing is changed."""
     environment = _load(name)
+    _check_assumptions(assume)
     credentials.require(environment)
     runner = _runner(environment, verbose=verbose)
     with _project_folder(environment):
         runner.pulumi(engine.select(name), *engine.recover(name), engine.preview(name))
     if environment.provider == "aws":
-        report.print_cost(console, environment)
+        report.print_cost(console, environment, assume or ())
 
 
 @app.command()
-def cost(name: EnvironmentName) -> None:
+def cost(name: EnvironmentName, assume: Assume = None) -> None:
     """Show what an environment on AWS costs a month, by its program and a dated file of prices; nobody is asked."""
     environment = _load(name)
-    report.print_cost(console, environment)
+    _check_assumptions(assume)
+    report.print_cost(console, environment, assume or ())
 
 
 @app.command()
@@ -223,6 +228,16 @@ def _load(name: str) -> Environment:
         known = sorted(each.parent.name for each in (project.root() / "inventories").glob("*/stack.yml"))
         raise FileNotFoundError(f"there is no environment {name!r} (no {path}); there are: {', '.join(known)}")
     return load(path)
+
+
+def _check_assumptions(assume: Sequence[str] | None) -> None:
+    """Before Pulumi is asked for anything."""
+    from stackwright.cost.assumptions import changed
+
+    try:
+        changed(assume or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--assume") from error
 
 
 def _stack_file(environment: Environment) -> Path:

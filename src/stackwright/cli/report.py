@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +112,11 @@ def _state(found: dict[str, Any]) -> Text:
     return Text(f"failed: {', '.join(failed)}", style="red") if failed else Text("all units run", style="green")
 
 
-def print_cost(console: Console, environment: Environment) -> None:
-    """What the environment costs a month, what is in one zone only, and what a deletion would destroy."""
+def print_cost(console: Console, environment: Environment, assume: Sequence[str] = ()) -> None:
+    """What the environment costs a month, what is in one zone only, and what a deletion would destroy.
+
+    `assume` are assumptions of another value, as `nat_gb=100`. Raises ValueError for what is none.
+    """
     aws = environment.stack.aws
     if aws is None:
         console.print(
@@ -123,9 +126,12 @@ def print_cost(console: Console, environment: Environment) -> None:
     # Not at the top: what they need takes a second to load.
     from stackwright.cost import estimate
     from stackwright.cost import report as cost_report
+    from stackwright.cost.assumptions import changed
     from stackwright.testing.recording import record
 
+    assumptions = changed(assume)
     # As a preview: what AWS would answer is nowhere, and no price asks for it.
     recording = record(environment.root / "pulumi", stack=environment.name, preview=True)
     budget = float(aws.budget.usd) if aws.budget else None
-    cost_report.show(estimate(recording, aws.region), console, budget_usd=budget)
+    found = estimate(recording, aws.region, assumptions)
+    cost_report.show(found, console, environment=environment.name, budget_usd=budget)

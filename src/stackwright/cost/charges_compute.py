@@ -7,6 +7,7 @@ from typing import Any
 
 from stackwright.cost.lines import HOURS, Charge, Line, Subject, UnclearError
 
+GROUP = "aws:autoscaling/group:Group"
 LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 #: What a gp3 disk has in its price: operations a second and MB/s.
 GP3_IOPS, GP3_MBPS = 3000, 125
@@ -118,6 +119,17 @@ def _disk(subject: Subject, disk: Any, number: float, what: str, *, assumed: boo
             yield subject.charge("ebs/gp3-mbps", f"{what}, MB/s above {GP3_MBPS}", more_mbps, assumed=assumed)
 
 
+def scaling_policy(subject: Subject) -> Iterator[Line]:
+    kind = subject.text("policyType", default="SimpleScaling")
+    if kind != "TargetTrackingScaling":
+        yield subject.free("policy", "Auto Scaling is free of charge")
+        return
+    group_name = subject.get("autoscalingGroupName")
+    payer = _other(subject, subject.graph.referred(GROUP, group_name, subject.resource))
+    # AWS makes them itself, one to scale out and one to scale in (user guide of EC2 Auto Scaling, as remembered).
+    yield payer.charge("cloudwatch/alarm", "alarms of target tracking", 2)
+
+
 def volume(subject: Subject) -> Iterator[Line]:
     disk = {"volumeSize": subject.get("size"), "volumeType": subject.text("type", default="gp2")}
     yield from _disk(subject, {**disk, "iops": subject.get("iops"), "throughput": subject.get("throughput")}, 1, "disk")
@@ -167,7 +179,8 @@ def flow_log(subject: Subject) -> Iterator[Line]:
 
 
 CHARGES: dict[str, Charge] = {
-    "aws:autoscaling/group:Group": group,
+    GROUP: group,
+    "aws:autoscaling/policy:Policy": scaling_policy,
     "aws:ebs/volume:Volume": volume,
     "aws:ec2/eip:Eip": address,
     "aws:ec2/flowLog:FlowLog": flow_log,

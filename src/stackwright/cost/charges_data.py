@@ -37,6 +37,11 @@ def database(subject: Subject) -> Iterator[Line]:
             yield subject.unknown("Performance Insights", f"the CPUs of {kind} are not known")
         else:
             yield subject.charge("rds/insights-vcpu", "Performance Insights beyond a week", cpus)
+    if subject.get("manageMasterUserPassword") is True:
+        yield subject.charge("secrets/secret", "secret of the master user, which RDS keeps", 1)
+    if subject.number("monitoringInterval", default=0):
+        written = subject.assumptions.log_gb
+        yield subject.charge("cloudwatch/log-gb", "enhanced monitoring, log lines", written, assumed=True)
 
 
 def _storage(subject: Subject, size: float, where: str) -> Iterator[Line]:

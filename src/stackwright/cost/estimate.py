@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol, runtime_checkable
 
 from stackwright.cost import charges_compute, charges_data, charges_edge, prices
@@ -54,6 +54,8 @@ class Estimate:
     single_zones: tuple[SingleZone, ...]
     losses: tuple[Loss, ...]
     assumptions: Assumptions
+    #: What an assumption adds to the total; those that change nothing here are not in it.
+    by_assumption: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def total_usd(self) -> float:
@@ -115,13 +117,30 @@ def estimate(
 ) -> Estimate:
     """The lines, what stands in one zone only, and what a deletion would destroy."""
     resources = _resources(recording)
+    use = assumptions or Assumptions()
     return Estimate(
         region=region,
-        lines=tuple(lines_for(resources, region, assumptions, known)),
+        lines=tuple(lines_for(resources, region, use, known)),
         single_zones=tuple(single_zones(resources)),
         losses=tuple(losses(resources)),
-        assumptions=assumptions or Assumptions(),
+        assumptions=use,
+        by_assumption=_by_assumption(lambda other: _total(lines_for(resources, region, other, known)), use),
     )
+
+
+def _by_assumption(total: Callable[[Assumptions], float], use: Assumptions) -> dict[str, float]:
+    """Asked of the estimate itself, so that no charge has to say by what it goes."""
+    whole, found = total(use), dict[str, float]()
+    for each in fields(use):
+        without = total(replace(use, **{each.name: 0}))
+        # One that is 0 counts where it would cost something.
+        if without != whole or (getattr(use, each.name) == 0 and total(replace(use, **{each.name: 1})) != whole):
+            found[each.name] = whole - without
+    return found
+
+
+def _total(lines: Iterable[Line]) -> float:
+    return sum(line.usd or 0 for line in lines)
 
 
 def _resources(recording: HasResources | Iterable[Resource]) -> Sequence[Resource]:

@@ -19,7 +19,6 @@ FREE: Mapping[str, str] = {
     "aws:acm/certificateValidation:CertificateValidation": "waits, and creates nothing",
     "aws:autoscaling/attachment:Attachment": _SETTING,
     "aws:autoscaling/lifecycleHook:LifecycleHook": _SETTING,
-    "aws:autoscaling/policy:Policy": "Auto Scaling is free of charge; alarms of target tracking are AWS's own, and charged: 2 each",
     "aws:autoscaling/schedule:Schedule": _SETTING,
     "aws:backup/plan:Plan": "what it stores is charged to the vault",
     "aws:backup/selection:Selection": "what it stores is charged to the vault",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from stackwright.cost.assumptions import Assumptions
@@ -60,6 +61,8 @@ class Line:
     #: Whether the quantity is an assumption, not a declaration.
     assumed: bool = False
     source: str = ""
+    #: Of the price list, or of the memory.
+    date: str = ""
     #: Why it is free or unknown, or what is left out.
     note: str = ""
 
@@ -82,13 +85,17 @@ class Graph:
         if isinstance(tags, Mapping) and isinstance(tags.get(TIER_TAG), str):
             return str(tags[TIER_TAG])
         component = None
-        names = {each.name: each for each in self.resources if not each.custom}
+        names = self._components
         at, seen = names.get(resource.parent), set[str]()
         while at is not None and at.name not in seen:
             component = at
             seen.add(at.name)
             at = names.get(at.parent)
         return _words(component.type.rsplit(":", 1)[-1]) if component else "shared"
+
+    @cached_property
+    def _components(self) -> dict[str, Resource]:
+        return {each.name: each for each in self.resources if not each.custom}
 
     def of_type(self, token: str) -> list[Resource]:
         return [each for each in self.resources if each.type == token]
@@ -182,6 +189,7 @@ class Subject:
             verified=price.verified,
             assumed=assumed,
             source=price.source,
+            date=price.date,
             note=note,
         )
 
@@ -193,8 +201,12 @@ class Subject:
             return self._line(what, UNKNOWN, quantity=quantity, note=f"no price of {missing} in {self.own_region}")
         more = price.usd - cheaper.usd
         verified = price.verified and cheaper.verified
+        # Of the two, the one that is known less well.
+        weaker = cheaper if price.verified else price
         known = {"unit": price.unit, "unit_usd": more, "usd": quantity * more, "verified": verified}
-        return self._line(what, PRICED, quantity=quantity, assumed=assumed, source=price.source, **known)
+        return self._line(
+            what, PRICED, quantity=quantity, assumed=assumed, source=weaker.source, date=weaker.date, **known
+        )
 
     def free(self, what: str, why: str) -> Line:
         return self._line(what, FREE, usd=0.0, note=why)

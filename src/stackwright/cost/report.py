@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
+import os.path
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import fields, replace
+from typing import TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -11,27 +13,45 @@ from rich.text import Text
 
 from stackwright.cost.assumptions import Assumptions
 from stackwright.cost.estimate import Estimate
-from stackwright.cost.lines import FREE, Line
+from stackwright.cost.lines import FREE, PRICED, Line
+from stackwright.cost.risks import Loss
 
 #: Beside a price that nobody looked up, and beside a quantity that is an assumption.
 UNVERIFIED, ASSUMED = "?", "~"
 _MONTHS_A_YEAR = 12
+T = TypeVar("T")
 
 
-def show(estimate: Estimate, console: Console, *, budget_usd: float | None = None, details: bool = True) -> None:
+def show(
+    estimate: Estimate,
+    console: Console,
+    *,
+    environment: str = "",
+    budget_usd: float | None = None,
+    details: bool = True,
+) -> None:
     """Print all of it; `details=False` leaves the lines out and keeps the totals."""
-    console.print(renderable(estimate, budget_usd=budget_usd, details=details))
+    console.print(renderable(estimate, environment=environment, budget_usd=budget_usd, details=details))
 
 
-def renderable(estimate: Estimate, *, budget_usd: float | None = None, details: bool = True) -> Group:
-    """All of it, for a console of one's own."""
-    parts: list[RenderableType] = [_lines(estimate)] if details else []
+def renderable(
+    estimate: Estimate, *, environment: str = "", budget_usd: float | None = None, details: bool = True
+) -> Group:
+    """All of it, for a console of one's own. Names are shown without the environment's, which they begin with."""
+    short = _Short(environment)
+    sources = _sources(estimate)
+    parts: list[RenderableType] = [_lines(estimate, short, sources)] if details else []
     parts += [_tiers(estimate), _summary(estimate, budget_usd)]
-    parts += [_unknown(estimate.unknown)] if estimate.unknown else []
+    if estimate.unknown:
+        unknown = [f"{short(line.resource)}, {line.what}: {line.note}" for line in estimate.unknown]
+        parts.append(_listed("Not in the total", unknown))
+    if details:
+        parts += _footnotes(estimate, sources)
     if estimate.single_zones:
-        parts.append(_listed("In one zone only", [f"{each.what}: {each.why}" for each in estimate.single_zones]))
+        found = [f"{short(each.what)}: {short.within(each.why)}" for each in estimate.single_zones]
+        parts.append(_listed("In one zone only", found))
     if estimate.losses:
-        parts.append(_losses(estimate))
+        parts.append(_losses(estimate, short))
     return Group(*parts)
 
 
@@ -43,28 +63,83 @@ def assumptions_table(assumptions: Assumptions) -> Table:
     return found
 
 
-def _lines(estimate: Estimate) -> Table:
+class _Short:
+    """Names without what all of them begin with."""
+
+    def __init__(self, environment: str) -> None:
+        self.prefix = f"{environment}-" if environment else ""
+
+    def __call__(self, name: str) -> str:
+        return name.removeprefix(self.prefix)
+
+    def within(self, text: str) -> str:
+        return text.replace(self.prefix, "") if self.prefix else text
+
+    def together(self, names: Sequence[str]) -> str:
+        """One name, or how many there are and how they begin."""
+        distinct = sorted({self(name) for name in names})
+        if len(distinct) == 1:
+            return distinct[0]
+        # RUF071: letter by letter is what is meant, these are no paths.
+        common = os.path.commonprefix(distinct)  # noqa: RUF071
+        return f"{len(distinct)} x {common[: common.rfind('-') + 1]}*"
+
+
+def _together(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
+    """Items that are alike, in the order of the first of each."""
+    found: dict[Hashable, list[T]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return list(found.values())
+
+
+def _alike(line: Line) -> Hashable:
+    return replace(line, resource="", quantity=None, usd=None)
+
+
+def _sources(estimate: Estimate) -> dict[tuple[str, str], int]:
+    """Lists of AWS's that figures are from, with the number of their footnote."""
+    found = {(line.source, line.date) for line in estimate.lines if line.state == PRICED and line.verified}
+    return {source: number for number, source in enumerate(sorted(found), start=1)}
+
+
+def _lines(estimate: Estimate, short: _Short, sources: dict[tuple[str, str], int]) -> Table:
     found = Table(title=f"Cost a month in {estimate.region}", title_justify="left", box=None)
-    found.add_column("Tier")
+    found.add_column("Tier", no_wrap=True)
     found.add_column("Resource", overflow="fold")
     found.add_column("What", overflow="fold")
     for name in ("Quantity", "USD each", "USD a month"):
         found.add_column(name, justify="right", no_wrap=True)
-    tiers = list(estimate.tiers)
-    shown = [line for line in estimate.lines if line.state != FREE]
-    for line in sorted(shown, key=lambda line: tiers.index(line.tier)):
-        found.add_row(line.tier, line.resource, line.what, _quantity(line), _each(line), _usd(line))
+    for tier in estimate.tiers:
+        mine = [line for line in estimate.lines if line.tier == tier and line.state != FREE]
+        for position, alike in enumerate(_together(mine, _alike)):
+            line, resource = _sum(alike), short.together([each.resource for each in alike])
+            name = Text(tier, style="bold") if not position else ""
+            found.add_row(name, resource, line.what, _quantity(line), _each(line, sources), _usd(line))
+        found.add_row("", "", "", "", "", Text(f"{estimate.tiers[tier]:,.2f}", style="bold"), end_section=True)
     return found
+
+
+def _sum(alike: Sequence[Line]) -> Line:
+    quantities = [line.quantity for line in alike if line.quantity is not None]
+    costs = [line.usd for line in alike if line.usd is not None]
+    return replace(
+        alike[0], quantity=sum(quantities) if quantities else None, usd=sum(costs) if len(costs) == len(alike) else None
+    )
 
 
 def _quantity(line: Line) -> str:
     if line.quantity is None:
         return ""
-    return f"{ASSUMED if line.assumed else ''}{line.quantity:,.6g} {line.unit}".rstrip()
+    # What is paid by the month is counted in pieces.
+    unit = "" if line.unit == "month" else line.unit
+    return f"{ASSUMED if line.assumed else ''}{line.quantity:,.5g} {unit}".rstrip()
 
 
-def _each(line: Line) -> str:
-    return "" if line.unit_usd is None else f"{line.unit_usd:g}{'' if line.verified else UNVERIFIED}"
+def _each(line: Line, sources: dict[tuple[str, str], int]) -> str:
+    if line.unit_usd is None:
+        return ""
+    return f"{line.unit_usd:g}{f'[{sources[line.source, line.date]}]' if line.verified else UNVERIFIED}"
 
 
 def _usd(line: Line) -> Text:
@@ -90,8 +165,14 @@ def _summary(estimate: Estimate, budget_usd: float | None) -> Text:
     if free:
         found.append(f"{free} more resources are free of charge\n")
     if estimate.unverified:
-        found.append(f"{len(estimate.unverified)} prices are unverified ({UNVERIFIED}): ", style="yellow")
-        found.append("python -m stackwright.cost.refresh reads AWS's own\n", style="yellow")
+        dates = sorted({line.date for line in estimate.unverified if line.date})
+        when = f", {' and '.join(dates)}" if dates else ""
+        priced = sum(1 for line in estimate.lines if line.state == PRICED)
+        found.append(
+            f"{len(estimate.unverified)} of {priced} prices are unverified ({UNVERIFIED}), from memory{when}: "
+        )
+        found.append("python -m stackwright.cost.refresh reads AWS's own\n")
+        found.stylize("yellow", found.plain.index(f"{len(estimate.unverified)} of {priced} prices"))
     if budget_usd is not None:
         over = estimate.over_usd(budget_usd)
         said = f"over the budget of {budget_usd:,.2f} USD by {over:,.2f}" if over else _within(estimate, budget_usd)
@@ -105,22 +186,43 @@ def _within(estimate: Estimate, budget_usd: float) -> str:
     return f"within the budget of {budget_usd:,.2f} USD: {left}{but}"
 
 
-def _unknown(lines: Sequence[Line]) -> Text:
-    return _listed("Not in the total", [f"{line.resource}, {line.what}: {line.note}" for line in lines])
+def _footnotes(estimate: Estimate, sources: dict[tuple[str, str], int]) -> list[RenderableType]:
+    found: list[RenderableType] = []
+    if estimate.by_assumption:
+        table = Table("Name", box=None)
+        table.add_column("Value", justify="right")
+        table.add_column("USD a month", justify="right")
+        for name, usd in estimate.by_assumption.items():
+            table.add_row(name, f"{getattr(estimate.assumptions, name):g}", f"{usd:,.2f}")
+        found += [Text(f"Assumptions ({ASSUMED}): --assume NAME=VALUE changes one", style="bold"), table, ""]
+    noted = [line for line in estimate.lines if line.state == PRICED and line.note]
+    notes = [
+        f"{', '.join(dict.fromkeys(line.what for line in alike))}: {alike[0].note}"
+        for alike in _together(noted, lambda line: line.note)
+    ]
+    if notes:
+        found.append(_listed("What the figures leave out", notes))
+    if sources:
+        said = [f"[{number}] AWS's price list of {date}: {address}" for (address, date), number in sources.items()]
+        found.append(_listed("Sources", said))
+    return found
 
 
 def _listed(title: str, items: Sequence[str]) -> Text:
     return Text.assemble((f"{title}\n", "bold"), *(f"  {item}\n" for item in items))
 
 
-def _losses(estimate: Estimate) -> Table:
+def _losses(estimate: Estimate, short: _Short) -> Table:
     found = Table(title="What a deletion would destroy", title_justify="left", box=None)
     for name in ("Resource", "What", "Outcome", "Refused at first by"):
         found.add_column(name, overflow="fold")
-    for loss in estimate.losses:
+    for alike in _together(estimate.losses, lambda loss: replace(loss, resource="")):
+        loss: Loss = alike[0]
         guards = " and ".join(loss.protected_by) or Text("nobody", style="bold red" if loss.destroyed else "")
         outcome = Text(loss.outcome, style="red" if loss.destroyed else "")
-        found.add_row(loss.resource, loss.what, outcome, guards)
+        # By name, each of them: nobody should have to guess which database is meant.
+        names = ", ".join(short(each.resource) for each in alike)
+        found.add_row(names, f"{len(alike)} x {loss.what}" if len(alike) > 1 else loss.what, outcome, guards)
     return found
 
 

@@ -146,6 +146,13 @@ def _key(resource: Resource) -> Iterator[Loss]:
     yield _loss(resource, "key", outcome, destroyed=True)
 
 
+def _secret(resource: Resource) -> Iterator[Loss]:
+    days = resource.inputs.get("recoveryWindowInDays")
+    days = 30 if days is None else days
+    outcome = f"can be restored for {days:g} days, then it is gone" if days else "gone at once"
+    yield _loss(resource, "secret", outcome, destroyed=not days)
+
+
 _STORES: Mapping[str, Callable[[Resource], Iterator[Loss]]] = {
     _INSTANCE: _instance,
     "aws:cloudwatch/logGroup:LogGroup": _logs,
@@ -154,4 +161,5 @@ _STORES: Mapping[str, Callable[[Resource], Iterator[Loss]]] = {
     "aws:kms/key:Key": _key,
     "aws:rds/instance:Instance": _database,
     "aws:s3/bucket:Bucket": _bucket,
+    "aws:secretsmanager/secret:Secret": _secret,
 }

@@ -27,7 +27,7 @@ from stackwright.testing.recording import Recording, Registered
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 ROOT = Path(__file__).resolve().parents[3]
-GOLDEN = ROOT / "tests" / "pulumi" / "aws" / "golden" / "taaleem-staging.json"
+GOLDEN = ROOT / "tests" / "pulumi" / "aws" / "golden"
 REGION = "eu-central-1"
 REGIONS = ("eu-central-1", "eu-west-1", "me-central-1", "us-east-1")
 INSTANCE = "aws:ec2/instance:Instance"
@@ -60,9 +60,9 @@ def usd(kind: str, region: str = REGION) -> float:
     return price.usd
 
 
-def staging() -> Recording:
-    """The golden graph of taaleem-staging, as it was recorded."""
-    graph = json.loads(GOLDEN.read_text())
+def golden(name: str) -> Recording:
+    """The golden graph of an environment, as it was recorded."""
+    graph = json.loads((GOLDEN / f"{name}.json").read_text())
     resources = []
     for key, inputs in graph.items():
         token, name = key.split()
@@ -70,6 +70,10 @@ def staging() -> Recording:
         parent, protect = options.get("parent", ""), options.get("protect", False)
         resources.append(declared(token, name, parent=parent, protect=protect, **inputs))
     return Recording(resources=tuple(resources), outputs={})
+
+
+def staging() -> Recording:
+    return golden("taaleem-staging")
 
 
 def component_tokens() -> Iterator[str]:
@@ -150,11 +154,54 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
 # Coverage
 
 
-def test_all_of_taaleem_staging_is_known() -> None:
-    lines = lines_for(staging(), REGION)
+@pytest.mark.parametrize("name", ["taaleem-staging", "taaleem-production", "taaleem-windows-aws"])
+def test_all_of_an_environment_is_known(name: str) -> None:
+    recording = golden(name)
+    lines = lines_for(recording, REGION)
     assert [line for line in lines if line.state == "unknown"] == []
-    resources = {each.name for each in staging().resources if each.type.startswith("aws:")}
+    # Each resource has a line of its own, but what a policy of scaling costs, which is the group's.
+    mute = {each.name for each in recording.resources if each.type == "aws:autoscaling/policy:Policy"}
+    resources = {each.name for each in recording.resources if each.type.startswith("aws:")} - mute
     assert {line.resource for line in lines} == resources | {"(environment)"}
+
+
+@pytest.mark.parametrize("name", ["taaleem-staging", "taaleem-production", "taaleem-windows-aws"])
+def test_every_type_of_an_environment_is_priced_or_free_for_a_reason(name: str) -> None:
+    types = {each.type for each in golden(name).resources if each.type.startswith("aws:")}
+    assert sorted(types - {*CHARGES, *FREE}) == [], "cost/charges_*.py, or cost/free.py with the reason"
+
+
+def test_every_use_that_costs_is_a_named_assumption() -> None:
+    """What is marked as assumed is the whole of what the assumptions make of the total, and nothing else is."""
+    whole = estimate(golden("taaleem-production"), REGION)
+    assumed = {field.name: 0.0 for field in dataclasses.fields(Assumptions)}
+    bare = estimate(golden("taaleem-production"), REGION, Assumptions(**assumed))
+    assert {"scaling_share", "nat_gb", "cdn_gb", "firewall_requests_million", "log_gb"} <= set(whole.by_assumption)
+    assert sum(whole.by_assumption.values()) == pytest.approx(whole.total_usd - bare.total_usd)
+    # Servers of a group that always run cost by no assumption, though how many there are on average is one.
+    servers = sum(line.usd or 0 for line in bare.lines if line.assumed)
+    assert whole.assumed_usd - servers == pytest.approx(whole.total_usd - bare.total_usd, rel=0.02)
+
+
+def test_size_c_is_priced_part_by_part() -> None:
+    found = {
+        (line.resource.removeprefix("taaleem-production-"), line.what)
+        for line in lines_for(golden("taaleem-production"), REGION)
+    }
+    assert {
+        ("database-database", "PostgreSQL on db.m7g.xlarge in two zones"),
+        ("database-database", "secret of the master user, which RDS keeps"),
+        ("database-database", "enhanced monitoring, log lines"),
+        ("cache-sessions", "2 x Valkey on cache.t4g.micro"),
+        ("app-group", "2.5 x c7i.xlarge"),
+        ("app-group", "alarms of target tracking"),
+        ("cdn-distribution", "out to people"),
+        ("web-firewall-acl", "7 rules"),
+        ("network-nat-c", "NAT gateway"),
+        ("network-endpoints-ssm", "endpoint in 3 zones"),
+        ("key-key", "key"),
+        ("alarms-dashboard", "dashboard"),
+    } <= found
 
 
 def test_every_type_that_a_component_creates_is_priced_or_free_for_a_reason() -> None:
@@ -385,6 +432,27 @@ def test_an_alarm_is_paid_by_its_metrics() -> None:
     assert lines["alarm on 1 metric"][0] == 3
 
 
+def test_target_tracking_makes_two_alarms_that_the_group_pays() -> None:
+    policy = "aws:autoscaling/policy:Policy"
+    resources = [
+        *scaling(launchTemplate={"id": "app-template-id"}, tags=[{"key": "stackwright:tier", "value": "app"}]),
+        declared(policy, "app-cpu", policyType="TargetTrackingScaling", autoscalingGroupName="app-group"),
+        declared(policy, "step", policyType="StepScaling"),
+    ]
+    lines = {line.what: line for line in lines_for(resources, REGION)}
+    assert lines["alarms of target tracking"].usd == 2 * usd("cloudwatch/alarm")
+    assert lines["alarms of target tracking"].tier == "app"
+    assert (lines["policy"].state, lines["policy"].resource) == ("free", "step")
+
+
+def test_what_rds_makes_beside_a_database_costs_too() -> None:
+    inputs = {"engine": "postgres", "instanceClass": "db.m7g.large", "allocatedStorage": 20, "storageType": "gp3"}
+    lines = found(declared(DATABASE, **inputs, manageMasterUserPassword=True, monitoringInterval=60), log_gb=3)
+    assert lines["secret of the master user, which RDS keeps"] == (1, usd("secrets/secret"))
+    assert lines["enhanced monitoring, log lines"] == (3, 3 * usd("cloudwatch/log-gb"))
+    assert len(found(declared(DATABASE, **inputs))) == len(lines) - 2
+
+
 # Sums, tiers, assumptions
 
 
@@ -411,6 +479,16 @@ def test_an_assumption_can_be_changed_by_name() -> None:
     after = estimate([nat], REGION, changed(["nat_gb=1000"]))
     assert after.total_usd - before.total_usd == pytest.approx(1000 * usd("nat/gb"))
     assert after.assumed_usd == pytest.approx(1000 * usd("nat/gb"))
+
+
+def test_an_assumption_says_what_it_makes_of_the_total() -> None:
+    whole = estimate([declared("aws:ec2/natGateway:NatGateway")], REGION, Assumptions(nat_gb=10))
+    assert whole.by_assumption == {"nat_gb": pytest.approx(10 * usd("nat/gb"))}
+    database = declared(
+        DATABASE, engine="postgres", instanceClass="db.m7g.large", allocatedStorage=20, storageType="gp3"
+    )
+    # Of no effect now, and of some if it were more than 0.
+    assert estimate([database], REGION).by_assumption == {"database_backup_gb": 0}
 
 
 def test_assumptions_that_cannot_be_are_refused_together() -> None:
@@ -472,7 +550,54 @@ def test_what_a_deletion_destroys_comes_first() -> None:
     assert losses[2].outcome == "all that it encrypts is unreadable, and lost 7 days later"
 
 
+def test_a_secret_can_be_restored_for_a_while() -> None:
+    secret = "aws:secretsmanager/secret:Secret"
+    resources = [
+        declared(secret, "usual"),
+        declared(secret, "week", recoveryWindowInDays=7),
+        declared(secret, "now", recoveryWindowInDays=0),
+    ]
+    assert [(each.resource, each.destroyed, each.outcome) for each in estimate(resources, REGION).losses] == [
+        ("now", True, "gone at once"),
+        ("usual", False, "can be restored for 30 days, then it is gone"),
+        ("week", False, "can be restored for 7 days, then it is gone"),
+    ]
+
+
 # The report
+
+
+def test_what_is_alike_is_one_line_of_the_report() -> None:
+    address = "aws:ec2/eip:Eip"
+    resources = [declared(address, f"taaleem-x-nat-{zone}") for zone in "abc"] + [declared(address, "taaleem-x-edge")]
+    said = shown(estimate(resources, REGION, known=known("ipv4/hour")), environment="taaleem-x")
+    assert re.search(r"^ shared +4 x \* +public IPv4 address +2,920 hour +1\[1\] +2,920.00 *$", said, re.MULTILINE)
+    servers = [*resources[:3], declared(DATABASE, "taaleem-x-db"), declared(DATABASE, "taaleem-x-db2")]
+    said = shown(estimate(servers, REGION), environment="taaleem-x")
+    assert re.search(r" 3 x nat-\* +public IPv4 address", said)
+    # A price that is not known is not added to one that is, and not counted together as nothing.
+    assert said.count("unknown") >= 1
+    assert re.search(r"^ db, db2 +2 x database +no final snapshot;", said, re.MULTILINE)
+
+
+def test_a_figure_of_awss_list_names_the_list_and_its_day() -> None:
+    listed = Price(unit="hour", usd=2.0, source="https://pricing.example/x.csv", verified=True, date="2026-11-20")
+    mixed = Prices(regions={REGION: {"ipv4/hour": listed, "nat/hour": known("a", verified=False).regions[REGION]["a"]}})
+    resources = [declared("aws:ec2/eip:Eip"), declared("aws:ec2/natGateway:NatGateway", "nat")]
+    said = shown(estimate(resources, REGION, known=mixed))
+    assert "2[1]" in said
+    assert "[1] AWS's price list of 2026-11-20: https://pricing.example/x.csv" in said
+    assert "1 of 2 prices are unverified (?), from memory, 2026-11-23" in said
+
+
+def test_the_report_says_what_its_figures_leave_out() -> None:
+    said = shown(
+        estimate(
+            [declared("aws:s3/bucket:Bucket"), declared("aws:cloudfront/distribution:Distribution", "cdn")], REGION
+        )
+    )
+    assert "objects: without older versions, colder classes and copies in other regions\n" in said
+    assert "out to people, requests by HTTPS: at the price of Europe and North America" in said
 
 
 def test_the_report_of_taaleem_staging() -> None:
