@@ -1,19 +1,20 @@
-"""What `stackwright verify` looks at: a running environment, from outside, as its users reach it."""
+"""What `stackwright verify` looks at: a running environment, from outside, by the addresses of its edge hosts.
+
+Of an environment on AWS, whose hosts have no address that this machine reaches, `verify_public` looks at the names in DNS.
+"""
 
 from __future__ import annotations
 
 import http.client
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 _TIMEOUT_SECONDS = 10
-#: Whether by TLS -> port.
-_PORTS: Mapping[bool, int] = {True: 443, False: 80}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +36,28 @@ class Answer:
 
 
 class Edge:
-    """An edge host, asked by its address for any name, as `curl --resolve` does; without one, whatever DNS says."""
+    """An edge host, asked by its address for any name, as `curl --resolve` does."""
 
-    def __init__(self, address: str | None, ca_file: Path | None, ports: Mapping[bool, int] = _PORTS) -> None:
-        self.address, self.ports = address, ports
+    def __init__(self, address: str, ca_file: Path | None) -> None:
+        self.address = address
         self.context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
 
-    def get(self, name: str, path: str, *, tls: bool = True, headers: dict[str, str] | None = None) -> Answer:
-        """GET `path` of the site `name`. Raises OSError (also for a certificate that does not verify)."""
-        connection = http.client.HTTPConnection(name, _PORTS[tls], timeout=_TIMEOUT_SECONDS)
-        connection.sock = self.connect(name, tls=tls)
+    def get(
+        self,
+        name: str,
+        path: str,
+        *,
+        tls: bool = True,
+        tls_name: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """GET `path` of the site `name`. Raises OSError (also for a certificate that does not verify).
+
+        `tls_name` is the site that TLS is spoken with, where it is another one.
+        """
+        # Without a port, as browsers send it: the connection is made here, and only `Host` is made of this.
+        connection = http.client.HTTPConnection(name, timeout=_TIMEOUT_SECONDS)
+        connection.sock = self.connect(tls_name or name, tls=tls)
         try:
             connection.request("GET", path, headers=headers or {})
             response = connection.getresponse()
@@ -60,57 +73,28 @@ class Edge:
 
     def connect(self, name: str, *, tls: bool) -> socket.socket:
         """A connection to the edge, for the site `name`."""
-        try:
-            plain = socket.create_connection((self.address or name, self.ports[tls]), timeout=_TIMEOUT_SECONDS)
-        except socket.gaierror:
-            why = "its zone is not delegated to the name servers that the cloud gave it, or that is not known here yet"
-            raise ConnectionError(f"{self.address or name} does not resolve: {why}") from None
+        plain = socket.create_connection((self.address, 443 if tls else 80), timeout=_TIMEOUT_SECONDS)
         return self.context.wrap_socket(plain, server_hostname=name) if tls else plain
 
 
 def verify(stack: dict[str, Any], ca_file: Path | None) -> Iterator[Finding]:
-    """Look at every site of `stack` (the inventory's variable): on every edge host, or where users find it in DNS."""
-    if stack["provider"] == "aws":
-        # Hosts have addresses of a network that nobody is in.
-        yield from _public(stack, Edge(None, ca_file))
-        return
+    """Look at every site on every edge host of `stack` (the inventory's variable)."""
     for host in stack["groups"]["edge"]:
         edge = Edge(stack["hosts"][host]["address"], ca_file)
         for site in stack["edge"]["sites"]:
             yield from _site(host, edge, site["names"][0], stack["apps"][site["app"]]["health"])
-        yield _finding(f"{host}: a name that no site has is refused", partial(_unknown, edge))
-
-
-def _public(stack: dict[str, Any], edge: Edge) -> Iterator[Finding]:
-    for site in stack["edge"]["sites"]:
-        health = stack["apps"][site["app"]]["health"]
-        for name in site["names"]:
-            yield from _site("public", edge, name, health)
-        first = site["names"][0]
-        yield _finding(f"public: {first} is all that answers there", partial(_stranger, edge, first))
-
-
-def _stranger(edge: Edge, name: str) -> tuple[bool, str]:
-    """A request for another name, at the place where `name` is."""
-    there = Edge(edge.address or name, None, edge.ports)
-    # Nobody there at all is another finding.
-    there.connect(name, tls=False).close()
-    try:
-        answer = there.get("unknown.invalid", "/", tls=False)
-    except OSError:
-        return True, "closed without an answer"
-    led_away = answer.status in {301, 308} and "unknown.invalid" in answer.headers.get("location", "")
-    return answer.status >= 400 or led_away, f"answered {answer.status}"
+        yield finding(f"{host}: a name that no site has is refused", partial(_unknown, edge))
 
 
 def _site(host: str, edge: Edge, name: str, health: dict[str, Any]) -> Iterator[Finding]:
-    yield _finding(f"{host}: http://{name} redirects to https", lambda: _redirect(edge, name))
-    yield _finding(f"{host}: https://{name}{health['path']}", lambda: _status(edge, name, health["path"]))
-    yield _finding(f"{host}: https://{name}{health['ready_path']}", lambda: _status(edge, name, health["ready_path"]))
-    yield _finding(f"{host}: {name} tells browsers to stay with https", lambda: _hsts(edge, name, health["path"]))
+    yield finding(f"{host}: http://{name} redirects to https", lambda: _redirect(edge, name))
+    yield finding(f"{host}: https://{name}{health['path']}", lambda: status(edge, name, health["path"]))
+    yield finding(f"{host}: https://{name}{health['ready_path']}", lambda: status(edge, name, health["ready_path"]))
+    yield finding(f"{host}: {name} tells browsers to stay with https", lambda: _hsts(edge, name, health["path"]))
 
 
-def _finding(name: str, look: Callable[[], tuple[bool, str]]) -> Finding:
+def finding(name: str, look: Callable[[], tuple[bool, str]]) -> Finding:
+    """What a look came to; a connection that fails is what was found, not an error."""
     try:
         ok, detail = look()
     except OSError as error:
@@ -124,7 +108,8 @@ def _redirect(edge: Edge, name: str) -> tuple[bool, str]:
     return answer.status in {301, 308} and target.startswith(f"https://{name}/"), f"{answer.status} {target}"
 
 
-def _status(edge: Edge, name: str, path: str) -> tuple[bool, str]:
+def status(edge: Edge, name: str, path: str) -> tuple[bool, str]:
+    """Whether the answer is 200."""
     answer = edge.get(name, path)
     return answer.status == 200, f"{answer.status}"
 

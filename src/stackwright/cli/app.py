@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from stackwright import project, verify
+from stackwright import project, verify, verify_public
 from stackwright.artifact.configuration import Bundle, BundleError
 from stackwright.artifact.wheels import WheelError
 from stackwright.cli import doctor, report, secrets
@@ -118,7 +118,7 @@ def up(name: EnvironmentName, verbose: Verbose = False) -> None:
         stack = _stack(environment)
         ca_file = report.write_ca(environment)
         with runner.phase("Verification"):
-            _require(verify.verify(stack, ca_file))
+            _require(_findings(environment, stack, ca_file))
     report.print_summary(console, environment, stack, ca_file)
 
 
@@ -151,7 +151,7 @@ def bundle(
 def verify_command(name: EnvironmentName) -> None:
     """Check the running environment from outside."""
     environment = _load(name)
-    _require(verify.verify(_stack(environment), report.write_ca(environment)))
+    _require(_findings(environment, _stack(environment), report.write_ca(environment)))
 
 
 @app.command()
@@ -312,6 +312,12 @@ def _converge(environment: Environment, runner: Runner) -> None:
             f"the converge stopped (exit code {recap.code}); detail: {runner.log};"
             f" go on with: stackwright up {environment.name}"
         )
+
+
+def _findings(environment: Environment, stack: dict[str, Any], ca_file: Path | None) -> Iterator[verify.Finding]:
+    if environment.stack.aws is not None:
+        return verify_public.of(environment, stack, ca_file)
+    return verify.verify(stack, ca_file)
 
 
 def _require(findings: Iterator[verify.Finding]) -> None:

@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from stackwright.cli.progress import Runner
+from stackwright.infra import engine
+from stackwright.model import topology
 from stackwright.model.environment import Environment
 from stackwright.secret_store import SecretStore
 
@@ -40,7 +42,8 @@ def artifact_commands(environment: Environment) -> list[list[str]]:
 
 def write_ca(environment: Environment) -> Path | None:
     """Write the certificate of the environment's own CA where people find it; None where browsers trust the issuer."""
-    if environment.certificates.issuer != "internal":
+    # What a cloud's load balancer shows is of the cloud's own authority, whatever hosts show to it.
+    if environment.certificates.issuer != "internal" or "edge" in topology.managed(environment.stack):
         return None
     path = environment.state_folder / "ca.crt"
     path.write_text(store(environment).get("tls/ca_crt"))
@@ -49,30 +52,47 @@ def write_ca(environment: Environment) -> Path | None:
 
 def print_summary(console: Console, environment: Environment, stack: Mapping[str, Any], ca_file: Path | None) -> None:
     """Print where everything is."""
-    domain, known_to_all = stack["domain"], environment.provider == "aws"
     console.print(_hosts(stack))
     state = _relative(environment.state_folder, environment)
     vault = f"ansible-vault view --vault-password-file {state}/vault-password {state}/secrets.vault.yml"
-    rows = {"URL": f"https://{domain}/"}
-    rows["try"] = f"curl https://{domain}/api/health"
-    shell = f"ansible-console -i inventories/{environment.name}/stack.yml"
-    if not known_to_all:
-        edge = stack["hosts"][stack["groups"]["edge"][0]]["address"]
-        trust = f"--cacert {_relative(ca_file, environment)} " if ca_file else ""
-        rows["URL"] += f"   (put `{edge} {domain}` into /etc/hosts)"
-        rows["try"] = f"curl {trust}--resolve {domain}:443:{edge} https://{domain}/api/health"
-        shell = f"ssh -i {state}/ssh/id_ed25519 -o UserKnownHostsFile={state}/ssh/known_hosts stackwright@{edge}"
-    if ca_file:
-        rows["trust the CA"] = f"import {_relative(ca_file, environment)} into the browser"
-    rows |= {
+    reach, shell = _public(environment, stack) if environment.stack.aws else _at_edge(environment, stack, ca_file)
+    rows = reach | {
         "log in as": "admin, with the password app/emr/admin of the credentials",
         "credentials": vault,
-        "a shell": shell,
+        **shell,
         "next": f"stackwright status {environment.name}, docs/how-to/, stackwright destroy {environment.name}",
     }
     for name, text in rows.items():
         # Plain lines: a table would break commands that people copy.
         console.print(Text(f"{name:<14}{text}"), soft_wrap=True)
+
+
+_Rows = dict[str, str]
+
+
+def _at_edge(environment: Environment, stack: Mapping[str, Any], ca_file: Path | None) -> tuple[_Rows, _Rows]:
+    """How to reach an environment that no DNS knows, and a shell on it."""
+    edge = stack["hosts"][stack["groups"]["edge"][0]]["address"]
+    domain, state = stack["domain"], _relative(environment.state_folder, environment)
+    resolve = f"--resolve {domain}:443:{edge}"
+    trust = f"--cacert {_relative(ca_file, environment)} " if ca_file else ""
+    reach = {"URL": f"https://{domain}/   (put `{edge} {domain}` into /etc/hosts)"}
+    reach["try"] = f"curl {trust}{resolve} https://{domain}/api/health"
+    if ca_file:
+        reach["trust the CA"] = f"import {_relative(ca_file, environment)} into the browser"
+    known = f"-o UserKnownHostsFile={state}/ssh/known_hosts"
+    return reach, {"a shell": f"ssh -i {state}/ssh/id_ed25519 {known} stackwright@{edge}"}
+
+
+def _public(environment: Environment, stack: Mapping[str, Any]) -> tuple[_Rows, _Rows]:
+    """The same of one whose names are in DNS, and whose hosts are reached through Systems Manager."""
+    assert environment.stack.aws is not None, "only on AWS"
+    domain = stack["domain"]
+    reach = {"URL": f"https://{domain}/", "try": f"curl https://{domain}/api/health"}
+    hosts = (engine.read_output(environment) or {}).get("hosts", {})
+    entered = [host for host in (*stack["groups"]["ops"], *stack["groups"]["edge"]) if host in hosts][:1]
+    session = f"aws ssm start-session --region {environment.stack.aws.region} --target"
+    return reach, {f"shell on {host}": f"{session} {hosts[host]['instance_id']}" for host in entered}
 
 
 def _hosts(stack: Mapping[str, Any]) -> Table:

@@ -1,0 +1,230 @@
+"""What `stackwright verify` looks at on AWS: the sites as their users reach them, by their names in DNS and over the Internet.
+
+The certificates are those that browsers trust, the first answer is the one of DNS, and what is between users and hosts (a
+CDN, a load balancer, an edge host) is part of what is looked at. Nothing is written, nobody logs in.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from stackwright.model.aws.stackfile import HostedZone
+from stackwright.model.environment import Environment
+from stackwright.verify import Answer, Edge, Finding, finding, status
+
+#: A name that no one can own (RFC 2606).
+UNKNOWN = "unknown.invalid"
+#: Sooner, whoever renews has failed: ACM renews 60 days before the end, an edge host's ACME client 30.
+_LEAST_DAYS = 14
+_DAY_SECONDS = 86_400
+#: Each of CloudFront's places keeps files by itself, and the first request of each is a miss.
+_CACHE_TRIES = 5
+_PAUSE_SECONDS = 1.0
+_MOST_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REFUSALS = range(400, 500)
+
+
+class Internet:
+    """How names are looked up and reached; a test has another one."""
+
+    def __init__(self, ca_file: Path | None) -> None:
+        self._ca_file = ca_file
+
+    def addresses(self, name: str) -> list[str]:
+        """What DNS answers. Raises socket.gaierror."""
+        found = socket.getaddrinfo(name, 443, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+    def edge(self, name: str) -> Edge:
+        """Whoever answers for the name: the connection goes to one of its addresses."""
+        return Edge(name, self._ca_file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Site:
+    """A name of a site, and what is promised of it."""
+
+    name: str
+    site: dict[str, Any]
+    health: dict[str, Any]
+    edge: Edge
+    #: CloudFront is in front.
+    cdn: bool
+    #: AWS answers, not a host of ours.
+    cloud: bool
+
+
+def of(environment: Environment, stack: dict[str, Any], ca_file: Path | None) -> Iterator[Finding]:
+    """Look at an environment on AWS; `ca_file` is None where browsers trust the issuer."""
+    aws = environment.stack.aws
+    assert aws is not None, "only an environment on AWS has a hosted zone"
+    cdn = not stack["groups"]["edge"] and aws.load_balancer.cdn
+    yield from verify(stack, aws.hosted_zone, Internet(ca_file), cdn=cdn)
+
+
+def verify(stack: dict[str, Any], zone: HostedZone, internet: Internet, *, cdn: bool) -> Iterator[Finding]:
+    """Look at every name of every site of `stack` (the inventory's variable)."""
+    cloud = not stack["groups"]["edge"]
+    for site in stack["edge"]["sites"]:
+        health = stack["apps"][site["app"]]["health"]
+        for name in site["names"]:
+            found = finding(f"{name} is in DNS", partial(_resolved, internet, name, zone))
+            yield found
+            # Whatever else is asked would say the same once more.
+            if found.ok:
+                edge = internet.edge(name)
+                yield from _name(_Site(name=name, site=site, health=health, edge=edge, cdn=cdn, cloud=cloud))
+
+
+def _resolved(internet: Internet, name: str, zone: HostedZone) -> tuple[bool, str]:
+    try:
+        return True, ", ".join(internet.addresses(name))
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_AGAIN:
+            return False, f"this machine's resolver does not answer ({error.strerror}): try again, or from elsewhere"
+        return False, (
+            f"no address: the hosted zone {zone.name} ({zone.id}) is not delegated to Route 53, or the record has not reached"
+            " this resolver, which keeps 'there is none' for up to 15 minutes once it was asked. Name servers of the zone:"
+            f" `aws route53 get-hosted-zone --id {zone.id} --query DelegationSet.NameServers`; those that the world"
+            f" knows: `dig +short NS {zone.name}`; they have to be the same"
+        )
+
+
+def _name(site: _Site) -> Iterator[Finding]:
+    name, tls = site.name, site.site["tls"]
+    yield finding(f"the certificate of {name}", partial(_certificate, site))
+    if tls["redirect_http"] or site.cdn:
+        yield finding(f"http://{name} redirects to https", partial(_redirect, site))
+    for path in (site.health["path"], site.health["ready_path"]):
+        yield finding(f"https://{name}{path}", partial(status, site.edge, name, path))
+    if tls["hsts"] is not None:
+        yield finding(f"{name} tells browsers to stay with https", partial(_hsts, site, tls["hsts"]))
+    if site.site["headers"]:
+        yield finding(f"security headers of {name}", partial(_headers, site))
+    if site.cdn:
+        yield finding(f"{name} is behind the CDN, which keeps no answer of the application", partial(_passed_on, site))
+    for folder in site.site["static"]:
+        if folder["immutable"] and folder["max_age_days"]:
+            kept = "kept by the CDN and by browsers" if site.cdn else "kept by browsers"
+            yield finding(f"https://{name}{folder['url']}/ is {kept}", partial(_static, site, folder))
+    yield finding(f"{name}: a name that no site has is refused", partial(_unknown, site))
+
+
+def _certificate(site: _Site) -> tuple[bool, str]:
+    with site.edge.connect(site.name, tls=True) as connection:
+        assert isinstance(connection, ssl.SSLSocket), "TLS was asked for"
+        found, version = connection.getpeercert() or {}, connection.version()
+    days = (ssl.cert_time_to_seconds(str(found["notAfter"])) - time.time()) / _DAY_SECONDS
+    parts = {key: value for each in found.get("issuer", ()) for key, value in each}  # type: ignore[misc, has-type]
+    issuer = parts.get("organizationName") or parts.get("commonName") or "an issuer without a name"
+    said = f"{version}, by {issuer}, valid for {days:.0f} more days"
+    return days >= _LEAST_DAYS, said if days >= _LEAST_DAYS else f"{said}, which is less than {_LEAST_DAYS}"
+
+
+def _redirect(site: _Site) -> tuple[bool, str]:
+    answer = site.edge.get(site.name, "/a?b=c", tls=False)
+    target = answer.headers.get("location", "")
+    # A load balancer of AWS writes the port.
+    plain = target.replace(f"https://{site.name}:443/", f"https://{site.name}/", 1)
+    return answer.status in {301, 308} and plain == f"https://{site.name}/a?b=c", f"{answer.status} {target}".rstrip()
+
+
+def _hsts(site: _Site, wanted: dict[str, Any]) -> tuple[bool, str]:
+    value = site.edge.get(site.name, site.health["path"]).headers.get("strict-transport-security", "")
+    said = {each.strip().lower() for each in value.split(";")}
+    expected = {f"max-age={wanted['max_age_days'] * _DAY_SECONDS}"}
+    expected |= {"includesubdomains"} if wanted["include_subdomains"] else set()
+    expected |= {"preload"} if wanted["preload"] else set()
+    missing = expected - said
+    if missing:
+        return False, f"{value or 'no Strict-Transport-Security'}; expected: {'; '.join(sorted(missing))}"
+    return True, value
+
+
+def _headers(site: _Site) -> tuple[bool, str]:
+    found = site.edge.get(site.name, site.health["path"]).headers
+    wrong = [
+        f"{header} is {found.get(header.lower(), 'missing')}, expected: {value}"
+        for header, value in site.site["headers"].items()
+        if found.get(header.lower()) != value
+    ]
+    return not wrong, "; ".join(wrong) or ", ".join(site.site["headers"])
+
+
+def _passed_on(site: _Site) -> tuple[bool, str]:
+    answers = [site.edge.get(site.name, site.health["path"]) for _ in range(2)]
+    if any("x-amz-cf-id" not in answer.headers for answer in answers):
+        return False, "no X-Amz-Cf-Id: CloudFront did not answer; does the name lead to the distribution?"
+    return not _from_cache(answers[1]), answers[1].headers.get("x-cache", "no X-Cache")
+
+
+def _from_cache(answer: Answer) -> bool:
+    age = answer.headers.get("age", "0")
+    return "hit" in answer.headers.get("x-cache", "").lower() or (age.isdigit() and int(age) > 0)
+
+
+def _static(site: _Site, folder: dict[str, Any]) -> tuple[bool, str]:
+    page, path = _page(site)
+    found = re.search(rf"""["'(]({re.escape(folder["url"])}/[^"'()\s?#<>\\]+)""", page.body.decode(errors="replace"))
+    if found is None:
+        return False, f"the page {path} ({page.status}) names no file below {folder['url']}/"
+    file = found[1]
+    answer = site.edge.get(site.name, file)
+    control = answer.headers.get("cache-control", "no Cache-Control")
+    said = f"{file}: {answer.status}, {control}"
+    expected = {f"max-age={folder['max_age_days'] * _DAY_SECONDS}", "immutable"}
+    if answer.status != 200 or not expected <= {each.strip().lower() for each in control.split(",")}:
+        return False, f"{said}; expected: 200, {', '.join(sorted(expected))}"
+    if not site.cdn:
+        return True, said
+    for _ in range(_CACHE_TRIES):
+        answer = site.edge.get(site.name, file)
+        if _from_cache(answer):
+            return True, f"{said}; {answer.headers.get('x-cache', '')}".rstrip("; ")
+        time.sleep(_PAUSE_SECONDS)
+    return False, f"{said}; not kept after {_CACHE_TRIES + 1} requests: {answer.headers.get('x-cache', 'no X-Cache')}"
+
+
+def _page(site: _Site) -> tuple[Answer, str]:
+    """What a browser ends at when it asks for the site, and where that is."""
+    path = "/"
+    for _ in range(_MOST_REDIRECTS):
+        answer = site.edge.get(site.name, path)
+        if answer.status not in _REDIRECTS:
+            break
+        target = urlsplit(urljoin(f"https://{site.name}{path}", answer.headers.get("location", "")))
+        if target.hostname != site.name:
+            break
+        path = (target.path or "/") + (f"?{target.query}" if target.query else "")
+    return answer, path
+
+
+def _unknown(site: _Site) -> tuple[bool, str]:
+    asked = {
+        "http": partial(site.edge.get, UNKNOWN, "/", tls=False),
+        # With the site's own certificate, so that it is the name in the request that is refused.
+        "https": partial(site.edge.get, UNKNOWN, "/", tls_name=site.name),
+    }
+    said, fine = list[str](), True
+    for scheme, get in asked.items():
+        try:
+            answer = get()
+        except OSError:
+            said.append(f"{scheme}: closed without an answer")
+            continue
+        # A load balancer sends everything from HTTP to HTTPS, where it refuses; a host of ours gives no answer.
+        onward = scheme == "http" and answer.headers.get("location", "").startswith(f"https://{UNKNOWN}")
+        refused = site.cloud and (answer.status in _REFUSALS or onward)
+        fine = fine and refused
+        said.append(f"{scheme}: {'' if refused else 'answered '}{answer.status}")
+    return fine, ", ".join(said)
