@@ -125,8 +125,8 @@ def _certificate(site: _Site) -> tuple[bool, str]:
         assert isinstance(connection, ssl.SSLSocket), "TLS was asked for"
         found, version = connection.getpeercert() or {}, connection.version()
     days = (ssl.cert_time_to_seconds(str(found["notAfter"])) - time.time()) / _DAY_SECONDS
-    named: Any = found.get("issuer", ())
-    parts = {key: value for each in named for key, value in each}
+    names: Any = found.get("issuer", ())
+    parts: dict[str, str] = dict(pair for each in names for pair in each)
     issuer = parts.get("organizationName") or parts.get("commonName") or "an issuer without a name"
     said = f"{version}, by {issuer}, valid for {days:.0f} more days"
     return days >= _LEAST_DAYS, said if days >= _LEAST_DAYS else f"{said}, which is less than {_LEAST_DAYS}"

@@ -80,7 +80,8 @@ def composite_alarm(subject: Subject) -> Iterator[Line]:
 
 
 def dashboard(subject: Subject) -> Iterator[Line]:
-    yield subject.charge("cloudwatch/dashboard", "dashboard", 1, note="an account's first three are free of charge")
+    note = "an account's first three are free of charge"
+    yield subject.charge("cloudwatch/dashboard", "dashboard", 1, note=note, region=GLOBAL)
 
 
 def topic(subject: Subject) -> Iterator[Line]:

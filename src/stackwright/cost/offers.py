@@ -1,13 +1,16 @@
 """AWS's public price list, row by row: which of its rows is the price of which kind of ours.
 
 The list is a CSV file for each service and region (guide of AWS Billing, "Bulk API"): five lines about the file, then a header, then a row
-for each price. Names of usage begin with the region's letters (`EUC1-NatGateway-Hours`), except in us-east-1, where some do and some do not.
-Rules are written from that guide and from usage reports, untried against the list itself: a rule that finds nothing, or two prices, changes nothing.
+for each price. Names of usage begin with the region's letters (`EUC1-NatGateway-Hours`), except in us-east-1, where some do and some do not;
+those of KMS with the region's name. Rules are written from that guide and from usage types that others publish, untried against the list itself:
+a rule that finds nothing, two prices or another unit changes nothing.
 """
 
 from __future__ import annotations
 
 import csv
+import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,10 +20,12 @@ from typing import TextIO
 from stackwright.cost.prices import GLOBAL
 
 HOST = "https://pricing.us-east-1.amazonaws.com"
-_PREFIX = r"(?:[A-Z]{3}\d-|EU-)?"
+_PREFIX = r"(?:[A-Z]{3}\d-|EU-|[a-z]{2}(?:-[a-z]+)+-\d-)?"
 _ABOUT_LINES = 5
 #: Throughput of disks is listed by the GiB/s.
 _MIB = 1024
+#: What the list calls our units; how it calls the others differs from service to service.
+_UNITS = {"hour": r".*(hrs?|hours?)", "gb": r"gb|gigabytes?", "gb-month": r"gb-mo(nths?)?"}
 THOUSAND, MILLION = 1000, 1_000_000
 
 Row = Mapping[str, str]
@@ -119,13 +124,13 @@ _PLAIN: tuple[tuple[str, str, str, float], ...] = (
     ("awskms", "kms/key", "KMS-Keys", 1),
     ("awskms", "kms/requests", "KMS-Requests", THOUSAND),
     ("AWSSecretsManager", "secrets/secret", "AWSSecretsManager-Secrets", 1),
-    ("AWSSecretsManager", "secrets/calls", "AWSSecretsManagerAPIRequest", THOUSAND),
+    ("AWSSecretsManager", "secrets/calls", "AWSSecretsManager-?APIRequests?", THOUSAND),
     ("AmazonCloudWatch", "cloudwatch/alarm", "CW:AlarmMonitorUsage", 1),
     ("AmazonCloudWatch", "cloudwatch/composite-alarm", "CW:CompositeAlarmMonitorUsage", 1),
     ("AmazonCloudWatch", "cloudwatch/metric", "CW:MetricMonitorUsage", 1),
-    ("AmazonCloudWatch", "cloudwatch/log-gb", "DataProcessing-Bytes", 1),
     ("AmazonCloudWatch", "cloudwatch/vended-log-gb", "VendedLog-Bytes", 1),
     ("AmazonCloudWatch", "cloudwatch/log-stored-gb", "TimedStorage-ByteHrs", 1),
+    ("AmazonSNS", "sns/mails", "DeliveryAttempts-SMTP", THOUSAND),
 )
 RULES: tuple[Rule, ...] = (
     *(Rule(offer=offer, kind=kind, usage=usage, factor=factor) for offer, kind, usage, factor in _PLAIN),
@@ -137,6 +142,13 @@ RULES: tuple[Rule, ...] = (
     _caches("Valkey"),
     *_balancers("application", "Application"),
     *_balancers("network", "Network"),
+    Rule(
+        offer="AmazonCloudWatch",
+        kind="cloudwatch/log-gb",
+        usage="DataProcessing-Bytes",
+        # Other operations are of log groups that cost less.
+        where={"operation": "PutLogEvents"},
+    ),
     Rule(
         offer="AmazonRDS",
         kind="rds/backup-gb",
@@ -154,6 +166,8 @@ GLOBAL_RULES: tuple[Rule, ...] = (
         where={"usagetype": "EU-.*"},
         factor=MILLION,
     ),
+    # One with up to 50 metrics is listed apart, at the same price.
+    Rule(offer="AmazonCloudWatch", kind="cloudwatch/dashboard", usage="DashboardsUsageHour"),
     Rule(offer="AmazonRoute53", kind="route53/zone", usage="HostedZone"),
     Rule(offer="AmazonRoute53", kind="route53/queries", usage="DNS-Queries", factor=MILLION),
     Rule(offer="AmazonRoute53", kind="route53/health-check", usage="Health-Check-AWS"),
@@ -164,49 +178,126 @@ def rules(region: str) -> tuple[Rule, ...]:
     return GLOBAL_RULES if region == GLOBAL else RULES
 
 
-def address(offer: str, region: str) -> str:
-    """Where the list of a service in a region is."""
+def index_address(offer: str) -> str:
+    """Where a service says which file is the newest of each region."""
+    return f"{HOST}/offers/v1.0/aws/{offer}/current/region_index.json"
+
+
+def address(offer: str, region: str, version: str = "current") -> str:
+    """Where the list of a service in a region is; that of a version never changes."""
     where = "" if region == GLOBAL else f"/{region}"
-    return f"{HOST}/offers/v1.0/aws/{offer}/current{where}/index.csv"
+    return f"{HOST}/offers/v1.0/aws/{offer}/{version}{where}/index.csv"
+
+
+def newest(index: str, offer: str, region: str) -> str:
+    """The address of the newest list of a region, by the text of the service's index. Raises ValueError."""
+    try:
+        regions = json.loads(index)["regions"]
+        known = {code: str(each["currentVersionUrl"]) for code, each in regions.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"no index of regions ({error!r}), accepted: the region_index.json of AWS's Bulk API, with"
+            " regions.<region>.currentVersionUrl"
+        ) from error
+    if region not in known:
+        raise ValueError(f"{offer} has no prices of {region!r}, it has those of: {', '.join(sorted(known))}")
+    path = known[region]
+    # The index names the JSON file; beside it is the same as CSV, which can be read row by row.
+    if not re.fullmatch(rf"/offers/v1\.0/aws/{offer}/[^/]+/{region}/index\.json", path):
+        raise ValueError(
+            f"regions.{region}.currentVersionUrl is {path!r}, accepted: /offers/v1.0/aws/{offer}/.../index.json"
+        )
+    return HOST + path.removesuffix(".json") + ".csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the list says of a kind: one price, unless a rule is too wide, in its own unit."""
+
+    usd: frozenset[float]
+    units: frozenset[str]
+
+    def problem(self, unit: str) -> str:
+        """Why this cannot be the price of a kind that is counted in `unit`; nothing, if it can."""
+        if len(self.usd) != 1:
+            return f"the list has {len(self.usd)} prices"
+        wanted = _UNITS.get(unit)
+        other = sorted(each for each in self.units if wanted and not re.fullmatch(wanted, each.lower()))
+        return f"the list counts in {', '.join(other)}, not in {unit}" if other else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """What one file says: its day, and for each kind the prices that were found (one, unless a rule is too wide)."""
+    """What one file says: its day, its version, and what was found for each kind."""
 
     date: str
-    found: Mapping[str, frozenset[float]]
+    version: str
+    found: Mapping[str, Found]
 
 
 def read(stream: TextIO, rules: Iterable[Rule]) -> Offer:
-    """A file's prices, row by row: the list of EC2 is too large to be held. Raises ValueError for what is no list."""
+    """A file's prices, row by row: the list of EC2 is too large to be held.
+
+    Raises ValueError for what is no list, is cut short, or has a price that is no number; the message names the line.
+    """
     rows = csv.reader(stream)
     about = dict(row[:2] for row in islice(rows, _ABOUT_LINES) if len(row) > 1)
     header = [_column(name) for name in next(rows, [])]
-    date = about.get("Publication Date", "")[:10]
+    date, version = about.get("Publication Date", "")[:10], about.get("Version", "")
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", date) or not {"sku", "usagetype", "priceperunit"} <= {*header}:
         raise ValueError("no price list, accepted: the CSV file of AWS's Bulk API, with its five lines about the file")
+    if not re.fullmatch(r"\d{14}", version):
+        raise ValueError(f"the list's version is {version!r}, accepted: a time of 14 digits")
     steps: dict[str, dict[str, tuple[float, float]]] = {}
-    known = tuple(rules)
+    units: dict[str, set[str]] = {}
+    known, number = tuple(rules), 0
     for values in rows:
-        row = dict(zip(header, values, strict=False))
-        for kind, sku, start, usd in _prices(row, known):
+        number += 1
+        if len(values) != len(header):
+            raise ValueError(
+                f"line {rows.line_num} has {len(values)} columns, accepted: the {len(header)} of the header"
+                " (was the download cut short?)"
+            )
+        row = dict(zip(header, values, strict=True))
+        try:
+            prices = list(_prices(row, known))
+        except ValueError as error:
+            raise ValueError(f"line {rows.line_num}: {error}") from error
+        for kind, start, usd in prices:
             # The first step that is not free: allowances are an account's, not an environment's.
-            steps.setdefault(kind, {})
-            steps[kind][sku] = min(steps[kind].get(sku, (start, usd)), (start, usd))
-    found = {kind: frozenset(usd for _, usd in skus.values()) for kind, skus in steps.items()}
-    return Offer(date=date, found=found)
+            of_kind = steps.setdefault(kind, {})
+            of_kind[row["sku"]] = min(of_kind.get(row["sku"], (start, usd)), (start, usd))
+            units.setdefault(kind, set()).add(row.get("unit", ""))
+    if not number:
+        raise ValueError("the list has no row (was the download cut short?)")
+    found = {
+        kind: Found(usd=frozenset(usd for _, usd in skus.values()), units=frozenset(units[kind]))
+        for kind, skus in steps.items()
+    }
+    return Offer(date=date, version=version, found=found)
 
 
-def _prices(row: Row, rules: Iterable[Rule]) -> Iterator[tuple[str, str, float, float]]:
+def _prices(row: Row, rules: Iterable[Rule]) -> Iterator[tuple[str, float, float]]:
+    """Kind, where the step begins, USD."""
     if row.get("termtype") != "OnDemand" or row.get("currency") != "USD":
         return
     for rule in rules:
         if rule.matches(row):
             factor = rule.factor / (_MIB if row.get("unit", "").lower().startswith("gibps") else 1)
-            usd = float(f"{float(row['priceperunit']) * factor:.10g}")
+            usd = float(f"{_number(row, 'priceperunit') * factor:.10g}")
             if usd > 0:
-                yield rule.kind.format_map(row), row["sku"], float(row.get("startingrange") or 0), usd
+                yield rule.kind.format_map(row), _number(row, "startingrange"), usd
+
+
+def _number(row: Row, column: str) -> float:
+    text = row.get(column) or "0"
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{column} of {row['usagetype']} is {text!r}, accepted: a number, 0 or more")
+    return value
 
 
 def _column(name: str) -> str:

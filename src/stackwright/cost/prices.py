@@ -7,7 +7,7 @@ one price a line, so that a change of a price is a change of a line.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -50,15 +50,33 @@ class Prices:
 
 def read(path: Path = FILE) -> Prices:
     """The prices of a file. Raises ValueError where it is not one."""
-    content = json.loads(path.read_text(encoding="utf-8"))
     try:
+        content = json.loads(path.read_text(encoding="utf-8"))
         found = {
             region: {kind: Price(**price) for kind, price in kinds.items()}
             for region, kinds in content["regions"].items()
         }
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: no file of prices ({error}), accepted: what {SCHEMA} describes") from error
+    problems = [
+        f"{path}: regions.{region}.{kind}.{problem}"
+        for region, kinds in found.items()
+        for kind, price in kinds.items()
+        for problem in _problems(price)
+    ]
+    if problems:
+        raise ValueError("\n".join(problems))
     return Prices(regions=found)
+
+
+def _problems(price: Price) -> Iterator[str]:
+    """What the program would count wrongly with."""
+    if isinstance(price.usd, bool) or not isinstance(price.usd, int | float) or not price.usd > 0:
+        yield f"usd is {price.usd!r}, accepted: a number above 0"
+    if price.unit not in UNITS:
+        yield f"unit is {price.unit!r}, accepted: {', '.join(UNITS)}"
+    if not isinstance(price.verified, bool):
+        yield f"verified is {price.verified!r}, accepted: true or false"
 
 
 @cache
@@ -79,7 +97,10 @@ def text(prices: Prices) -> str:
 
 
 def write(prices: Prices, path: Path = FILE) -> None:
-    path.write_text(text(prices), encoding="utf-8")
+    """Replace the file, whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text(prices), encoding="utf-8")
+    partial.replace(path)
 
 
 def _json(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 `python -m stackwright.cost.refresh [--check] [--region R]... [--from-folder F]`
 
+Each service's index says which list is the newest; that list's address, which never changes, becomes the source of a figure, and its day the date.
 The list of EC2 is some hundred megabytes for each region; `--from-folder` reads files that were downloaded before, as `F/<offer>/<region>.csv`
 (`F/<offer>/global.csv` for services without a region). What the list does not say keeps its price and its mark.
 """
@@ -9,10 +10,12 @@ The list of EC2 is some hundred megabytes for each region; `--from-folder` reads
 from __future__ import annotations
 
 import argparse
+import http.client
 import io
+import re
 import sys
 import urllib.request
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,9 +24,11 @@ from typing import TextIO
 from stackwright.cost import offers, prices
 from stackwright.cost.prices import GLOBAL, Price, Prices
 
-#: (Offer, region) -> its file. Raises OSError where there is none.
+#: (Offer, region) -> its file. Raises OSError where there is none, ValueError where the index does not know it.
 Opener = Callable[[str, str], AbstractContextManager[TextIO]]
 _TIMEOUT_SECONDS = 60
+_REGION = r"[a-z]{2}(-[a-z]+)+-\d"
+_FAILURES = (OSError, ValueError, http.client.HTTPException)
 
 
 @dataclass(kw_only=True)
@@ -43,47 +48,56 @@ def refresh(known: Prices, regions: Iterable[str], open_offer: Opener) -> tuple[
     outcome = Outcome()
     templates = {kind: price for kinds in known.regions.values() for kind, price in sorted(kinds.items())}
     updated = {region: dict(kinds) for region, kinds in known.regions.items()}
+    same_scope = {*known.regions.get(GLOBAL, {})}
     for region in sorted(set(regions)):
         mine = updated.setdefault(region, {})
-        found, ambiguous = _read_region(region, open_offer, outcome)
-        same_scope = {*known.regions.get(GLOBAL, {})}
-        wanted = [kind for kind in sorted(templates) if (kind in same_scope) == (region == GLOBAL)]
-        for kind in wanted:
-            if kind not in found:
-                why = f"the list has {ambiguous[kind]} prices" if kind in ambiguous else "not in the list"
+        found = _read_region(region, open_offer, outcome)
+        for kind in sorted(templates):
+            if (kind in same_scope) != (region == GLOBAL):
+                continue
+            listed = found.get(kind)
+            why = listed.found.problem(templates[kind].unit) if listed else _unheard(kind, region)
+            if listed is None or why:
                 outcome.kept.append(f"{region} {kind}: {why}")
                 continue
-            usd, source, date = found[kind]
-            price = Price(unit=templates[kind].unit, usd=usd, source=source, verified=True, date=date)
-            before = mine.get(kind)
-            mine[kind] = price
+            [usd] = listed.found.usd
+            price = Price(unit=templates[kind].unit, usd=usd, source=listed.source, verified=True, date=listed.date)
+            before, mine[kind] = mine.get(kind), price
             if before is not None and before.usd == usd:
                 outcome.confirmed.append(f"{region} {kind}")
             else:
                 outcome.changed.append(f"{region} {kind}: {before.usd if before else 'none'} -> {usd}")
+        if not mine:
+            del updated[region]
     return replace(known, regions=updated), outcome
 
 
-def _read_region(
-    region: str, open_offer: Opener, outcome: Outcome
-) -> tuple[dict[str, tuple[float, str, str]], dict[str, int]]:
-    found: dict[str, tuple[float, str, str]] = {}
-    ambiguous: dict[str, int] = {}
+def _unheard(kind: str, region: str) -> str:
+    ruled = any(re.fullmatch(re.sub(r"\{\w+\}", ".+", rule.kind), kind) for rule in offers.rules(region))
+    return "not in the list" if ruled else "no rule reads it from the list"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Listed:
+    found: offers.Found
+    source: str
+    date: str
+
+
+def _read_region(region: str, open_offer: Opener, outcome: Outcome) -> Mapping[str, _Listed]:
+    found: dict[str, _Listed] = {}
     rules = offers.rules(region)
     for offer in sorted({rule.offer for rule in rules}):
-        source = offers.address(offer, region)
         try:
             with open_offer(offer, region) as stream:
                 content = offers.read(stream, [rule for rule in rules if rule.offer == offer])
-        except (OSError, ValueError) as error:
-            outcome.missing.append(f"{source}: {error}")
+        except _FAILURES as error:
+            outcome.missing.append(f"{offers.address(offer, region)}: {error or type(error).__name__}")
             continue
-        for kind, several in content.found.items():
-            if len(several) == 1:
-                found[kind] = (next(iter(several)), source, content.date)
-            else:
-                ambiguous[kind] = len(several)
-    return found, ambiguous
+        source = offers.address(offer, region, content.version)
+        for kind, each in content.found.items():
+            found[kind] = _Listed(found=each, source=source, date=content.date)
+    return found
 
 
 def from_folder(folder: Path) -> Opener:
@@ -93,9 +107,39 @@ def from_folder(folder: Path) -> Opener:
 
 def from_aws(offer: str, region: str) -> AbstractContextManager[TextIO]:
     """The list itself, read while it arrives."""
+    address = offers.address(offer, region)
+    if region != GLOBAL:
+        with _open(offers.index_address(offer)) as index:
+            address = offers.newest(index.read(), offer, region)
+    return _open(address)
+
+
+def _open(address: str) -> TextIO:
     # S310: the address is HTTPS by construction (offers.HOST).
-    answer = urllib.request.urlopen(offers.address(offer, region), timeout=_TIMEOUT_SECONDS)  # noqa: S310
-    return io.TextIOWrapper(answer, encoding="utf-8", newline="")
+    answer = urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS)  # noqa: S310
+    return io.TextIOWrapper(io.BufferedReader(_Whole(answer)), encoding="utf-8", newline="")
+
+
+class _Whole(io.RawIOBase):
+    """An answer that is not taken for whole where it ends early, as `http.client` does when it is read in parts."""
+
+    def __init__(self, answer: http.client.HTTPResponse) -> None:
+        self._answer, self._left = answer, answer.length
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        read = self._answer.readinto(buffer)
+        if self._left is not None:
+            self._left -= read
+            if not read and len(buffer) and self._left:
+                raise ConnectionError(f"the answer ended {self._left} bytes too early")
+        return read
+
+    def close(self) -> None:
+        self._answer.close()
+        super().close()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -108,7 +152,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--from-folder", type=Path, help="files as <offer>/<region>.csv instead of the network")
     parser.add_argument("--file", type=Path, default=prices.FILE, help="the file of prices")
     chosen = parser.parse_args(arguments)
-    known = prices.read(chosen.file)
+    for region in chosen.region or ():
+        if not re.fullmatch(_REGION, region):
+            parser.error(f"--region is {region!r}, accepted: a region's name, as eu-central-1")
+    try:
+        known = prices.read(chosen.file)
+    except (OSError, ValueError) as error:
+        parser.error(f"--file: {error}")
     opener = from_folder(chosen.from_folder) if chosen.from_folder else from_aws
     updated, outcome = refresh(known, {*known.regions, *(chosen.region or ())}, opener)
     for title, items in (("changed", outcome.changed), ("kept", outcome.kept), ("not read", outcome.missing)):

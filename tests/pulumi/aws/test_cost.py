@@ -15,6 +15,7 @@ import pulumi_aws
 import pytest
 from rich.console import Console
 
+from stackwright.cli.app import app as cli
 from stackwright.cost import Assumptions, estimate, lines_for, prices, report
 from stackwright.cost.assumptions import changed
 from stackwright.cost.estimate import CHARGES
@@ -229,6 +230,18 @@ def test_components_and_providers_are_no_lines() -> None:
 def test_what_is_free_says_why() -> None:
     (line,) = lines_for([declared("aws:iam/role:Role")], REGION)
     assert (line.state, line.usd, line.note) == ("free", 0, "IAM is free of charge")
+
+
+@pytest.mark.parametrize("name", ["taaleem-staging", "taaleem-production"])
+def test_the_how_to_of_a_first_run_says_what_the_table_says(name: str) -> None:
+    text = (ROOT / "docs/how-to/first-run-aws.md").read_text()
+    month = estimate(golden(name), REGION).total_usd
+    assert f"| `{name}` | {month:,.0f} USD | {month / 30.4:,.0f} USD |" in text
+    assert set(re.findall(r"stackwright ([a-z]+) <?(?:env|taaleem)", text)) <= {
+        command.name or command.callback.__name__.replace("_", "-")
+        for command in cli.registered_commands
+        if command.callback
+    }
 
 
 # Charges

@@ -88,9 +88,7 @@ def verbs(calls: Path) -> list[str]:
     return [line for line in lines if "version" not in line]
 
 
-def test_a_plan_is_what_pulumi_says_then_what_it_costs(
-    project: Path, calls: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_plan_ends_with_the_table(project: Path, calls: Path, capfd: pytest.CaptureFixture[str]) -> None:
     place(project, "taaleem-production")
     done = CliRunner().invoke(app, ["plan", "taaleem-production", "--assume", "nat_gb=1000"])
     assert done.exit_code == 0, (done.output, done.exception)
