@@ -114,8 +114,8 @@ def _lines(estimate: Estimate, short: _Short, sources: dict[tuple[str, str], int
         mine = [line for line in estimate.lines if line.tier == tier and line.state != FREE]
         for position, alike in enumerate(_together(mine, _alike)):
             line, resource = _sum(alike), short.together([each.resource for each in alike])
-            name = Text("" if position else tier, style="bold")
-            found.add_row(name, resource, line.what, _quantity(line), _each(line, sources), _usd(line))
+            first = Text("" if position else tier, style="bold")
+            found.add_row(first, resource, line.what, _quantity(line), _each(line, sources), _usd(line))
         found.add_row("", "", "", "", "", Text(f"{estimate.tiers[tier]:,.2f}", style="bold"), end_section=True)
     return found
 

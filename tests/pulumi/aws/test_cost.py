@@ -236,7 +236,9 @@ def test_what_is_free_says_why() -> None:
 def test_the_how_to_of_a_first_run_says_what_the_table_says(name: str) -> None:
     text = (ROOT / "docs/how-to/first-run-aws.md").read_text()
     month = estimate(golden(name), REGION).total_usd
-    assert f"| `{name}` | {month:,.0f} USD | {month / 30.4:,.0f} USD |" in text
+    # As it is recorded: a graph that changes may cost something else, which belongs there.
+    row = f"| `{name}` | about {round(month, -1):,.0f} USD | {month / 30.4:,.0f} USD |"
+    assert row in text
     assert set(re.findall(r"stackwright ([a-z]+) <?(?:env|taaleem)", text)) <= {
         command.name or command.callback.__name__.replace("_", "-")
         for command in cli.registered_commands
