@@ -11,7 +11,6 @@ import pytest
 from environments import ROOT, place
 from typer.testing import CliRunner
 
-from stackwright.cli import app as cli
 from stackwright.cli.app import app
 
 
@@ -27,8 +26,7 @@ def test_the_table_has_a_total_what_is_single_and_what_would_be_lost(
     project: Path, name: str, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(ROOT / "inventories" / name, project / "inventories" / name, symlinks=True)
-    # A console knows its width from when it was made.
-    monkeypatch.setattr(cli.console, "width", 200)
+    monkeypatch.setenv("COLUMNS", "200")
     done = CliRunner().invoke(app, ["cost", name])
     assert done.exit_code == 0, done.output
     for part in (
