@@ -211,10 +211,15 @@ def molecule(suite: Suite, names: list[str]) -> None:
 
 def e2e(suite: Suite) -> None:
     """The real engine and whole environments."""
-    suite.pytest("pulumi engine", "tests/pulumi", "-m", "cli")
+    suite.pytest("pulumi engine", "tests/pulumi", "-m", "cli", "--ignore", "tests/pulumi/aws")
     suite.pytest("application", "tests/app")
     for path in sorted((ROOT / "tests/e2e").glob("test_*.py")):
         suite.pytest(f"e2e {path.stem.removeprefix('test_')}", "-x", str(path))
+
+
+def aws_engine(suite: Suite) -> None:
+    """Programs for AWS on the real engine, and a server that boots from its bundle."""
+    suite.pytest("aws engine", "tests/pulumi/aws", "-m", "cli")
 
 
 def side_by_side(suite: Suite) -> None:
@@ -232,7 +237,11 @@ def side_by_side(suite: Suite) -> None:
             while True:
                 molecule(suite, waiting.get_nowait())
 
-    beside = threading.Thread(target=take)
+    def scenarios_after_aws() -> None:
+        aws_engine(suite)
+        take()
+
+    beside = threading.Thread(target=scenarios_after_aws)
     beside.start()
     e2e(suite)
     take()
@@ -252,6 +261,7 @@ def main(arguments: list[str]) -> int:
             aws(suite)
         case ["e2e"]:
             e2e(suite)
+            aws_engine(suite)
         case ["all"]:
             check(suite)
             aws(suite)

@@ -44,8 +44,9 @@ def test_instance_says_who_answered(app: Instance, release: Any) -> None:
 
 
 def test_ready_checks_each_service(app: Instance) -> None:
+    # It is ready without its replica, too, which has a second to answer: on a busy machine that is not always enough.
     wait_until(lambda: app.request("GET", "/api/ready").status == 200, "ready")
-    assert set(app.request("GET", "/api/ready").json["checks"].values()) == {"ok"}
+    wait_until(lambda: set(app.request("GET", "/api/ready").json["checks"].values()) == {"ok"}, "every service is ok")
 
 
 def test_pages_need_a_session_and_run_only_their_own_scripts(app: Instance, sid: str) -> None:
@@ -172,10 +173,10 @@ def test_reads_come_from_the_server_that_was_asked_for(app: Instance, sid: str) 
 
     def replicated() -> bool:
         replica = app.request("GET", "/api/patients", sid=sid).json
-        assert (replica["source"], replica["standby"]) == ("replica", True)
-        return patient in replica["items"]
+        # The primary's answer is right, too, where the replica took longer than its second.
+        return (replica["source"], replica["standby"]) == ("replica", True) and patient in replica["items"]
 
-    wait_until(replicated, "the replica has the patient", 10)
+    wait_until(replicated, "the replica answers, with the patient", 30)
 
 
 def test_without_a_replica_the_primary_answers(launch: Any, sid: str, site: Any) -> None:

@@ -82,7 +82,7 @@ def unproven(text: str) -> list[str]:
     found = []
     for line in text.partition("| feature |")[2].splitlines()[2:]:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        stackwright, proof = cells[6:8] if len(cells) == 9 else ("", "")
+        stackwright, proof = cells[6:8] if len(cells) == 10 else ("", "")
         claimed = re.match(r"yes|partly|not built|not proven|no\b", stackwright)
         if claimed is None or (claimed[0] in ("yes", "partly") and "::test_" not in proof):
             found.append(cells[0])
@@ -104,5 +104,5 @@ def test_a_proof_that_is_none_is_found() -> None:
     here = "tests/contract/test_docs.py::"
     page = f"`{here}test_a_proof_that_is_none_is_found` `{here}test_none` `{here}broken` `tests/none.py::test_none`"
     assert missing_tests(page) == [f"{here}test_none", f"{here}broken", "tests/none.py::test_none"]
-    rows = ["| a | - | - | - | - | - | yes | none | no |", "| b | - | - | - | - | - | not built | | no |"]
+    rows = ["| a | - | - | - | - | - | yes | none | no | no |", "| b | - | - | - | - | - | not built | | no | no |"]
     assert unproven("\n".join(["| feature |", "|---|", *rows])) == ["a"]

@@ -88,6 +88,11 @@ def matrix() -> dict[str, dict[str, Any]]:
         "two certificates": {"nginx_sites": [site(tls=2)]},
         "no IPv6": {"nginx_sites": [site(tls=1)], "nginx_ipv6": False},
         "no HTTP/2, TLS 1.3": {"nginx_sites": [site(tls=1)], "nginx_http2": False, "nginx_tls_min_version": "1.3"},
+        "behind a load balancer": {
+            "nginx_sites": [site(tls=1)],
+            "nginx_trusted_proxies": ["10.0.0.0/8"],
+            "nginx_balancer": {"health_path": "/api/health", "upstream": "shop"},
+        },
         "behind a proxy": {"nginx_sites": [site()], "nginx_trusted_proxies": ["10.0.0.0/8", "2001:db8::/32"]},
         "308": {"nginx_sites": [site(tls=1, redirect_http_status=308)]},
         "HTTP and HTTPS": {"nginx_sites": [site(tls=1, redirect_http=False)]},
@@ -148,6 +153,8 @@ def render(inputs: dict[str, Any], system: str, certificates: list[dict[str, str
     for each in inputs["nginx_sites"]:
         if "tls" in each:
             each["tls"] = {"certificates": certificates[: each["tls"]]}
+    if "nginx_balancer" in inputs:
+        inputs["nginx_balancer"] |= certificates[0]
     role = Role(ROLE, inputs, system=system)
     files = {part: role.template(f"etc/nginx/live/{part}.j2") for part in PARTS}
     for each in role.value("__nginx_sites"):

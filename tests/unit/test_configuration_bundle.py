@@ -19,7 +19,8 @@ from stackwright.artifact import configuration, runtime, wheels
 from stackwright.artifact.configuration import BundleError, Recipe
 from stackwright.cli import app as cli
 from stackwright.infra.aws import bundles
-from stackwright.model import Environment, load
+from stackwright.infra.aws.database_ca import DatabaseCaError
+from stackwright.model import Environment, load, wiring
 from stackwright.model.aws import member
 from stackwright.model.aws.boot.bundle import signed_message
 from stackwright.model.output import InventoryError
@@ -77,6 +78,14 @@ def test_a_server_of_a_group_reads_no_secret_but_its_applications(production: En
     assert set(names) < set(cloud_names(production))
     assert "tls/ca_key" not in names
     assert not [name for name in names if name.startswith(("etcd/", "patroni/", "restic/", "pgbackrest/"))]
+
+
+def test_a_load_balancers_health_checks_are_answered_by_the_applications_instances(production: Environment) -> None:
+    stack = inventory(production)["all"]["vars"]["stack"]
+    found = wiring.nginx_balancer(stack, "/tls")
+    assert found["health_path"] == stack["apps"]["emr"]["health"]["path"]
+    assert found["upstream"] in [each["name"] for site in stack["edge"]["sites"] for each in site["upstreams"]]
+    assert found["certificate_file"] == "/tls/tls.crt"
 
 
 def test_no_slice_before_the_services_are_there(production: Environment) -> None:
@@ -202,7 +211,9 @@ def test_a_machine_that_lost_what_it_knew_makes_a_later_bundle(recipe: Recipe, t
 
 def test_a_missing_release_is_named_with_what_builds_it(recipe: Recipe, tmp_path: Path) -> None:
     (recipe.project / "dist/taaleem.json").unlink()
-    with pytest.raises(BundleError, match=r"taaleem\.json is not there, the release of emr; build it with: make artifact"):
+    with pytest.raises(
+        BundleError, match=r"taaleem\.json is not there, the release of emr; build it with: make artifact"
+    ):
         configuration.write(recipe, KEY, tmp_path / "out")
 
 
@@ -233,13 +244,13 @@ def test_the_signature_is_uploaded_last_and_nothing_twice(
     recipe: Recipe, tmp_path: Path, production: Environment
 ) -> None:
     made, aws = configuration.write(recipe, KEY, tmp_path / "out"), Aws()
-    assert bundles.upload(production, output(production), made, aws)
+    assert bundles.upload(output(production), made, aws)
     assert aws.put == ["bundle/app.tar.gz", "bundle/app.tar.gz.sig"]
-    assert not bundles.upload(production, output(production), made, aws)
+    assert not bundles.upload(output(production), made, aws)
     assert len(aws.put) == 2
     # Cut off between the two: the signature is that of an older one.
     aws.known["bundle/app.tar.gz.sig"] = "0" * 64
-    assert bundles.upload(production, output(production), made, aws)
+    assert bundles.upload(output(production), made, aws)
 
 
 def test_a_ca_that_is_none_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +268,9 @@ def test_a_ca_that_is_none_is_not_kept(tmp_path: Path, monkeypatch: pytest.Monke
         asked.append(url)
         return b"<html>captive portal</html>"
 
-    with pytest.raises(BundleError, match="holds no certificates, accepted: PEM with the CA of the database's servers"):
+    with pytest.raises(
+        DatabaseCaError, match="holds no certificates, accepted: PEM with the CA of the database's servers"
+    ):
         bundles.write(environment, output(environment), get)
     assert asked == ["https://truststore.pki.rds.amazonaws.com/eu-central-1/eu-central-1-bundle.pem"]
     assert not (environment.state_folder / "database-ca.pem").exists()

@@ -229,3 +229,7 @@ def test_a_host_gets_the_roles_of_all_its_groups() -> None:
     roles = roles_of({"edge", "backup"}, ROOT / "playbooks")
     assert {"baseline", "tls", "firewall", "nginx", "log_rotation", "backup"} <= set(roles)
     assert "postgresql" not in roles
+
+
+def test_an_edge_that_users_come_to_answers_no_load_balancer(stack: Mapping[str, Any]) -> None:
+    assert wiring.nginx_balancer(stack, "/tls") == {}

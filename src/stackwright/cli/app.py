@@ -21,7 +21,7 @@ from stackwright.artifact.wheels import WheelError
 from stackwright.cli import database, doctor, report, secrets
 from stackwright.cli.progress import CommandFailedError, Runner
 from stackwright.infra import engine
-from stackwright.infra.aws import credentials, host_keys
+from stackwright.infra.aws import credentials, database_ca, host_keys
 from stackwright.infra.local.podman import Podman, PodmanError
 from stackwright.model.aws.names import group_component
 from stackwright.model.environment import Environment, load
@@ -44,7 +44,7 @@ errors = Console(stderr=True, highlight=False)
 #: What a person can do something about; anything else is a traceback.
 PROBLEMS = (
     *(ModelError, PodmanError, SecretError, engine.EngineError, host_keys.HostKeyError, CommandFailedError),
-    *(BundleError, WheelError, InventoryError, FileNotFoundError),
+    *(BundleError, WheelError, InventoryError, database_ca.DatabaseCaError, FileNotFoundError),
 )
 
 EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="A folder below inventories/.")]
@@ -294,11 +294,12 @@ def _upload_bundle(environment: Environment, runner: Runner) -> None:
 
         from stackwright.infra.aws import bundles
 
-        fresh = bundles.upload(environment, output, made, ask)
+        fresh = bundles.upload(output, made, ask)
         console.print(f"  serial {made.serial}, {'uploaded' if fresh else 'there already'}")
 
 
 def _converge(environment: Environment, runner: Runner) -> None:
+    database_ca.ensure(environment)
     argv = ["ansible-playbook", "-i", str(_stack_file(environment)), "playbooks/site.yml"]
     with runner.phase("Converging"):
         recap = runner.converge(argv, os.environ)

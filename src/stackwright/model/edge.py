@@ -5,10 +5,14 @@ How each of these behaves is written down once, in `tests/contract/edge.yml`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from stackwright.model import topology
 from stackwright.model.system import Compression, Health, RateLimit, StaticPath, Timeouts, Tls
+
+#: How long a cloud's load balancer keeps an idle connection: WebSockets may be silent for an hour.
+LOAD_BALANCER_IDLE_SECONDS = 3600
 
 if TYPE_CHECKING:
     from stackwright.model.environment import Environment
@@ -98,10 +102,18 @@ def _site(environment: Environment, name: str, site: Site) -> EdgeSite:
         limits=site.rate_limits if override is None or override.rate_limits is None else override.rate_limits,
         connections_per_client=site.connections_per_client,
         headers=dict(site.headers),
-        timeouts=site.timeouts,
+        timeouts=_timeouts(environment, site),
         body_limit_mb=(override and override.body_limit_mb) or site.body_limit_mb,
         compression=site.compression,
     )
+
+
+def _timeouts(environment: Environment, site: Site) -> Timeouts:
+    """A load balancer in front closes idle connections first: one that the host closes just as it is used is an error 502."""
+    if "edge" not in topology.managed(environment.stack):
+        return site.timeouts
+    longer = max(site.timeouts.keepalive_seconds, LOAD_BALANCER_IDLE_SECONDS + 10)
+    return replace(site.timeouts, keepalive_seconds=longer)
 
 
 def _upstream(environment: Environment, name: str, site: Site, plan: AppPlan) -> Upstream:

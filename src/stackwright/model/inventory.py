@@ -337,7 +337,7 @@ def _database_names(environment: Environment, endpoints: Mapping[str, Any]) -> d
     replica = endpoints.get("postgresql_replica", primary)
     return {
         "run_by": "cloud",
-        "ca": _database_ca(environment),
+        "ca": database_ca(environment),
         "primary_name": primary["addresses"][0],
         "replica_name": replica["addresses"][0],
         "write_port": primary["port"],
@@ -345,7 +345,7 @@ def _database_names(environment: Environment, endpoints: Mapping[str, Any]) -> d
     }
 
 
-def _database_ca(environment: Environment) -> str:
+def database_ca(environment: Environment) -> str:
     """Whoever runs the database has a CA of their own, which no system trusts: given, or fetched once by `stackwright`."""
     aws = environment.stack.aws
     given = aws.database.ca_file if aws is not None else None
@@ -463,4 +463,4 @@ def _capacity(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, An
     }
 
 
-__all__ = ["HostVariables", "Inventory", "InventoryError", "build", "stack"]
+__all__ = ["HostVariables", "Inventory", "InventoryError", "build", "database_ca", "stack"]

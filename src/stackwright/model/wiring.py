@@ -65,6 +65,20 @@ def edge_sites(stack: Stack, host: str) -> list[Data]:
     ]
 
 
+def nginx_balancer(stack: Stack, certificate_folder: str) -> Data:
+    """Return nginx_balancer: nothing where users come to the edge by themselves."""
+    if stack["edge"]["balances"] == "all":
+        return {}
+    site = stack["edge"]["sites"][0]
+    upstream = site["upstreams"][0]
+    return {
+        "certificate_file": posixpath.join(certificate_folder, "tls.crt"),
+        "key_file": posixpath.join(certificate_folder, "tls.key"),
+        "health_path": upstream["health"]["path"],
+        "upstream": upstream["name"],
+    }
+
+
 def _own_members(upstream: Mapping[str, Any], host: str) -> Data:
     return {**upstream, "members": [member for member in upstream["members"] if member["host"] == host]}
 
@@ -451,6 +465,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "tls_certificates": tls_certificates,
     "host_entries": host_entries,
     "edge_sites": edge_sites,
+    "nginx_balancer": nginx_balancer,
     "redis_instances": redis_instances,
     "postgresql_roles": postgresql_roles,
     "postgresql_databases": postgresql_databases,

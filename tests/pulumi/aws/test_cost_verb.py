@@ -11,6 +11,7 @@ import pytest
 from environments import ROOT, place
 from typer.testing import CliRunner
 
+from stackwright.cli import app as cli
 from stackwright.cli.app import app
 
 
@@ -26,7 +27,7 @@ def test_the_table_has_a_total_what_is_single_and_what_would_be_lost(
     project: Path, name: str, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(ROOT / "inventories" / name, project / "inventories" / name, symlinks=True)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(cli.console, "_width", 200)
     done = CliRunner().invoke(app, ["cost", name])
     assert done.exit_code == 0, done.output
     for part in (
@@ -77,7 +78,8 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FAKE_PULUMI", str(tmp_path / "calls"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
-    monkeypatch.setenv("COLUMNS", "120")
+    # A console knows its width from when it was made.
+    monkeypatch.setattr(cli.console, "_width", 120)
     return tmp_path / "calls"
 
 

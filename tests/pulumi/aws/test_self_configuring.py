@@ -193,6 +193,9 @@ def _environment(folder: Path) -> tuple[Environment, dict[str, Any]]:
     text = (ROOT / "inventories/taaleem-production/stack.yml").read_text()
     assert "storage_gb: 100," in text
     text = text.replace("storage_gb: 100,", "ca_file: rds.pem, storage_gb: 100,")
+    # The containers' network is in it, so that this machine is where a load balancer would be.
+    assert "10.64.0.0/16" in text
+    text = text.replace("10.64.0.0/16", "10.231.64.0/18")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("STACKWRIGHT_ROOT", str(folder))
@@ -371,17 +374,26 @@ def test_nobody_came_in_to_configure_it(server: Server) -> None:
     assert "Connection" not in journal
 
 
-def test_users_are_served_through_the_load_balancers_way(server: Server) -> None:
-    domain = server.site.environment.domain
-    context = ssl.create_default_context()
-    # As a load balancer, which verifies nobody.
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    plain = socket.create_connection((SERVER, 443), timeout=10)
-    with context.wrap_socket(plain, server_hostname=domain) as secure:
-        secure.sendall(f"GET /api/ready HTTP/1.1\r\nHost: {domain}\r\nConnection: close\r\n\r\n".encode())
-        answer = b"".join(iter(lambda: secure.recv(65536), b"")).decode()
+def test_users_are_served_and_known_by_what_the_load_balancer_says(server: Server) -> None:
+    host = f"Host: {server.site.environment.domain}"
+    answer = _ask("GET /api/ready?x=lb HTTP/1.1", host, "X-Forwarded-For: 198.51.100.7")
     assert answer.startswith("HTTP/1.1 200 "), answer
     assert '"ok"' in answer
+    _until(lambda: "x=lb" in server.run("cat /var/log/nginx/access.log"), 10)
+    (line,) = [each for each in server.run("cat /var/log/nginx/access.log").splitlines() if "x=lb" in each]
+    assert json.loads(line)["client"] == "198.51.100.7"
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "status"),
+    [(SERVER, "/api/health", "200"), (f"{SERVER}:443", "/api/health", "200"), (SERVER, "/", ""), ("x.test", "/x", "")],
+)
+def test_the_load_balancer_may_ask_for_its_health_without_a_name_and_for_nothing_else(
+    server: Server, host: str, path: str, status: str
+) -> None:
+    assert server.status["state"] == "serving"
+    answer = _ask(f"GET {path} HTTP/1.1", f"Host: {host}")
+    assert answer.partition(" ")[2][:3] == status, answer
 
 
 def test_the_database_is_asked_over_tls_that_was_verified(server: Server) -> None:
@@ -437,6 +449,15 @@ def test_it_finishes_what_it_does_before_it_goes(server: Server) -> None:
     _until(lambda: len(cloud.actions) > before)
     assert cloud.actions[-1]["LifecycleHookName"].endswith("terminate")
     assert server.run("systemctl is-active nginx.service pm2-emr.service || true").split() == ["inactive", "inactive"]
+
+
+def _ask(*lines: str) -> str:
+    """What the server answers a load balancer, which verifies nobody and names no site in its handshake."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(socket.create_connection((SERVER, 443), timeout=10)) as secure:
+        secure.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode())
+        return b"".join(iter(lambda: secure.recv(65536), b"")).decode()
 
 
 def _until(condition: Callable[[], bool], seconds: float = 300) -> None:

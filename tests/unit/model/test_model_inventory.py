@@ -13,7 +13,7 @@ import pytest
 import yaml
 from model_project import KEY, ROOT, Project, provisioned
 
-from stackwright.model import load
+from stackwright.model import edge, load
 from stackwright.model import schema as schemas
 from stackwright.model.aws import member
 from stackwright.model.graph import topology_svg
@@ -305,3 +305,11 @@ def test_the_picture_shows_every_host_and_is_the_same_each_time(name: str) -> No
     for host in environment.hosts:
         assert {host.name, host.address} <= texts
     assert picture == topology_svg(load(ROOT / "inventories" / name))
+
+
+def test_hosts_behind_a_clouds_load_balancer_keep_idle_connections_longer_than_it_does() -> None:
+    """Else it sends a request into a connection that is being closed, and users see an error 502 now and then."""
+    sites = edge.sites(load(ROOT / "inventories/taaleem-production"))
+    assert all(site.timeouts.keepalive_seconds > edge.LOAD_BALANCER_IDLE_SECONDS for site in sites)
+    own = edge.sites(load(ROOT / "inventories/taaleem-local"))
+    assert all(site.timeouts.keepalive_seconds == 65 for site in own)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import ssl
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-
 from stackwright.artifact import configuration
-from stackwright.artifact.configuration import Bundle, BundleError
-from stackwright.infra import keys, program, signing
+from stackwright.artifact.configuration import Bundle
+from stackwright.infra import program, signing
+from stackwright.infra.aws import database_ca
+from stackwright.infra.aws.database_ca import Fetch
 from stackwright.infra.aws.object_store_args import ARTIFACTS
 from stackwright.model import topology
 from stackwright.model.aws import member
@@ -22,10 +20,8 @@ from stackwright.model.environment import Environment
 TIER = "app"
 #: Where the servers of a tier look, in the bucket for artifacts.
 KEY = "bundle/{tier}.tar.gz"
-_TIMEOUT_SECONDS = 30
 
 Ask = Callable[[Sequence[str]], str]
-Fetch = Callable[[str], bytes]
 
 
 def folder(environment: Environment) -> Path:
@@ -38,25 +34,13 @@ def serial(environment: Environment) -> int:
     return configuration.serial(folder(environment), TIER)
 
 
-def fetch(url: str) -> bytes:
-    """By HTTPS. Raises BundleError."""
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS, context=ssl.create_default_context()) as answer:  # noqa: S310
-            found: bytes = answer.read(1 << 20)
-    except OSError as problem:
-        raise BundleError(f"{url} cannot be read: {problem}; or give a file: aws.database.ca_file") from None
-    return found
-
-
-def write(environment: Environment, output: Mapping[str, Any], get: Fetch = fetch) -> Bundle:
+def write(environment: Environment, output: Mapping[str, Any], get: Fetch = database_ca.fetch) -> Bundle:
     """Write and sign the bundle of what the environment is now.
 
     Raises BundleError, WheelError and InventoryError, which name what is missing and the remedy.
     """
     inventory = member.inventory(environment, output, program.key_pair(environment).public_key)
-    ca = (inventory["all"]["vars"]["stack"]["database"] or {}).get("ca")
-    if ca is not None:
-        _require_ca(environment, environment.root / ca, get)
+    database_ca.ensure(environment, get)
     aws, slot = environment.stack.aws, environment.slots[0]
     recipe = configuration.Recipe(
         project=environment.root,
@@ -69,26 +53,7 @@ def write(environment: Environment, output: Mapping[str, Any], get: Fetch = fetc
     return configuration.write(recipe, signing.private_key(environment), folder(environment))
 
 
-def _require_ca(environment: Environment, file: Path, get: Fetch) -> None:
-    """Of the region's database servers: AWS publishes it, and no system trusts it for anything else ("Using SSL/TLS", RDS)."""
-    if not file.is_file():
-        region = environment.stack.aws.region if environment.stack.aws else ""
-        text = get(f"https://truststore.pki.rds.amazonaws.com/{region}/{region}-bundle.pem")
-        _check_ca(file.name, text)
-        keys.write(file, text.decode("ascii"), mode=0o644)
-    _check_ca(str(file), file.read_bytes())
-
-
-def _check_ca(name: str, text: bytes) -> None:
-    try:
-        found = x509.load_pem_x509_certificates(text)
-    except ValueError:
-        found = []
-    if not found:
-        raise BundleError(f"{name} holds no certificates, accepted: PEM with the CA of the database's servers")
-
-
-def upload(environment: Environment, output: Mapping[str, Any], bundle: Bundle, ask: Ask) -> bool:
+def upload(output: Mapping[str, Any], bundle: Bundle, ask: Ask) -> bool:
     """Put the bundle where servers look, unless it is there; return whether it was not."""
     bucket, key = output["cloud"]["buckets"][ARTIFACTS], KEY.format(tier=TIER)
     region = output["cloud"]["region"]

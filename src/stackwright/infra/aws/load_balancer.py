@@ -19,8 +19,8 @@ from stackwright.infra.aws.load_balancer_args import (
 )
 from stackwright.infra.aws.target_groups import create_target_group
 from stackwright.infra.components.results import Endpoint, ServiceResult
+from stackwright.model.edge import LOAD_BALANCER_IDLE_SECONDS
 
-_IDLE_SECONDS = 3600
 _PART = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -170,7 +170,7 @@ class LoadBalancer(pulumi.ComponentResource):
             access_logs=aws.lb.LoadBalancerAccessLogsArgs(bucket=bucket, prefix=prefix, enabled=True),
             connection_logs=aws.lb.LoadBalancerConnectionLogsArgs(bucket=bucket, prefix=prefix, enabled=True),
             health_check_logs=aws.lb.LoadBalancerHealthCheckLogsArgs(bucket=bucket, prefix=prefix, enabled=True),
-            idle_timeout=_IDLE_SECONDS if args.idle_seconds is None else args.idle_seconds,
+            idle_timeout=LOAD_BALANCER_IDLE_SECONDS if args.idle_seconds is None else args.idle_seconds,
             enable_http2=True,
             # Headers whose names have anything but letters, digits and hyphens; nginx would drop most of them, too.
             drop_invalid_header_fields=True,
