@@ -75,7 +75,8 @@ def _print_next(environment: Environment, runner: Runner, arn: str) -> None:
     _print(runner, f"\naws:\n  database:\n    master_secret: {arn}\n    replicas: {replicas}\n")
     _print(
         runner,
-        "with as many replicas as are wanted, 0 to 15; without any, changes that need a restart are made blue/green instead."
+        "with as many replicas as are wanted, 0 to 15; without any, and without copies elsewhere, changes"
+        " that need a restart are made blue/green instead."
         f" Then: stackwright up {environment.name}",
     )
 
