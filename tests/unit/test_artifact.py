@@ -155,3 +155,14 @@ def test_a_workshop_that_is_a_planted_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "shop").symlink_to("target")
     with pytest.raises(WorkshopError, match="is no folder of ours"), workshop(tmp_path / "shop"):
         pass
+
+
+def test_a_pages_modules_are_in_order_whichever_way_they_were_found() -> None:
+    name = ".next/server/app/page_client-reference-manifest.js"
+    first, second = (
+        tarball.Entry(content=f'globalThis.M["/page"]={modules};'.encode())
+        for modules in ('{"a":{"id":1,"chunks":["x","y"]},"b":2}', '{"b":2,"a":{"chunks":["x","y"],"id":1}}')
+    )
+    assert application._in_order(name, first) == application._in_order(name, second)
+    assert application._in_order(name, first).content.endswith(b'"b":2};')
+    assert application._in_order("other.js", second) is second
