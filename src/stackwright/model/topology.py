@@ -170,7 +170,9 @@ def _in_cloud(stack: StackFile, aws: Aws, host: Host, tier: str, number: int) ->
     if tier == "app" and aws.app.instance_type is not None:
         found = sizes.named(aws.app.instance_type)
     else:
-        found = sizes.server(host.cpus, host.memory_mb, architecture=architecture(aws, tier), bursts=bursts)
+        found = sizes.server(
+            host.cpus, host.memory_mb, architecture=architecture(aws, tier), bursts=bursts, region=aws.region
+        )
     slot = tier == "app" and aws.app.group is not None
     kind = "public" if tier in ("edge", "server") else "private"
     cidr = subnets.plan(stack.network.cidr, zones)[kind][zone]

@@ -315,3 +315,25 @@ def test_a_budget_has_somebody_to_tell(project: Project) -> None:
     assert [line.split(": ", 1)[1] for line in project.errors()] == [
         "aws.notify: is missing: nobody would hear of the budget; accepted: at least one e-mail address"
     ]
+
+
+def test_a_region_without_servers_of_the_class(project: Project) -> None:
+    project.edit("region: eu-central-1", "region: me-south-1")
+    project.edit("  database: {storage_gb", "  load_balancer: {cdn: false}\n  database: {storage_gb")
+    message = (
+        "is not to be had: no x86_64 server of me-south-1 is known here that fits the class; accepted: another region,"
+        " architecture or class"
+    )
+    assert [line.split(": ", 1)[1] for line in project.errors()] == [f"sizes.app: {message}", f"aws.region: {message}"]
+
+
+def test_types_that_the_region_does_not_have(project: Project) -> None:
+    project.edit("region: eu-central-1", "region: eu-central-2")
+    project.edit("  database: {storage_gb", "  load_balancer: {cdn: false}\n  database: {storage_gb")
+    project.edit("      warm: 1\n", "      spot: {types: [m7i.xlarge, r7i.large]}\n")
+    project.edit("  app:\n    group:", "  app:\n    instance_type: r7i.xlarge\n    group:")
+    accepted = "accepted: a size of c7i, m7i, t3, or another region"
+    assert [line.split(": ", 1)[1] for line in project.errors()] == [
+        f"aws.app.instance_type: is not offered in eu-central-2, got 'r7i.xlarge'; {accepted}",
+        f"aws.app.group.spot.types[1]: is not offered in eu-central-2, got 'r7i.large'; {accepted}",
+    ]

@@ -126,6 +126,11 @@ def _servers(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[
             if not topology.is_windows(topology.os_of(stack, "app")):
                 accepted += f", or `aws.app.architecture: {found.architecture}`"
             yield parsed.problem(path, message, value=name, accepted=accepted)
+        elif not sizes.offered(name, aws.region):
+            there = (each for each in sizes.SERVERS.values() if each.architecture == found.architecture)
+            families = {each.name.partition(".")[0] for each in there if sizes.offered(each.name, aws.region)}
+            accepted = f"a size of {', '.join(sorted(families))}, or another region"
+            yield parsed.problem(path, f"is not offered in {aws.region}", value=name, accepted=accepted)
     without = {tier: topology.os_of(stack, tier) for tier in topology.created(stack)}
     without = {tier: system for tier, system in without.items() if system.startswith("debian")}
     missing = sorted(
@@ -136,16 +141,19 @@ def _servers(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[
         message = f"is missing for {', '.join(missing)}: images of {which} have no agent, and nobody could log in"
         accepted = "{version: 3.3..., sha256: {x86_64: <of the .deb>}}, or `os: ubuntu-24.04`, whose images have it"
         yield parsed.problem(("aws", "ssm_agent"), message, accepted=accepted)
-    for tier, size in stack.sizes.items():
-        if tier not in topology.managed(stack):
+    for tier in topology.created(stack):
+        if tier != "app" or aws.app.instance_type is None:
             cpus, memory_mb = topology.SIZES[stack.class_][tier]
-            wanted = (size.cpus or cpus, size.memory_mb or memory_mb)
-            yield from _offered(parsed, ("sizes", tier), partial(_server, aws, stack, tier, *wanted))
+            said = next((size for name, size in stack.sizes.items() if name == tier), None)
+            wanted = ((said and said.cpus) or cpus, (said and said.memory_mb) or memory_mb)
+            key: KeyPath = ("aws", "region") if said is None else ("sizes", tier)
+            yield from _offered(parsed, key, partial(_server, aws, stack, tier, *wanted))
 
 
 def _server(aws: Aws, stack: StackFile, tier: str, cpus: int, memory_mb: int) -> object:
     architecture = topology.architecture(aws, tier)
-    return sizes.server(cpus, memory_mb, architecture=architecture, bursts=stack.class_ != "production")
+    bursts = stack.class_ != "production"
+    return sizes.server(cpus, memory_mb, architecture=architecture, bursts=bursts, region=aws.region)
 
 
 def _offered(parsed: Parsed[StackFile], path: KeyPath, choose: Callable[[], object]) -> Iterator[Problem]:

@@ -1,6 +1,7 @@
 """What AWS offers by size: types of servers, of databases, of caches. From neutral sizes to types, as pure functions.
 
-Figures are those of AWS's product pages as remembered in 2026-11, unverified against an account; the price file names the same types.
+Servers are as AWS described them (DescribeInstanceTypes and -Offerings, as moto 5.2.5 recorded the answers: a test compares);
+databases and caches are those of AWS's product pages as remembered in 2026-11, unverified against an account.
 """
 
 from __future__ import annotations
@@ -50,6 +51,16 @@ _FAMILIES: Mapping[str, tuple[int, str]] = {
     "r7g": (8192, "arm64"),
 }
 _BURST_FAMILIES: Mapping[str, str] = {"t3": "x86_64", "t4g": "arm64"}
+#: Region -> families of which it has no server. By region alone: which zone of an account is called `a` differs.
+NOT_OFFERED: Mapping[str, tuple[str, ...]] = {
+    "af-south-1": ("r7i",),
+    "ap-east-1": ("r7i",),
+    "eu-central-2": ("r7i",),
+    "eu-south-1": ("m7g",),
+    "il-central-1": ("r7i",),
+    "me-central-1": ("c7g", "r7i", "t3", "t4g"),
+    "me-south-1": ("c7i", "m7i", "r7i"),
+}
 #: Usable memory of a cache node, MB: less than the machine's.
 _CACHE: Mapping[str, int] = {
     "cache.t4g.micro": 512,
@@ -89,15 +100,22 @@ DATABASES: Mapping[str, Type] = {
 CACHES: Mapping[str, int] = _CACHE
 
 
-def server(cpus: int, memory_mb: int, *, architecture: str, bursts: bool) -> Type:
-    """The smallest server with at least that; without `bursts` none whose CPUs are rationed.
+def offered(name: str, region: str) -> bool:
+    """Whether the region has servers of that type."""
+    return name.partition(".")[0] not in NOT_OFFERED.get(region, ())
+
+
+def server(cpus: int, memory_mb: int, *, architecture: str, bursts: bool, region: str) -> Type:
+    """The smallest server of the region with at least that; without `bursts` none whose CPUs are rationed.
 
     Raises ValueError where there is none.
     """
     fitting = [
-        each for each in SERVERS.values() if each.architecture == architecture and (bursts or not _rationed(each.name))
+        each
+        for each in SERVERS.values()
+        if each.architecture == architecture and (bursts or not _rationed(each.name)) and offered(each.name, region)
     ]
-    return _smallest(fitting, cpus, memory_mb, "server")
+    return _smallest(fitting, cpus, memory_mb, f"{architecture} server of {region}")
 
 
 def named(name: str) -> Type:
@@ -132,6 +150,8 @@ def _rationed(name: str) -> bool:
 
 def _smallest(types: list[Type], cpus: int, memory_mb: int, what: str) -> Type:
     fitting = [each for each in types if each.cpus >= cpus and each.memory_mb >= memory_mb]
+    if not types:
+        raise ValueError(f"no {what} is known here that fits the class: another region, architecture or class")
     if not fitting:
         largest = max(types, key=lambda each: (each.memory_mb, each.cpus))
         raise ValueError(
