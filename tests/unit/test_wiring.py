@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
 
+from stackwright.ansible import playbooks
 from stackwright.ansible.playbooks import roles_of
 from stackwright.infra.aws import cache_users
 from stackwright.infra.aws.context import Context
@@ -229,6 +231,18 @@ def test_a_host_gets_the_roles_of_all_its_groups() -> None:
     roles = roles_of({"edge", "backup"}, ROOT / "playbooks")
     assert {"baseline", "tls", "firewall", "nginx", "log_rotation", "backup"} <= set(roles)
     assert "postgresql" not in roles
+
+
+def test_what_roles_say_is_read_before_a_worker_asks_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(playbooks, "_files", {})
+    playbooks.preload(DataLoader(), ROOT)
+    nobody: Any = None  # whoever reads now fails
+    for role in roles_of({"edge", "app", "database", "cache", "consensus", "ops", "backup"}, ROOT / "playbooks"):
+        assert playbooks.role_file(nobody, ROOT / "roles" / role / "defaults/main.yml"), role
+    other = tmp_path / "main.yml"
+    other.write_text("a: 1\n")
+    with pytest.raises(AttributeError):
+        playbooks.role_file(nobody, other)
 
 
 def test_an_edge_that_users_come_to_answers_no_load_balancer(stack: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         joined: list[list[dict[str, Any]]] = [[] for _ in terms]
         for role in playbooks.roles_of(known["group_names"], root / "playbooks"):
             folder = root / "roles" / role
-            defaults, constants = self._file(folder / "defaults/main.yml"), self._file(folder / "vars/main.yml")
+            defaults, constants = (playbooks.role_file(self._loader, folder / part) for part in playbooks.PARTS)
             exports = constants.get(f"{role}_exports", {})
             # As inside the role: its defaults below, its constants above what the inventory says.
             templar = self._templar.copy_with_new_env(available_variables={**defaults, **known, **constants})
@@ -42,8 +42,3 @@ class LookupModule(LookupBase):  # type: ignore[misc]
                 if kind in exports:
                     entries += [{**entry, "role": role} for entry in templar.template(exports[kind])]
         return joined
-
-    def _file(self, path: Any) -> dict[str, Any]:
-        if not path.is_file():
-            return {}
-        return self._loader.load_from_file(str(path), trusted_as_template=True) or {}

@@ -6,9 +6,13 @@ nothing about the result that the linear strategy would not give. `STACKWRIGHT_M
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 from typing import Any
+
+from stackwright import project
+from stackwright.ansible import playbooks
 
 DOCUMENTATION = """
 name: stackwright_linear
@@ -49,6 +53,9 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
 
         for loader in (filter_loader, test_loader):
             list(loader.all())
+        # A play of somebody's own may be outside of any project.
+        with contextlib.suppress(FileNotFoundError):
+            playbooks.preload(self._loader, project.root())
         # Nor does it live long enough for a collection to pay, which copies the pages that it shares with its parent.
         gc.collect()
         gc.freeze()
