@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import queue
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +27,13 @@ LOGS = ROOT / ".state" / "test"
 SCENARIO_SECONDS = 1500
 #: Tests that need neither engine nor container; each ends within seconds or has hung.
 QUICK = ("-n", "2", "-m", "not cli", "--timeout", "120")
+
+#: For a stage that is stopped to remove its hosts.
+_TIDY_SECONDS = 90
+#: What a stage that was not begun comes to.
+_NOT_RUN = 125
+_running: list[subprocess.Popen[bytes]] = []
+_stopped = threading.Event()
 
 
 @dataclass
@@ -154,19 +162,70 @@ def _read_junit(name: str, report: Path) -> Result:
 def _call(argv: list[str], log: Path, seconds: int | None = None, variables: Mapping[str, str] | None = None) -> int:
     environment = {**os.environ, **(variables or {})}
     with log.open("w") as file:
+        if _stopped.is_set():
+            return _NOT_RUN
+        # A session of its own: whoever ends it, ends all that it started.
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env=environment,
+            start_new_session=True,
+        )
+        _running.append(process)
         try:
-            return subprocess.run(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                cwd=ROOT,
-                timeout=seconds,
-                env=environment,
-            ).returncode
+            code = process.wait(seconds)
         except subprocess.TimeoutExpired:
+            _end(process)
             file.write(f"\nended after {seconds} s\n")
-            return 124
+            code = 124
+        # Not where the run is stopped: then somebody has to end it.
+        _running.remove(process)
+        return code
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a stage: first as Ctrl-C would, so that tests remove their hosts, then for good with all that it started."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_TIDY_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def stoppable(work: Callable[[], int]) -> int:
+    """Run `work`; a signal to stop ends its stages first: what outlives them would collide with the next run."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise _StoppedError(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    try:
+        return work()
+    except _StoppedError as stopped:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        _stopped.set()
+        name = signal.Signals(stopped.number).name
+        print(
+            f"{name}: the stages that run are ended, and their hosts removed (at most {_TIDY_SECONDS} s each)",
+            flush=True,
+        )
+        for process in tuple(_running):
+            _end(process)
+        # The other lane has nothing to say any more.
+        os._exit(128 + stopped.number)
+
+
+class _StoppedError(BaseException):
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def _tail(log: Path, lines: int = 80) -> str:
@@ -249,7 +308,7 @@ def side_by_side(suite: Suite) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run what is asked for."""
+    """Run what is asked for; 0 where all of it passed."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     suite = Suite()
     match arguments or ["all"]:
@@ -276,4 +335,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(stoppable(lambda: main(sys.argv[1:])))
