@@ -157,10 +157,16 @@ def verify_command(name: EnvironmentName) -> None:
 
 @app.command()
 def status(name: EnvironmentName) -> None:
-    """Show the hosts, whether they answer, and which units failed."""
+    """Show the hosts, whether they answer, and which units failed; on AWS also what AWS runs."""
     environment = _load(name)
+    credentials.require(environment)
+    runner = _runner(environment, verbose=False)
     with _project_folder(environment):
-        report.print_status(console, _runner(environment, verbose=False), environment, _stack(environment))
+        stack = _stack(environment)
+        if environment.hosts:
+            report.print_status(console, runner, environment, stack)
+        if environment.stack.aws is not None:
+            report.print_cloud_status(console, runner, environment, environment.stack.aws.region)
 
 
 @app.command()

@@ -132,6 +132,27 @@ def _state(found: dict[str, Any]) -> Text:
     return Text(f"failed: {', '.join(failed)}", style="red") if failed else Text("all units run", style="green")
 
 
+def print_cloud_status(console: Console, runner: Runner, environment: Environment, region: str) -> None:
+    """Ask AWS how its part is, and print a line for each thing."""
+    # Not at the top: what they need takes a while to load.
+    from stackwright.infra.aws import aws_cli, cloud_status
+
+    def ask(argv: Sequence[str], given: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
+        runner.say(argv)
+        return aws_cli.ask(argv, given, hide)
+
+    lines = list(cloud_status.CloudStatus(environment=environment, region=region, ask=ask).lines())
+    if not lines:
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("at AWS", "name", "where", "state"):
+        # A name is what the next command wants, in one piece.
+        table.add_column(heading, no_wrap=heading == "name")
+    for each in lines:
+        table.add_row(each.kind, each.name, each.place, Text(each.state, style="green" if each.good else "red"))
+    console.print(table)
+
+
 def print_cost(console: Console, environment: Environment, assume: Sequence[str] = ()) -> None:
     """What the environment costs a month, what is in one zone only, and what a deletion would destroy.
 

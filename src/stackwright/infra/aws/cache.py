@@ -21,6 +21,7 @@ import pulumi_aws as aws
 from stackwright.infra.aws import cache_users
 from stackwright.infra.aws.cache_args import CacheArgs, CacheGroupArgs, persists, port, slug
 from stackwright.infra.components.results import Endpoint, ServiceResult
+from stackwright.model.aws import names
 
 #: Of a node's memory, for snapshots and failovers (AWS's default and advice; `model.aws.sizes.cache` counts on it).
 RESERVED_PERCENT = 25
@@ -156,7 +157,7 @@ class Cache(pulumi.ComponentResource):
     ) -> aws.elasticache.ReplicationGroup:
         args, context = self._args, self._context
         part = _part(purpose)
-        group_name = context.name("cache_group", part).lower()
+        group_name = names.cache_group(context.environment, purpose)
         replicas = args.replicas(group)
         keeps = persists(group) and context.keeps_data
         logs = [self._create_log(name, purpose, kind) for kind in _LOGS]

@@ -90,6 +90,12 @@ def cache_user(environment: str, purpose: str, user: str) -> str:
     return name("cache_user", environment, purpose.replace("_", "-"), user).lower()
 
 
+def cache_group(environment: str, purpose: str) -> str:
+    """The id of the cloud's store for a purpose."""
+    # ElastiCache makes lower case of it, and takes no underscore.
+    return name("cache_group", environment, purpose.replace("_", "-")).lower()
+
+
 def database_instance(environment: str, part: str = "database") -> str:
     """The identifier of an instance of the cloud's database: `database` takes writes, `replica-<n>` is for reading.
 

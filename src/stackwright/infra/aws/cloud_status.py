@@ -1,0 +1,192 @@
+"""How the part of an environment is that AWS runs: what somebody wants to see at night before anything else.
+
+Every question is one call of AWS's CLI, and only looks. One that fails is a line of its own and hides no other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stackwright.infra.aws import bundles
+from stackwright.infra.aws.aws_cli import AwsCliError
+from stackwright.infra.aws.secret_calls import Ask
+from stackwright.model import topology
+from stackwright.model.aws import names
+from stackwright.model.environment import Environment
+
+_OVER = ("Successful", "Cancelled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One thing, and how it is."""
+
+    #: `server`, `database`, `cache`, `alarm`, ...
+    kind: str
+    name: str
+    #: Where it is or what it is of: a zone, a purpose.
+    place: str
+    state: str
+    good: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudStatus:
+    """One environment and AWS."""
+
+    environment: Environment
+    region: str
+    ask: Ask
+
+    def lines(self) -> Iterator[Line]:
+        """Everything, in the order in which a request meets it; alarms last."""
+        managed = topology.managed(self.environment.stack)
+        if self.environment.slots:
+            yield from self._told("servers", self._group)
+        if "database" in managed and self.environment.system.database is not None:
+            yield from self._told("database", self._databases)
+        if "cache" in managed and self.environment.system.cache:
+            yield from self._told("cache", self._caches)
+        if self.environment.stack.aws is not None and self.environment.stack.aws.notify:
+            yield from self._told("alarms", self._alarms)
+
+    def _told(self, kind: str, part: Callable[[], Iterator[Line]]) -> Iterator[Line]:
+        try:
+            yield from list(part())
+        except AwsCliError as error:
+            yield Line(kind=kind, name="", place="", state=f"cannot be asked: {error}", good=False)
+
+    # --- servers ----------------------------------------------------------------------------------------------------
+
+    def _group(self) -> Iterator[Line]:
+        own = names.name("auto_scaling_group", self.environment.name, bundles.TIER)
+        found = self._call("autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", own)
+        groups = found["AutoScalingGroups"]
+        if not groups:
+            yield self._absent("servers", own)
+            return
+        group = groups[0]
+        targets = self._targets(group.get("TargetGroupARNs", ()))
+        servers = group.get("Instances", [])
+        wanted, serving = group["DesiredCapacity"], sum(_serves(each, targets) for each in servers)
+        state = f"{serving} of {wanted} serve (between {group['MinSize']} and {group['MaxSize']})"
+        yield Line(kind="servers", name=own, place="", state=state, good=serving >= wanted)
+        newest = _version(group)
+        for each in sorted(servers, key=lambda one: (one["AvailabilityZone"], one["InstanceId"])):
+            yield _server(each, targets, newest)
+        yield from self._refresh(own)
+
+    def _targets(self, arns: Sequence[str]) -> dict[str, str]:
+        """Server -> how the load balancer finds it."""
+        return {
+            each["Target"]["Id"]: " ".join(filter(None, (health["State"], health.get("Description"))))
+            for arn in arns
+            for each in self._call("elbv2", "describe-target-health", "--target-group-arn", arn)[
+                "TargetHealthDescriptions"
+            ]
+            for health in (each["TargetHealth"],)
+        }
+
+    def _refresh(self, group: str) -> Iterator[Line]:
+        options = ("--auto-scaling-group-name", group, "--max-records", "1")
+        for each in self._call("autoscaling", "describe-instance-refreshes", *options)["InstanceRefreshes"]:
+            if each["Status"] not in _OVER:
+                reason = f": {each['StatusReason']}" if each.get("StatusReason") else ""
+                state = f"{each['Status']}, {each.get('PercentageComplete', 0)} %{reason}"
+                going = each["Status"] in ("Pending", "InProgress", "Baking")
+                yield Line(kind="replacement", name=group, place="", state=state, good=going)
+
+    # --- data -------------------------------------------------------------------------------------------------------
+
+    def _databases(self) -> Iterator[Line]:
+        plan = self.environment.plan.aws
+        replicas = plan.database.replicas if plan is not None and plan.database is not None else 0
+        parts = ("database", *(f"replica-{number}" for number in range(1, replicas + 1)))
+        wanted = [names.database_instance(self.environment.name, part) for part in parts]
+        filters = f"Name=db-instance-id,Values={','.join(wanted)}"
+        found = self._call("rds", "describe-db-instances", "--filters", filters)["DBInstances"]
+        known = {each["DBInstanceIdentifier"]: each for each in found}
+        for name in wanted:
+            yield _database(known[name]) if name in known else self._absent("database", name)
+
+    def _caches(self) -> Iterator[Line]:
+        wanted = {
+            names.cache_group(self.environment.name, purpose): purpose for purpose in self.environment.system.cache
+        }
+        found = self._call("elasticache", "describe-replication-groups")["ReplicationGroups"]
+        known = {each["ReplicationGroupId"]: each for each in found}
+        for name, purpose in wanted.items():
+            yield _cache(known[name], purpose) if name in known else self._absent("cache", name)
+
+    # --- alarms -----------------------------------------------------------------------------------------------------
+
+    def _alarms(self) -> Iterator[Line]:
+        options = ("--state-value", "ALARM", "--alarm-name-prefix", f"{self.environment.name}-")
+        found = self._call("cloudwatch", "describe-alarms", *options)
+        rings = [*found.get("CompositeAlarms", ()), *found.get("MetricAlarms", ())]
+        for each in rings:
+            since = each.get("StateUpdatedTimestamp", "")
+            yield Line(kind="alarm", name=each["AlarmName"], place="", state=f"rings since {since}", good=False)
+        if not rings:
+            yield Line(kind="alarms", name="", place="", state="none rings", good=True)
+
+    def _absent(self, kind: str, name: str) -> Line:
+        state = f"is not there: stackwright up {self.environment.name}"
+        return Line(kind=kind, name=name, place="", state=state, good=False)
+
+    def _call(self, service: str, verb: str, *options: str) -> dict[str, Any]:
+        argv = ["aws", service, verb, "--region", self.region, "--output", "json", *options]
+        found: dict[str, Any] = json.loads(self.ask(argv))
+        return found
+
+
+def _serves(server: Mapping[str, Any], targets: Mapping[str, str]) -> bool:
+    return server["LifecycleState"] == "InService" and targets.get(server["InstanceId"], "healthy") == "healthy"
+
+
+def _version(of: Mapping[str, Any]) -> str | None:
+    """Of the launch template, of a group or a server; None where somebody removed it."""
+    template = of.get("LaunchTemplate")
+    if template is None:
+        mixed = of.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
+        template = mixed.get("LaunchTemplateSpecification", {})
+    version: str | None = template.get("Version")
+    return version
+
+
+def _server(server: Mapping[str, Any], targets: Mapping[str, str], newest: str | None) -> Line:
+    name, own = server["InstanceId"], _version(server)
+    said = [server["LifecycleState"], targets.get(name, "not with the load balancer")]
+    if server["HealthStatus"].lower() != "healthy":
+        said.append("to be replaced")
+    if own != newest:
+        said.append(f"version {own} of {newest}")
+    warm = server["LifecycleState"].startswith("Warmed")
+    return Line(
+        kind="server",
+        name=name,
+        place=server["AvailabilityZone"],
+        state=", ".join(said),
+        good=warm or (_serves(server, targets) and own == newest),
+    )
+
+
+def _database(instance: Mapping[str, Any]) -> Line:
+    status = instance["DBInstanceStatus"]
+    said = [status, "with a standby" if instance["MultiAZ"] else "without a standby"]
+    waiting = sorted(instance.get("PendingModifiedValues") or ())
+    if waiting:
+        said.append(f"waits for its hour of maintenance: {', '.join(waiting)}")
+    zone = instance.get("AvailabilityZone", "")
+    name = instance["DBInstanceIdentifier"]
+    return Line(kind="database", name=name, place=zone, state=", ".join(said), good=status == "available")
+
+
+def _cache(group: Mapping[str, Any], purpose: str) -> Line:
+    status, nodes = group["Status"], len(group.get("MemberClusters", ()))
+    said = [status, f"{nodes} node{'' if nodes == 1 else 's'}", f"failover {group.get('AutomaticFailover', 'unknown')}"]
+    name = group["ReplicationGroupId"]
+    return Line(kind="cache", name=name, place=purpose, state=", ".join(said), good=status == "available")
