@@ -38,16 +38,20 @@ export class BucketUploads implements Uploads {
       queueSize: 1,
       leavePartsOnError: false,
     });
-    // Whichever fails first ends the other: a client must not wait for what nobody reads, nor S3 for what nobody sends.
-    const [sent, read] = await Promise.allSettled([
-      upload.done().finally(() => meter.destroy()),
-      pipeline(Readable.fromWeb(body), meter),
-    ]);
-    if (sent.status === 'fulfilled' && read.status === 'fulfilled') return meter.received();
-    // An answer that was lost may have been a yes. Before the body's end there is nothing that could have its name.
-    if (meter.writableFinished) await this.remove(id).catch(() => undefined);
-    // The cause: where the body broke off, what was sent ends for that very reason.
-    throw sent.status === 'rejected' ? sent.reason : (read as PromiseRejectedResult).reason;
+    // Not awaited before the upload is: where S3 refuses, its end comes with the client's next bytes, and it has no more to say.
+    const reading = pipeline(Readable.fromWeb(body), meter);
+    reading.catch(() => undefined);
+    try {
+      await upload.done(); // fails with the body where that breaks off
+      await reading;
+    } catch (error) {
+      // An answer that was lost may have been a yes. Before the body's end there is nothing that could have its name.
+      if (meter.writableFinished) await this.remove(id).catch(() => undefined);
+      throw error;
+    } finally {
+      meter.destroy();
+    }
+    return meter.received();
   }
 
   async remove(id: string): Promise<void> {
