@@ -145,6 +145,7 @@ def test_a_part_that_is_refused_ends_the_upload_and_leaves_nothing(
             {
                 "AWS_ACCESS_KEY_ID": None,
                 "AWS_SECRET_ACCESS_KEY": None,
+                "AWS_SESSION_TOKEN": None,
                 "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1",
             },
             503,
@@ -166,7 +167,9 @@ def test_refused_credentials_are_an_error_without_a_secret(
     # Its other work is not hindered, nor is it taken out of service.
     assert app.request("GET", "/api/stats", sid=sid).status == 200
     assert app.request("GET", "/api/ready").status == 200
-    secrets = {value for name, value in (bucket.settings | settings).items() if value and "KEY" in name}
+    secrets = {
+        value for name, value in (bucket.settings | settings).items() if value and ("KEY" in name or "TOKEN" in name)
+    }
     told = app.log.read_text() + json.dumps(answer.json) + str(answer.headers)
     assert not [value for value in secrets if value in told]
 
