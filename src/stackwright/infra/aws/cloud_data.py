@@ -20,12 +20,12 @@ from stackwright.infra.aws.object_store_args import (
     ARTIFACTS,
     BACKUPS,
     LOGS,
-    UPLOADS,
     BucketArgs,
     ObjectStoreArgs,
     bucket_name,
 )
 from stackwright.infra.aws.secrets import Secrets, SecretsArgs
+from stackwright.model.output import UPLOADS
 from stackwright.model.postgresql_settings import postgresql_settings
 from stackwright.model.secrets import MASTER, cloud_names
 
