@@ -148,6 +148,9 @@ def test_lost_database_connections_fail_no_request(app: Instance, sid: str, post
         assert answer.status == 201, answer.body
 
 
+BUCKET = {"UPLOADS_DIR": "", "UPLOADS_BUCKET": "kept-elsewhere", "AWS_REGION": "eu-central-1"}
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -155,6 +158,11 @@ def test_lost_database_connections_fail_no_request(app: Instance, sid: str, post
         ({"DATABASE_URL": ""}, "DATABASE_URL is not set"),
         ({"PORT": "99999"}, "PORT must be a whole number"),
         ({"REDIS_CACHE_URL": "http://x"}, "REDIS_CACHE_URL must be a URL"),
+        ({"UPLOADS_DIR": ""}, "exactly one of UPLOADS_DIR and UPLOADS_BUCKET must be set"),
+        (BUCKET | {"UPLOADS_DIR": "/srv/kept"}, "exactly one of UPLOADS_DIR and UPLOADS_BUCKET must be set"),
+        (BUCKET | {"UPLOADS_BUCKET": "S3://Uploads"}, "UPLOADS_BUCKET must be the name of a bucket"),
+        (BUCKET | {"AWS_REGION": ""}, "AWS_REGION is not set"),
+        (BUCKET | {"AWS_ENDPOINT_URL_S3": "s3.test:9000"}, "AWS_ENDPOINT_URL_S3 must be a URL"),
     ],
 )
 def test_a_wrong_setting_is_named_and_its_value_is_not(site: Any, change: dict[str, str], named: str) -> None:

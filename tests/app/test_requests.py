@@ -1,10 +1,8 @@
-"""What a client gets: pages, sessions, patients, cache, limits, uploads, live connections."""
+"""What a client gets: pages, sessions, patients, cache, limits, live connections."""
 
 import concurrent.futures
-import hashlib
 import http.client
 import json
-import os
 import re
 import secrets
 import uuid
@@ -226,30 +224,6 @@ def test_counts_are_cached_until_a_patient_is_added(app: Instance, sid: str) -> 
     add(app, sid, PATIENT)
     third = app.request("GET", "/api/stats", sid=sid)
     assert (third.headers["X-Cache"], third.json["patients"]) == ("MISS", first.json["patients"] + 1)
-
-
-def test_an_upload_is_on_disk_as_it_was_sent(app: Instance, sid: str, site: Any) -> None:
-    content = os.urandom(5 * 1024 * 1024)
-    answer = app.request("POST", "/api/uploads", content, {"Content-Type": "application/octet-stream"}, sid)
-    assert answer.status == 201
-    assert answer.json["size"] == len(content)
-    assert answer.json["sha256"] == hashlib.sha256(content).hexdigest()
-    uploads = Path(site.settings["UPLOADS_DIR"])
-    assert (uploads / answer.json["id"]).read_bytes() == content
-
-
-def test_a_broken_upload_leaves_nothing(app: Instance, sid: str, site: Any) -> None:
-    uploads = Path(site.settings["UPLOADS_DIR"])
-    before = sorted(uploads.iterdir())
-    connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=10)
-    connection.putrequest("POST", "/api/uploads")
-    for name, value in {"Content-Length": "1000000", "Cookie": f"sid={sid}"}.items():
-        connection.putheader(name, value)
-    connection.endheaders()
-    connection.send(b"x" * 100_000)
-    wait_until(lambda: len(list(uploads.iterdir())) == len(before) + 1, "the upload has begun", 10)
-    connection.close()
-    wait_until(lambda: sorted(uploads.iterdir()) == before, "the partial file is gone", 10)
 
 
 def test_websocket_echoes_and_greets(app: Instance) -> None:

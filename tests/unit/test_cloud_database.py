@@ -40,7 +40,8 @@ def stack() -> dict[str, Any]:
     environment = load(ROOT / "inventories" / NAME)
     names = ["postgresql", "postgresql_replica", *(f"redis_{each}" for each in environment.system.cache)]
     endpoints = {name: {"scheme": "x", "addresses": [f"{name}.test"], "port": 5432} for name in names}
-    return inventory.stack(environment, environment.hosts, endpoints, {"master_secret": ARN})
+    cloud = {"master_secret": ARN, "region": "r", "buckets": {"uploads": "the-uploads"}}
+    return inventory.stack(environment, environment.hosts, endpoints, cloud)
 
 
 @pytest.fixture

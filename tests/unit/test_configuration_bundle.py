@@ -38,7 +38,7 @@ def output(environment: Environment) -> dict[str, Any]:
         "cloud": {
             "region": "eu-central-1",
             "secrets_prefix": f"{environment.name}/",
-            "buckets": {"artifacts": "the-bucket"},
+            "buckets": {"artifacts": "the-bucket", "uploads": "the-uploads"},
         },
     }
 

@@ -10,6 +10,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 
 from stackwright.ansible import playbooks
+from stackwright.ansible.filter import pm2
 from stackwright.ansible.playbooks import roles_of
 from stackwright.infra.aws import cache_users
 from stackwright.infra.aws.context import Context
@@ -126,7 +127,36 @@ def in_cloud() -> Mapping[str, Any]:
     environment = load(ROOT / "inventories/taaleem-windows-aws")
     names = ["postgresql", "postgresql_replica", *(f"redis_{each}" for each in environment.system.cache)]
     endpoints = {name: {"scheme": "x", "addresses": [f"{name}.test"], "port": 5432} for name in names}
-    return inventory.stack(environment, environment.hosts, endpoints)
+    cloud = {"region": "eu-central-1", "buckets": {"uploads": "the-uploads"}}
+    return inventory.stack(environment, environment.hosts, endpoints, cloud)
+
+
+def test_an_application_keeps_uploads_in_a_folder_of_its_host(stack: Mapping[str, Any]) -> None:
+    host = first(stack, "app")
+    (application,) = wiring.pm2_applications(stack, host)
+    assert application["environment"]["UPLOADS_DIR"] == "/var/lib/emr/uploads"
+    assert not {"UPLOADS_BUCKET", "AWS_REGION"} & set(application["environment"])
+    assert application["writable_paths"] == ["/var/lib/emr/uploads"]
+    assert pm2.pm2_exports([application])["backups"] == [{"name": "uploads", "paths": ["/var/lib/emr/uploads"]}]
+
+
+def test_in_a_cloud_it_keeps_them_in_the_bucket_and_nothing_on_its_host(in_cloud: Mapping[str, Any]) -> None:
+    (application,) = wiring.pm2_applications(in_cloud, first(in_cloud, "app"))
+    environment = application["environment"]
+    assert (environment["UPLOADS_BUCKET"], environment["AWS_REGION"]) == ("the-uploads", "eu-central-1")
+    assert "UPLOADS_DIR" not in environment
+    assert application["writable_paths"] == []
+    assert not pm2.pm2_exports([application])["backups"]
+
+
+def test_an_application_without_uploads_is_told_of_no_place(
+    stack: Mapping[str, Any], in_cloud: Mapping[str, Any]
+) -> None:
+    for each in (stack, in_cloud):
+        without = {**each, "apps": {"emr": {**each["apps"]["emr"], "uploads": []}}}
+        (application,) = wiring.pm2_applications(without, first(each, "app"))
+        assert not {"UPLOADS_DIR", "UPLOADS_BUCKET", "AWS_REGION"} & set(application["environment"])
+        assert application["writable_paths"] == []
 
 
 def test_a_clouds_database_gets_what_the_system_declares_and_nobody_who_looks_up(in_cloud: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ export async function answer(work: () => Promise<Response>): Promise<Response> {
     return await work();
   } catch (error) {
     if (error instanceof ApiError) return json({ error: error.code, message: error.message }, error.status, error.headers);
-    const away = isAway(error) || isStoreAway(error);
+    const away = isAway(error) || isStoreAway(error) || isBucketAway(error);
     runtime().log.error('route failed', describeError(error));
     if (away) return json({ error: 'unavailable', message: 'A service this needs is away. Try again.' }, 503, { 'Retry-After': '1' });
     return json({ error: 'internal', message: 'Something went wrong.' }, 500);
@@ -71,4 +71,12 @@ export async function readJson(request: Request): Promise<Record<string, unknown
 
 function isStoreAway(error: unknown): boolean {
   return error instanceof Error && /Client(Offline|Closed)|Socket(Closed|Timeout)|(Connection|Command)?Timeout|Disconnects/.test(error.constructor.name + error.name);
+}
+
+/** S3 has trouble or cannot be reached, or nobody gave credentials. That it refuses them (403) is for an operator: another try would not help. */
+function isBucketAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode ?? 0;
+  const unreachable = /^(ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/.test((error as NodeJS.ErrnoException).code ?? '');
+  return unreachable || status >= 500 || status === 429 || error.name === 'CredentialsProviderError';
 }

@@ -2,6 +2,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
 
+export interface BucketConfig {
+  bucket: string;
+  region: string;
+  /** The bucket is named in the path, as an endpoint of one's own seldom has a name for each. */
+  pathStyle: boolean;
+}
+
+export type UploadsConfig = { folder: string } | BucketConfig;
+
 /** Everything the process takes from outside, checked once at start. */
 export interface Config {
   host: string;
@@ -21,7 +30,7 @@ export interface Config {
   loginLimitPerAddress: number;
   loginWindowSeconds: number;
   trustedProxies: string[];
-  uploadsDir: string;
+  uploads: UploadsConfig;
   keepAliveTimeoutMs: number;
   drainDelayMs: number;
   drainIdleMs: number;
@@ -64,6 +73,18 @@ export class Environment {
     return value;
   }
 
+  /** A folder or a bucket. Beside the bucket's name, AWS's SDK reads its own variables; those that must be right are checked. */
+  uploads(): UploadsConfig {
+    const { UPLOADS_DIR: folder, UPLOADS_BUCKET: bucket } = this.values;
+    if (Boolean(folder) === Boolean(bucket)) this.problems.push('exactly one of UPLOADS_DIR and UPLOADS_BUCKET must be set');
+    if (!bucket) return { folder: folder ?? '' };
+    if (!BUCKET.test(bucket)) this.problems.push('UPLOADS_BUCKET must be the name of a bucket: 3 to 63 lower-case letters, digits, hyphens and dots');
+    const region = this.text('AWS_REGION');
+    const pathStyle = Boolean(this.values.AWS_ENDPOINT_URL_S3);
+    if (pathStyle) this.url('AWS_ENDPOINT_URL_S3', ['https:', 'http:']);
+    return { bucket, region, pathStyle };
+  }
+
   list(name: string): string[] {
     return (this.values[name] ?? '').split(',').map((item) => item.trim()).filter(Boolean);
   }
@@ -81,6 +102,7 @@ export function loadEnvFile(): void {
 
 const POSTGRES = ['postgres:', 'postgresql:'];
 const REDIS = ['rediss:', 'redis:'];
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 const HOUR = 3600;
 
 export function readConfig(directory: string, values: NodeJS.ProcessEnv = process.env): Config {
@@ -109,7 +131,7 @@ export function readConfig(directory: string, values: NodeJS.ProcessEnv = proces
     loginLimitPerAddress: env.number('LOGIN_LIMIT_PER_ADDRESS', 60, 1, 100_000),
     loginWindowSeconds: env.number('LOGIN_WINDOW_SECONDS', 300, 1, 24 * HOUR),
     trustedProxies: env.list('TRUSTED_PROXIES'),
-    uploadsDir: env.text('UPLOADS_DIR'),
+    uploads: env.uploads(),
     keepAliveTimeoutMs: env.number('KEEP_ALIVE_TIMEOUT_MS', 75_000, 1_000, 600_000),
     drainDelayMs: env.number('DRAIN_DELAY_MS', 0, 0, 60_000),
     drainIdleMs: env.number('DRAIN_IDLE_MS', 1_000, 0, 60_000),

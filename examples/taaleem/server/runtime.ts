@@ -2,6 +2,9 @@ import type { Config } from './config';
 import { connectDatabases, type Databases } from './database';
 import { createLog, type Log, requestContext } from './log';
 import { closeStores, connectStores, type Stores } from './stores';
+import type { Uploads } from './uploads';
+import { BucketUploads } from './uploads-bucket';
+import { FolderUploads } from './uploads-folder';
 
 /** Ends a long-lived connection (event stream, WebSocket) in its own polite way. */
 export type Closer = () => void;
@@ -15,6 +18,7 @@ export interface Runtime {
   log: Log;
   databases: Databases;
   stores: Stores;
+  uploads: Uploads;
   draining: boolean;
   /** Long-lived connections, to be closed on shutdown. */
   live: Set<Closer>;
@@ -30,6 +34,7 @@ export function createRuntime(config: Config): Runtime {
     log,
     databases: connectDatabases(config, log),
     stores: connectStores(config, log),
+    uploads: 'folder' in config.uploads ? new FolderUploads(config.uploads.folder) : new BucketUploads(config.uploads),
     draining: false,
     live: new Set(),
     request: requestContext,
@@ -40,5 +45,6 @@ export function createRuntime(config: Config): Runtime {
 
 export async function closeRuntime(runtime: Runtime): Promise<void> {
   closeStores(runtime.stores);
+  runtime.uploads.close();
   await Promise.allSettled([runtime.databases.primary.end(), runtime.databases.replica.end()]);
 }

@@ -36,6 +36,7 @@
     cache: {run_by: hosts|cloud, hosts: [host], instances: [{name, host: null | host, address, fqdn, port, purpose,
         maxmemory_mb, eviction,
         persistence: append_only|snapshot|none, users: [{name, access: application|operator, secret}]}]}
+    uploads: {run_by: hosts|cloud, bucket: null | str, region: null | str}
     logs: {rotate_mb, keep}
     backups: {host, full_day, time, keep_full, keep_differential, files_every_hours, files_keep_days,
         archive_timeout_seconds}
@@ -58,7 +59,7 @@ from typing import Any
 from stackwright.model import capacity, edge, naming, secrets, topology
 from stackwright.model.aws.names import cache_user
 from stackwright.model.environment import Environment
-from stackwright.model.output import InventoryError, from_environment, host_key_file, hosts_of
+from stackwright.model.output import UPLOADS, InventoryError, from_environment, host_key_file, hosts_of
 from stackwright.model.process import AppPlan
 from stackwright.model.topology import Host
 
@@ -111,6 +112,8 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
     if output is None:
         output = from_environment(environment)
     known = hosts_of(environment, output)
+    # Every output of what a cloud runs says where in it.
+    cloud = output.get("cloud") or ({} if topology.managed(environment.stack) else None)
     hosts = tuple(
         replace(host, address=known[host.name]["address"], host_key=_host_key(environment, host, known[host.name]))
         for host in environment.hosts
@@ -127,7 +130,7 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
             )
             for host in hosts
         },
-        variables={"stack": stack(environment, hosts, output["endpoints"], output.get("cloud"))},
+        variables={"stack": stack(environment, hosts, output["endpoints"], cloud)},
         known_hosts_file=known_hosts_file,
         known_hosts="".join(f"{_known_as(host)} {_bare_key(host)}\n" for host in hosts),
     )
@@ -194,7 +197,8 @@ def stack(
     """The read-only facts that group_vars wire into role inputs.
 
     `endpoints` and `cloud` are those of the output, where a cloud has some; without `cloud` nobody learns where the
-    database's master user has its password.
+    database's master user has its password, nor of any bucket. Raises InventoryError where the output has no bucket
+    for uploads, and there should be one.
     """
     found = endpoints or {}
     groups = topology.groups(hosts)
@@ -215,6 +219,7 @@ def stack(
         "edge": _edge(environment, hosts),
         "database": _database(environment, hosts, found, (cloud or {}).get("master_secret")),
         "cache": _cache(environment, hosts, found),
+        "uploads": _uploads(environment, cloud),
         "logs": _plain(environment.logs),
         "backups": {"host": _first(groups["ops"]), **_plain(environment.backups)},
         "certificates": _certificates(environment),
@@ -420,6 +425,19 @@ def _cache_place(
         return {"host": None, "address": endpoint["addresses"][0], "fqdn": endpoint["addresses"][0]}
     host = next(each for each in hosts if each.name == names[number % len(names)])
     return {"host": host.name, "address": host.address, "fqdn": naming.fqdn(host.name, environment.name)}
+
+
+def _uploads(environment: Environment, cloud: Mapping[str, Any] | None) -> dict[str, str | None]:
+    """Where applications keep what users send: in folders of their hosts, or in a cloud's bucket, which outlives hosts."""
+    if not topology.managed(environment.stack):
+        return {"run_by": "hosts", "bucket": None, "region": None}
+    bucket = (cloud or {}).get("buckets", {}).get(UPLOADS)
+    if cloud is not None and bucket is None:
+        raise InventoryError(
+            f"{environment.name} is not provisioned as its file says: its output has no bucket {UPLOADS};"
+            f" run: stackwright up {environment.name}"
+        )
+    return {"run_by": "cloud", "bucket": bucket, "region": None if cloud is None else cloud["region"]}
 
 
 def _certificates(environment: Environment) -> dict[str, Any]:

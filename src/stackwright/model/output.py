@@ -31,6 +31,8 @@ from stackwright.model.topology import Host
 OUTPUT_NAME = "stackwright_inventory"
 OUTPUT_VERSION = 1
 ADMIN_USER = "stackwright"
+#: The purpose of the bucket that applications write to.
+UPLOADS = "uploads"
 
 
 class InventoryError(ValueError):

@@ -133,7 +133,7 @@ class App:
     database: AppDatabase | None = None
     cache: tuple[Purpose, ...] = ()
     uploads: tuple[ReleasePath, ...] = ()
-    """Folders that outlive a release; backed up."""
+    """Folders that outlive a release: of each host, and backed up there. In size C there is one, and it is a bucket."""
     static: tuple[StaticPath, ...] = ()
     keep_releases: Annotated[int, Field(ge=2, le=50)] = 5
 

@@ -291,7 +291,7 @@ def _pm2_application(stack: Stack, app: str, host: str, label: str) -> Data:
         "kill_timeout_seconds": facts["kill_seconds"],
         "listen_timeout_seconds": facts["start_timeout_seconds"],
         "log_date_format": facts["log_date_format"],
-        "writable_paths": [uploads_folder(app, each) for each in facts["uploads"]],
+        "writable_paths": uploads_folders(stack, app),
     }
 
 
@@ -300,9 +300,20 @@ def environment_file(app: str) -> str:
     return f"/etc/{app}/env"
 
 
-def uploads_folder(app: str, name: str) -> str:
-    """Return a folder of an application that outlives its releases."""
-    return f"/var/lib/{app}/{name}"
+def uploads_folders(stack: Stack, app: str) -> list[str]:
+    """Return the folders of an application that outlive its releases: none where uploads go into a cloud's bucket."""
+    if stack["uploads"]["run_by"] == "cloud":
+        return []
+    return [f"/var/lib/{app}/{name}" for name in stack["apps"][app]["uploads"]]
+
+
+def _uploads_environment(stack: Stack, app: str) -> dict[str, str]:
+    uploads = stack["uploads"]
+    if not stack["apps"][app]["uploads"]:
+        return {}
+    if uploads["run_by"] == "cloud":
+        return {"UPLOADS_BUCKET": uploads["bucket"], "AWS_REGION": uploads["region"]}
+    return {"UPLOADS_DIR": uploads_folders(stack, app)[0]}
 
 
 def app_environment(stack: Stack, app: str, host: str) -> dict[str, str]:
@@ -312,8 +323,7 @@ def app_environment(stack: Stack, app: str, host: str) -> dict[str, str]:
     found["HOST"] = next((each["address"] for each in facts["instances_by_host"].get(host, [])), "127.0.0.1")
     found["TRUSTED_PROXIES"] = ",".join(["127.0.0.1", *addresses(stack, ["edge"])])
     found["KILL_TIMEOUT_MS"] = str((facts["kill_seconds"] - 1) * 1000)
-    if facts["uploads"]:
-        found["UPLOADS_DIR"] = uploads_folder(app, facts["uploads"][0])
+    found |= _uploads_environment(stack, app)
     if facts["database"] is not None:
         found["DATABASE_POOL_MAX"] = str(facts["database"]["pool"])
         found["DATABASE_POOL_TIMEOUT_MS"] = str(facts["database"]["pool_timeout_seconds"] * 1000)

@@ -7,6 +7,7 @@ import threading
 import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ class Cloud:
     actions: list[dict[str, str]] = field(default_factory=list)
     parameters: list[dict[str, Any]] = field(default_factory=list)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    #: Of the instance's role.
+    credentials: tuple[str, str, str] = CREDENTIALS
     #: Secrets Manager's, by name.
     secrets: dict[str, str] = field(default_factory=dict)
     address: str = "127.0.0.1"
@@ -90,8 +93,9 @@ class Handler(BaseHTTPRequestHandler):
     def metadata(self, path: str) -> None:
         if self.headers.get("X-aws-ec2-metadata-token") != "metadata-token":
             return self.answer(401)
-        key, secret, token = CREDENTIALS
+        key, secret, token = self.cloud.credentials
         role = {"Code": "Success", "AccessKeyId": key, "SecretAccessKey": secret, "Token": token}
+        role["Expiration"] = (datetime.now(UTC) + timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
         found = {
             "instance-id": "i-0123456789abcdef0",
             "iam/security-credentials/": "test-app-group\n",

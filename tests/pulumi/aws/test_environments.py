@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import difflib
+import fnmatch
 import importlib
 import ipaddress
 import json
@@ -232,6 +233,47 @@ def test_other_choices_of_size_c_keep_the_rules(project: Path, choice: str) -> N
     }
     report = botocore_checks.check(recording.resources)
     assert [str(finding) for finding in report.findings] == []
+
+
+def test_uploads_pass_every_policy_on_their_way(project: Path) -> None:
+    """What the role of the servers says is of use only where the network's way to S3, the bucket and its key say so, too."""
+    name = "taaleem-production"
+    recording = run(project, name)
+
+    def statements(resource: str) -> dict[str, dict[str, Any]]:
+        found = json.loads(recording.named(f"{name}-{resource}").inputs["policy"])["Statement"]
+        return {each["Sid"]: each for each in found}
+
+    role = statements("app-servers-policy")
+    keep, encrypt = role["KeepUploads"], role["EncryptUploads"]
+    bucket = "arn:aws:s3:::" + recording.outputs["stackwright_inventory"]["cloud"]["buckets"]["uploads"]
+    assert keep["Resource"] == [f"{bucket}/*"]
+    passing = statements("network-endpoints-s3")["OwnBuckets"]
+    assert set(keep["Action"]) <= set(passing["Action"])
+    assert any(fnmatch.fnmatchcase(f"{bucket}/an-id", pattern) for pattern in passing["Resource"])
+    # The bucket's own policy refuses no TLS of today, and nobody who leaves the key to the bucket.
+    denied = statements("object-store-uploads-policy")
+    assert denied.keys() == {"DenyWithoutTls", "DenyOldTls", "DenyOtherEncryption", "DenyOtherKeys"}
+    assert denied["DenyOtherEncryption"]["Condition"]["Null"] == {"s3:x-amz-server-side-encryption": "false"}
+    assert denied["DenyOtherKeys"]["Condition"]["StringEquals"] == {"s3:x-amz-server-side-encryption": "aws:kms"}
+    rule = recording.named(f"{name}-object-store-uploads-encryption").inputs["rules"][0]
+    assert rule["bucketKeyEnabled"] is True
+    assert encrypt["Resource"] == [rule["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"]]
+    assert encrypt["Condition"]["StringEquals"]["kms:EncryptionContext:aws:s3:arn"] == bucket
+    through = statements("key-key")["UseThroughServices"]
+    assert set(encrypt["Action"]) <= set(through["Action"])
+    assert (
+        encrypt["Condition"]["StringEquals"]["kms:ViaService"] in through["Condition"]["StringEquals"]["kms:ViaService"]
+    )
+
+
+def test_no_server_may_write_uploads_where_no_application_takes_any(project: Path) -> None:
+    system = project / "systems/taaleem.yml"
+    text = system.read_text()
+    assert "    uploads: [uploads]\n" in text
+    system.write_text(text.replace("    uploads: [uploads]\n", ""))
+    recording = run(project, "taaleem-production")
+    assert "KeepUploads" not in recording.named("taaleem-production-app-servers-policy").inputs["policy"]
 
 
 def test_servers_of_a_group_come_after_what_they_ask(project: Path) -> None:

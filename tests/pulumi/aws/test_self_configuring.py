@@ -1,15 +1,19 @@
 """A server of taaleem-production's group boots for real: the user data of its launch template, the bundle that is uploaded for it.
 
-It is a systemd container that nobody logs in to. What it asks is here, too: AWS's services on one port of this machine, and a
-second container with PostgreSQL 17 behind an authority of its own, as RDS has, and Redis.
+It is a systemd container that nobody logs in to. What it asks is here, too: AWS's services on one port of this machine, S3 for
+uploads on another (moto, which checks signatures and admits what the role's policy allows), and a second container with PostgreSQL 17 behind an authority of its own, as RDS has, and Redis.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import gzip
+import hashlib
+import http.client
 import json
+import os
 import re
 import shlex
 import shutil
@@ -37,6 +41,8 @@ from stackwright.model import Environment, load, wiring
 from stackwright.model.aws import member
 from stackwright.model.secrets import application_names
 from stackwright.secret_store import SecretStore
+from tests.app.bucket import Bucket, run_bucket
+from tests.app.support import free_port
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(1500)]
 
@@ -107,6 +113,7 @@ class Site:
     environment: Environment
     client: podman.Podman
     cloud: Cloud
+    bucket: Bucket
     user_data: dict[str, Any]
     output: dict[str, Any]
     secrets: dict[str, str]
@@ -151,32 +158,36 @@ class Server:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     client, folder = podman.Podman(), tmp_path_factory.mktemp("project")
     client.remove_environment(LABEL)
-    environment, user_data = _environment(folder)
+    cloud, bucket_port = Cloud(folder=folder, address=GATEWAY, port=free_port()), free_port()
+    environment, user_data, policy = _environment(folder, cloud.port, bucket_port)
     client.create_network(podman.Network(name=LABEL, cidr=CIDR, environment=LABEL))
-    cloud = Cloud(folder=folder, address=GATEWAY)
     try:
         store = SecretStore(NAME, environment.state_folder)
         secrets = {each: store.get(each) for each in application_names(environment)}
         cloud.secrets = {f"{NAME}/{name}": value for name, value in secrets.items()}
-        site = Site(
-            environment=environment,
-            client=client,
-            cloud=cloud,
-            user_data=user_data,
-            output=_output(environment),
-            secrets=secrets,
-        )
-        _create_services(site, store)
-        # The gateway's address is there since there is somebody on the network.
-        cloud.start()
-        yield site
+        # The gateway's address is there once there is somebody on the network.
+        services = _create_host(client, "services", SERVICES)
+        with run_bucket(policy, GATEWAY, bucket_port) as bucket:
+            cloud.credentials = bucket.credentials
+            site = Site(
+                environment=environment,
+                client=client,
+                cloud=cloud,
+                bucket=bucket,
+                user_data=user_data,
+                output=_output(environment, bucket.name),
+                secrets=secrets,
+            )
+            _create_services(site, store, services)
+            cloud.start()
+            yield site
     finally:
         cloud.stop()
         client.remove_environment(LABEL)
 
 
-def _environment(folder: Path) -> tuple[Environment, dict[str, Any]]:
-    """A project of its own with our code, and the user data of its launch template."""
+def _environment(folder: Path, cloud_port: int, bucket_port: int) -> tuple[Environment, dict[str, Any], dict[str, Any]]:
+    """A project of its own with our code, the user data of its launch template, and what the servers' role may do."""
     for each in ("ansible.cfg", "group_vars", "playbooks", "roles", "src", "tools", "uv.lock"):
         (folder / each).symlink_to(ROOT / each)
     for each in ("pulumi", "systems"):
@@ -196,6 +207,14 @@ def _environment(folder: Path) -> tuple[Environment, dict[str, Any]]:
     # The containers' network is in it, so that this machine is where a load balancer would be.
     assert "10.64.0.0/16" in text
     text = text.replace("10.64.0.0/16", "10.231.64.0/18")
+    # Where AWS's SDK in the application finds the stand-ins.
+    text += f"""
+apps:
+  emr:
+    environment:
+      AWS_ENDPOINT_URL_S3: http://{GATEWAY}:{bucket_port}
+      AWS_EC2_METADATA_SERVICE_ENDPOINT: http://{GATEWAY}:{cloud_port}
+"""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("STACKWRIGHT_ROOT", str(folder))
@@ -205,10 +224,11 @@ def _environment(folder: Path) -> tuple[Environment, dict[str, Any]]:
     raw = base64.b64decode(template.inputs["userData"])
     raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     assert raw.startswith(b"#cloud-config\n")
-    return environment, yaml.safe_load(raw)
+    policy = json.loads(recording.named(f"{NAME}-app-servers-policy").inputs["policy"])
+    return environment, yaml.safe_load(raw), policy
 
 
-def _output(environment: Environment) -> dict[str, Any]:
+def _output(environment: Environment, bucket: str) -> dict[str, Any]:
     """Of `pulumi up`: what a server is told of it."""
 
     def endpoint(scheme: str, name: str, port: int) -> dict[str, Any]:
@@ -224,7 +244,11 @@ def _output(environment: Environment) -> dict[str, Any]:
             "postgresql_replica": endpoint("postgresql", "replica.rds.test", 5432),
             **caches,
         },
-        "cloud": {"region": "eu-central-1", "secrets_prefix": f"{NAME}/", "buckets": {"artifacts": "artifacts"}},
+        "cloud": {
+            "region": "eu-central-1",
+            "secrets_prefix": f"{NAME}/",
+            "buckets": {"artifacts": "artifacts", "uploads": bucket},
+        },
     }
 
 
@@ -264,9 +288,8 @@ done
 """
 
 
-def _create_services(site: Site, store: SecretStore) -> None:
+def _create_services(site: Site, store: SecretStore, container: str) -> None:
     client, environment = site.client, site.environment
-    container = _create_host(client, "services", SERVICES)
     authority = Authority.make("RDS-like authority")
     (environment.root / "rds.pem").write_text(authority.pem)
     stack = member.inventory(environment, site.output, "ssh-ed25519 AAAA")["all"]["vars"]["stack"]
@@ -384,6 +407,32 @@ def test_users_are_served_and_known_by_what_the_load_balancer_says(server: Serve
     assert json.loads(line)["client"] == "198.51.100.7"
 
 
+def test_an_upload_is_in_the_environments_bucket_and_on_no_servers_disk(server: Server) -> None:
+    bucket, content = server.site.bucket, os.urandom(11 * 1024 * 1024)
+    session = _log_in(server)
+    status, body, _ = _request(server, "POST", "/api/uploads", content, session)
+    assert status == 201, body
+    found = json.loads(body)
+    assert found["sha256"] == hashlib.sha256(content).hexdigest()
+    assert (bucket.names(), bucket.unfinished()) == ([found["id"]], [])
+    assert bucket.read(found["id"]) == content
+    assert server.run(f"find / -xdev -type f -size {len(content)}c").split() == []
+    assert server.run("test -e /var/lib/emr && echo there || echo none").strip() == "none"
+
+
+def test_what_the_role_may_not_do_is_an_error_without_a_secret(server: Server) -> None:
+    bucket, session = server.site.bucket, _log_in(server)
+    before = bucket.names()
+    with bucket.refusing("s3:PutObject"):
+        status, body, _ = _request(server, "POST", "/api/uploads", os.urandom(1000), session)
+    assert (status, json.loads(body)["error"]) == (500, "internal")
+    assert bucket.names() == before
+    logs = server.run("cat /var/log/emr/*.log")
+    assert "AccessDenied" in logs
+    for place in (logs, body.decode(), server.run("journalctl --no-pager --output=cat")):
+        assert not [value for value in bucket.credentials if value in place]
+
+
 @pytest.mark.parametrize(
     ("host", "path", "status"),
     [(SERVER, "/api/health", "200"), (f"{SERVER}:443", "/api/health", "200"), (SERVER, "/", ""), ("x.test", "/x", "")],
@@ -451,11 +500,36 @@ def test_it_finishes_what_it_does_before_it_goes(server: Server) -> None:
     assert server.run("systemctl is-active nginx.service pm2-emr.service || true").split() == ["inactive", "inactive"]
 
 
-def _ask(*lines: str) -> str:
-    """What the server answers a load balancer, which verifies nobody and names no site in its handshake."""
+def _log_in(server: Server) -> str:
+    """The cookie of a session of the administrator."""
+    assert server.status["state"] == "serving"
+    login = {"username": "admin", "password": server.site.secrets["app/emr/admin"]}
+    status, body, headers = _request(server, "POST", "/api/login", json.dumps(login).encode())
+    assert status == 200, body
+    return headers["Set-Cookie"].split(";")[0]
+
+
+def _request(
+    server: Server, method: str, path: str, body: bytes, cookie: str = ""
+) -> tuple[int, bytes, http.client.HTTPMessage]:
+    """Through the edge, as from the load balancer."""
+    headers = {"Host": server.site.environment.domain, "Content-Type": "application/json", "Cookie": cookie}
+    connection = http.client.HTTPSConnection(SERVER, timeout=60, context=_unverified())
+    with contextlib.closing(connection):
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response.status, response.read(), response.headers
+
+
+def _unverified() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with context.wrap_socket(socket.create_connection((SERVER, 443), timeout=10)) as secure:
+    return context
+
+
+def _ask(*lines: str) -> str:
+    """What the server answers a load balancer, which verifies nobody and names no site in its handshake."""
+    with _unverified().wrap_socket(socket.create_connection((SERVER, 443), timeout=10)) as secure:
         secure.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode())
         return b"".join(iter(lambda: secure.recv(65536), b"")).decode()
 

@@ -14,6 +14,9 @@ from stackwright.model.output import make_output
 ROOT = Path(__file__).resolve().parents[3]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHkVQp8NqQq9ONJZdgVTWb0o8NSWsiYsoAbS2FUPVYPS"
 
+#: Where in a cloud an environment is that it runs a part of.
+CLOUD = {"region": "r", "account": "a", "buckets": {"uploads": "the-uploads"}, "secrets_prefix": "p/"}
+
 
 def provisioned(environment: Environment) -> dict[str, Any]:
     """An output of the environment, with what a cloud would have made."""
@@ -30,6 +33,8 @@ def provisioned(environment: Environment) -> dict[str, Any]:
         for name in names[tier]:
             address = f"{name.replace('_', '-')}.cloud.example"
             output["endpoints"][name] = {"scheme": scheme, "addresses": [address], "port": port}
+    if managed:
+        output["cloud"] = CLOUD
     return output
 
 

@@ -292,6 +292,17 @@ def test_a_release_whose_master_user_could_not_own_for_others(project: Project) 
     )
 
 
+def test_several_folders_of_uploads_have_no_place_in_a_bucket(project: Project) -> None:
+    project.edit_system("uploads: [uploads]", "uploads: [uploads, scans]")
+    wanted = (
+        "system: keeps uploads in apps.emr.uploads.uploads, apps.emr.uploads.scans; in size C they go into a bucket, which is"
+        " one for all, got 'taaleem'; accepted: one folder in one application, or size B"
+    )
+    assert any(wanted in line for line in project.errors())
+    project.edit("{size: C, ops: 1}", "{size: B}")
+    assert not [line for line in project.errors() if "uploads" in line]
+
+
 def test_a_database_of_ones_own_needs_no_such_host(project: Project) -> None:
     project.edit("{size: C, ops: 1}", "{size: C, ops: 0, database: 3}")
     project.edit("database: {storage_gb: 100,", "database: {run_by: hosts, storage_gb: 100,")

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 import yaml
-from model_project import KEY, ROOT, Project, provisioned
+from model_project import CLOUD, KEY, ROOT, Project, provisioned
 
 from stackwright.model import edge, load
 from stackwright.model import schema as schemas
@@ -153,12 +153,33 @@ def test_where_the_master_user_has_its_password_is_told_to_hosts_alone() -> None
     environment = load(ROOT / "inventories/taaleem-production")
     output = provisioned(environment)
     arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:rds!db-1-AbCdEf"
-    output["cloud"] = {"region": "r", "account": "a", "buckets": {}, "secrets_prefix": "p/", "master_secret": arn}
+    output["cloud"] = CLOUD | {"master_secret": arn}
     found = json.loads(json.dumps(output))
     assert build(environment, found).variables["stack"]["database"]["master_secret"] == arn
     assert member.inventory(environment, found, KEY)["all"]["vars"]["stack"]["database"]["master_secret"] is None
     del found["cloud"]["master_secret"]
     assert build(environment, found).variables["stack"]["database"]["master_secret"] is None
+
+
+def test_uploads_are_kept_on_hosts_or_in_the_clouds_bucket() -> None:
+    for name in ("taaleem-local", "taaleem-baremetal", "taaleem-single", "taaleem-staging"):
+        nowhere = {"run_by": "hosts", "bucket": None, "region": None}
+        assert inventory(name).variables["stack"]["uploads"] == nowhere
+    bucket = {"run_by": "cloud", "bucket": "the-uploads", "region": "r"}
+    assert inventory("taaleem-windows-aws").variables["stack"]["uploads"] == bucket
+    environment = load(ROOT / "inventories/taaleem-production")
+    server = member.inventory(environment, provisioned(environment), KEY)
+    assert server["all"]["vars"]["stack"]["uploads"] == bucket
+
+
+@pytest.mark.parametrize("cloud", [None, CLOUD | {"buckets": {"logs": "l"}}])
+def test_an_output_without_the_bucket_for_uploads_is_refused(cloud: dict[str, Any] | None) -> None:
+    environment = load(ROOT / "inventories/taaleem-windows-aws")
+    wanted = (
+        "taaleem-windows-aws is not provisioned as its file says: its output has no bucket uploads; run: stackwright up"
+    )
+    with pytest.raises(InventoryError, match=wanted):
+        build(environment, provisioned(environment) | {"cloud": cloud})
 
 
 def test_instances_of_one_server_listen_on_loopback_and_of_many_on_their_own_address() -> None:

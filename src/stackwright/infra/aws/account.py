@@ -13,6 +13,7 @@ from stackwright.infra.aws.context import Context
 from stackwright.infra.aws.encryption_key import EncryptionKey, KeyArgs
 from stackwright.infra.aws.firewall_rules import RuleArgs
 from stackwright.infra.aws.hosts import HostArgs
+from stackwright.infra.aws.instance_role import StatementArgs
 from stackwright.infra.aws.launch_template import AgentArgs
 from stackwright.infra.aws.network import Network
 from stackwright.infra.aws.network_args import NetworkArgs
@@ -78,8 +79,10 @@ class Account:
         """The ids of the subnets of a kind, in the order of the zones."""
         return [self.network.subnet_ids[kind][zone] for zone in self.plan.zones]
 
-    def host(self, host: Host, tiers: Sequence[str], *, public: bool) -> HostArgs:
-        """A server with a name, as the component wants it."""
+    def host(
+        self, host: Host, tiers: Sequence[str], *, public: bool, statements: Sequence[StatementArgs] = ()
+    ) -> HostArgs:
+        """A server with a name, as the component wants it; it may do what `statements` say."""
         zone = host.zone or self.plan.zones[0]
         tier = next((each for each in topology.TIERS if each in tiers), tiers[0])
         return HostArgs(
@@ -93,6 +96,7 @@ class Account:
             architecture=topology.architecture(self.aws, "app" if "app" in tiers and "edge" in tiers else tier),
             image_id=self.aws.app.image if "app" in tiers else None,
             public=public,
+            statements=statements,
         )
 
     def disk_gb(self, host: Host) -> int:

@@ -8,14 +8,24 @@ from functools import cached_property
 import pulumi
 
 from stackwright.infra.aws.account import Account
+from stackwright.infra.aws.bucket_policies import bucket_arn
 from stackwright.infra.aws.cache import Cache
 from stackwright.infra.aws.cache_args import CacheArgs, CacheGroupArgs, CacheUserArgs
 from stackwright.infra.aws.database import Database
 from stackwright.infra.aws.database_args import DatabaseArgs
 from stackwright.infra.aws.database_parameters import rds_values
+from stackwright.infra.aws.instance_role import StatementArgs
 from stackwright.infra.aws.object_store import ObjectStore
-from stackwright.infra.aws.object_store_args import ARTIFACTS, BACKUPS, LOGS, UPLOADS, BucketArgs, ObjectStoreArgs
+from stackwright.infra.aws.object_store_args import (
+    ARTIFACTS,
+    BACKUPS,
+    LOGS,
+    BucketArgs,
+    ObjectStoreArgs,
+    bucket_name,
+)
 from stackwright.infra.aws.secrets import Secrets, SecretsArgs
+from stackwright.model.output import UPLOADS
 from stackwright.model.postgresql_settings import postgresql_settings
 from stackwright.model.secrets import MASTER, cloud_names
 
@@ -44,6 +54,36 @@ class Data:
             copy_kms_key_arn=None if account.copy_key is None else account.copy_key.arn,
         )
         return ObjectStore(f"{self._name}-object-store", args, account.options)
+
+    def uploads_statements(self) -> list[StatementArgs]:
+        """What a server needs whose applications take uploads: to add, and to take back; it reads and lists nothing.
+
+        What is taken back or overwritten stays as a version, which no server may delete.
+        """
+        if not any(app.uploads for app in self._environment.system.apps.values()):
+            return []
+        context = self._account.context
+        bucket = bucket_arn(context, bucket_name(context, UPLOADS))
+        return [
+            StatementArgs(
+                sid="KeepUploads",
+                actions=["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:PutObject"],
+                resources=[f"{bucket}/*"],
+            ),
+            StatementArgs(
+                sid="EncryptUploads",
+                # To decrypt, as every part but the first needs the key that the first was given.
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=[self._account.key.arn],
+                conditions={
+                    "StringEquals": {
+                        "kms:ViaService": f"s3.{context.region}.amazonaws.com",
+                        # Of the bucket and not of an object, as it has a bucket key.
+                        "kms:EncryptionContext:aws:s3:arn": bucket,
+                    }
+                },
+            ),
+        ]
 
     @cached_property
     def secrets(self) -> Secrets:

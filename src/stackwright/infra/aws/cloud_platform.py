@@ -18,7 +18,7 @@ from stackwright.infra.aws.cloud_servers import Servers
 from stackwright.infra.aws.database import Database
 from stackwright.infra.aws.dns import Dns, DnsArgs, DnsRecordArgs
 from stackwright.infra.aws.network import Network
-from stackwright.infra.aws.object_store_args import bucket_name
+from stackwright.infra.aws.object_store_args import KEPT_DAYS, bucket_name
 from stackwright.infra.aws.scaling_group import ScalingGroup
 from stackwright.infra.components import protocols
 from stackwright.infra.components.results import CloudResult, ServiceResult
@@ -117,7 +117,7 @@ class AwsPlatform:
         return CloudResult(
             region=context.region,
             account=context.account,
-            buckets={purpose: bucket_name(context, purpose) for purpose in ("artifacts", "backups", "logs", "uploads")},
+            buckets={purpose: bucket_name(context, purpose) for purpose in KEPT_DAYS},
             secrets_prefix=f"{context.environment}/",
             master_secret=None if self._database is None else self._database.master_secret_arn,
         )

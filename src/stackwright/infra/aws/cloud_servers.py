@@ -52,7 +52,15 @@ class Servers:
         args = HostsArgs(
             context=account.context,
             vpc_id=account.network.vpc_id,
-            hosts=[account.host(host, host.groups, public=False) for host in environment.hosts],
+            hosts=[
+                account.host(
+                    host,
+                    host.groups,
+                    public=False,
+                    statements=self._data.uploads_statements() if _APP in host.groups else (),
+                )
+                for host in environment.hosts
+            ],
             kms_key_arn=account.key.arn,
             authorized_keys=[self._keys.public_key],
             agent=account.agent,
@@ -162,7 +170,7 @@ class Servers:
         )
 
     def _statements(self) -> list[StatementArgs]:
-        """The applications' secrets and no other."""
+        """The applications' secrets and no other, and their uploads."""
         context, key = self._account.context, self._account.key.arn
         whose = context.arn("secretsmanager", f"secret:{context.environment}/*")
         return [
@@ -180,6 +188,7 @@ class Servers:
                     "StringLike": {"kms:EncryptionContext:SecretARN": whose},
                 },
             ),
+            *self._data.uploads_statements(),
         ]
 
     def _requests(self, group: stackfile.ScalingGroup) -> RequestsArgs | None:

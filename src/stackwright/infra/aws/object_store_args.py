@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pulumi
 
 from stackwright.infra.aws.context import Context
+from stackwright.model.output import UPLOADS
 
-ARTIFACTS, BACKUPS, LOGS, UPLOADS = "artifacts", "backups", "logs", "uploads"
+ARTIFACTS, BACKUPS, LOGS = "artifacts", "backups", "logs"
 #: Purpose -> days that what was overwritten or deleted can still be had.
 KEPT_DAYS: Mapping[str, int] = {ARTIFACTS: 90, BACKUPS: 30, LOGS: 7, UPLOADS: 30}
 #: What cannot be made again, and is copied where there is a region for copies.

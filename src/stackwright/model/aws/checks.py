@@ -39,6 +39,7 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
         yield from _database(parsed, stack, stack.aws, system)
         yield from _replicas(parsed, stack, stack.aws, system)
         yield from _cache(parsed, stack, stack.aws, system)
+        yield from _uploads(parsed, stack, system)
     if (stack.class_ == "production" or stack.aws.budget is not None) and not stack.aws.notify:
         why = "an alarm of production" if stack.class_ == "production" else "of the budget"
         message = f"is missing: nobody would hear {why}"
@@ -273,6 +274,16 @@ def _cache(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: System
         elif sizes.CACHES[wanted] * 0.75 < need:
             message = f"has {sizes.CACHES[wanted]} MB, a quarter of them kept back, and {purpose} needs {need} MB"
             yield parsed.problem(path, message, value=wanted, accepted=sizes.cache(need))
+
+
+def _uploads(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
+    """What are folders of hosts elsewhere is one bucket in size C."""
+    folders = [f"apps.{name}.uploads.{folder}" for name, app in system.apps.items() for folder in app.uploads]
+    if topology.managed(stack) and len(folders) > 1:
+        message = f"keeps uploads in {', '.join(folders)}; in size C they go into a bucket, which is one for all"
+        yield parsed.problem(
+            ("system",), message, value=stack.system, accepted="one folder in one application, or size B"
+        )
 
 
 def _unknown(parsed: Parsed[StackFile], path: KeyPath, message: str, name: str, known: Iterable[str]) -> Problem:

@@ -28,7 +28,8 @@ def inventory(environment: Environment, output: Mapping[str, Any], admin_key: st
     # All places are alike: the first stands for whichever server reads this.
     slot = replace(environment.slots[0], address="127.0.0.1")
     known = (*environment.hosts, slot)
-    found = stack(environment, known, output["endpoints"])
+    # Where the database's master user has its password is none of its business.
+    found = stack(environment, known, output["endpoints"], {**cloud, "master_secret": None})
     domain = "amazonaws.com.cn" if cloud["region"].startswith("cn-") else "amazonaws.com"
     found["secrets"] |= {
         "names": list(application_names(environment)),
