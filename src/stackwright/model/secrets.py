@@ -39,7 +39,7 @@ def secret_names(environment: Environment) -> tuple[SecretSpec, ...]:
 
 
 def cloud_names(environment: Environment) -> tuple[str, ...]:
-    """Of the environment's secrets those that the cloud's own store keeps for servers and people there."""
+    """Of the environment's secrets those of what is there, where a cloud runs some of it."""
     managed = topology.managed(environment.stack)
     left_out: tuple[str, ...] = _OWN_DATABASE if "database" in managed else ()
     kept = topology.playbook_groups(environment.stack, environment.hosts)["backup"]

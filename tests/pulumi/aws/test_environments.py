@@ -9,6 +9,7 @@ import importlib
 import ipaddress
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from stackwright.model import load, topology
 from stackwright.model.inventory import build
-from stackwright.model.secrets import secret_names
+from stackwright.model.secrets import MASTER, secret_names
 from stackwright.policy import evaluate
 from stackwright.testing.aws_models import botocore_checks, iam
 from stackwright.testing.recording import Recording, Registered
@@ -142,6 +143,20 @@ def test_every_policy_is_exact(project: Path, name: str) -> None:
     report = iam.check_resources(run(project, name).resources)
     assert [str(finding) for finding in report.findings] == []
     assert report.documents > 10
+
+
+def test_each_secret_has_a_server_that_reads_it_and_each_that_is_read_is_there(project: Path) -> None:
+    recording = run(project, "taaleem-production")
+    made = {
+        each.inputs["name"].removeprefix("taaleem-production/")
+        for each in recording.resources
+        if each.type == "aws:secretsmanager/secret:Secret"
+    }
+    policies = [json.dumps(each.inputs, default=str) for each in recording.resources if "iam/" in each.type]
+    read = {found for text in policies for found in re.findall(r"secret:taaleem-production/([\w/.-]+)-\?{6}", text)}
+    # The master's login is read by who applies the database's objects.
+    assert made == read | {MASTER}
+    assert len(read) > 5
 
 
 def test_one_server_has_one_group_and_talks_to_nobody_of_its_own(project: Path) -> None:

@@ -27,7 +27,7 @@ from stackwright.infra.aws.object_store_args import (
 from stackwright.infra.aws.secrets import Secrets, SecretsArgs
 from stackwright.model.output import UPLOADS
 from stackwright.model.postgresql_settings import postgresql_settings
-from stackwright.model.secrets import MASTER, cloud_names
+from stackwright.model.secrets import MASTER, application_names, cloud_names
 
 
 class Data:
@@ -87,11 +87,11 @@ class Data:
 
     @cached_property
     def secrets(self) -> Secrets:
-        """Empty ones: `stackwright` fills them, and Pulumi never sees a value."""
+        """Those that servers read, empty: `stackwright` fills them, and Pulumi never sees a value."""
         account = self._account
         # Empty until `stackwright database take-over`, and for good where nobody wants replicas.
         taken_over = [] if account.plan.database is None else [MASTER]
-        names = sorted([*cloud_names(self._environment), *taken_over])
+        names = sorted([*application_names(self._environment), *taken_over])
         args = SecretsArgs(context=account.context, names=names, kms_key_arn=account.key.arn)
         return Secrets(f"{self._name}-secrets", args, account.options)
 
