@@ -3,7 +3,7 @@ SHELL := /bin/bash
 ENV ?= taaleem-local
 export PATH := $(CURDIR)/.venv/bin:$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stackwright/bin:$(PATH)
 
-.PHONY: help setup setup-tests local destroy status verify artifact check test molecule e2e bench docs
+.PHONY: help setup setup-tests local destroy status verify artifact check test test-long molecule e2e bench docs
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,8 +32,11 @@ destroy: setup ## remove the environment and everything that it left on this mac
 check: setup ## quick checks, no container: lint, types, unit, property, render and contract tests
 	@python scripts/test.py check
 
-test: setup-tests ## every test of the project
+test: setup-tests ## every promise once; what CI runs, under an hour on two quiet cores
 	@python scripts/test.py all
+
+test-long: setup-tests ## repetitions, long transitions and Debian 12; writes docs/long-report.md (some two hours)
+	@python scripts/test.py long
 
 molecule: setup-tests ## the Molecule scenarios (ROLE=... for one)
 	@python scripts/test.py molecule $(ROLE)

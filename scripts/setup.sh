@@ -12,6 +12,9 @@ cache="${XDG_CACHE_HOME:-$HOME/.cache}/stackwright"
 bin="$cache/bin"
 mkdir -p "$bin"
 export PATH="$bin:$PATH"
+# Two runs side by side would build the same program twice, into the same file.
+exec 9>"$cache/setup.lock"
+flock 9
 
 say() { printf '  %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Runs the project's tests: `scripts/test.py check|aws|molecule [ROLE...]|e2e|all`.
+"""Run the project's tests: `scripts/test.py check|aws|molecule [ROLE...]|e2e|all|long`.
 
-`all` runs whole environments in one lane and scenarios beside and after them, since two cores are what CI has. Every stage's
-output is kept in `.state/test/`; what failed is shown at its end, with counts of tests and of skips with their reasons.
+`all` is what CI runs: each promise once. Whole environments run in one lane and scenarios in a second one, since CI has two
+cores. `long` runs what is marked `long` (src/stackwright/testing/depth.py) and the scenarios on Debian 12, and writes
+docs/long-report.md. The output of every stage is kept in `.state/test/`; a failed stage shows the end of it. The summary
+counts tests, and skips with their reasons.
 """
 
 from __future__ import annotations
@@ -26,12 +28,52 @@ LOGS = ROOT / ".state" / "test"
 #: A scenario that hangs must not take the whole run with it.
 SCENARIO_SECONDS = 1500
 #: Tests that need neither engine nor container; each ends within seconds or has hung.
-QUICK = ("-n", "2", "-m", "not cli", "--timeout", "120")
+QUICK = ("-n", "2", "-m", "ci and not cli", "--timeout", "120")
+
+#: Seconds that a stage of `all` may take on two quiet cores. A unit test holds the sums of the lanes to an hour.
+BUDGET = {
+    "ruff": 5,
+    "ruff format": 5,
+    "yamllint": 15,
+    "shellcheck": 5,
+    "mypy": 60,
+    "generated files": 20,
+    "unit, render, contract": 120,
+    "aws": 180,
+    "ansible-lint": 90,
+    "pulumi engine": 170,
+    "application": 150,
+    "e2e baremetal": 420,
+    "e2e local": 1500,
+    "e2e single": 230,
+    "aws engine": 600,
+    "molecule app_release": 180,
+    "molecule backup": 420,
+    "molecule baseline": 90,
+    "molecule database_proxy": 75,
+    "molecule etcd": 150,
+    "molecule firewall": 140,
+    "molecule log_rotation": 75,
+    "molecule managed_postgresql": 180,
+    "molecule nginx": 300,
+    "molecule nodejs": 50,
+    "molecule pgbouncer": 170,
+    "molecule pm2": 130,
+    "molecule postgresql": 260,
+    "molecule redis": 120,
+    "molecule static_files": 60,
+    "molecule tls": 90,
+}
+#: A busy machine takes this much longer before a stage is named as over its budget.
+TOLERANCE = 1.5
+LONG_REPORT = ROOT / "docs" / "long-report.md"
 
 #: For a stage that is stopped to remove its hosts.
 _TIDY_SECONDS = 90
 #: What a stage that was not begun comes to.
 _NOT_RUN = 125
+#: pytest's exit code where no test was selected.
+_NOTHING_COLLECTED = 5
 _running: list[subprocess.Popen[bytes]] = []
 _stopped = threading.Event()
 
@@ -66,7 +108,10 @@ class Suite:
             self.results.append(result)
             mark = "ok    " if not result.failed else "FAILED"
             skips = f", {len(result.skipped)} skipped" if result.skipped else ""
-            print(f"{mark} {name:<34} {result.passed:>4} passed{skips} {result.seconds:7.1f} s", flush=True)
+            budget = f" of {BUDGET[name]:>4} s" if name in BUDGET else ""
+            over = "  OVER BUDGET" if result.seconds > TOLERANCE * BUDGET.get(name, float("inf")) else ""
+            timing = f"{result.seconds:7.1f} s{budget}{over}"
+            print(f"{mark} {name:<34} {result.passed:>4} passed{skips} {timing}", flush=True)
             if result.failed:
                 print(_tail(log), flush=True)
 
@@ -93,10 +138,10 @@ class Suite:
 
         self.run(name, work)
 
-    def molecule(self, scenario: str) -> None:
+    def molecule(self, scenario: str, depth: str = "ci") -> None:
         """A Molecule scenario (`ROLE` or `ROLE@IMAGE`): the whole sequence, with no change in the check after the converge."""
         role, _, image = scenario.partition("@")
-        variables = {"STACKWRIGHT_IMAGE": image} if image else {}
+        variables = {"STACKWRIGHT_TEST_DEPTH": depth} | ({"STACKWRIGHT_IMAGE": image} if image else {})
 
         def work(log: Path) -> Result:
             code = _call(["molecule", "test", "-s", role], log, seconds=SCENARIO_SECONDS, variables=variables)
@@ -234,15 +279,23 @@ def _tail(log: Path, lines: int = 80) -> str:
 
 
 def scenarios() -> list[str]:
-    """Every folder with a molecule.yml, so that none can be forgotten; again on Debian 12 where it names the image."""
-    found = []
-    for path in sorted((ROOT / "molecule").glob("*/molecule.yml")):
-        found.append(path.parent.name)
-        if "STACKWRIGHT_IMAGE" in path.read_text():
-            found.append(f"{path.parent.name}@debian-12")
-    if not found:
+    """Every folder with a molecule.yml, so that none can be forgotten; the longest first."""
+    names = [path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")]
+    if not names:
         raise SystemExit("no Molecule scenario found")
-    return found
+    return sorted(names, key=lambda name: (-BUDGET.get(f"molecule {name}", 0), name))
+
+
+def long_scenarios() -> list[tuple[str, str]]:
+    """(scenario, depth): those with tests marked `long`, and again on Debian 12 those whose platforms take the image."""
+    runs = []
+    for name in scenarios():
+        folder = ROOT / "molecule" / name
+        if any("mark.long" in path.read_text() for path in folder.glob("tests/*.py")):
+            runs.append((name, "long"))
+        if "STACKWRIGHT_IMAGE" in (folder / "molecule.yml").read_text():
+            runs.append((f"{name}@debian-12", "ci"))
+    return runs
 
 
 def check(suite: Suite) -> None:
@@ -270,31 +323,68 @@ def molecule(suite: Suite, names: list[str]) -> None:
 
 def e2e(suite: Suite) -> None:
     """The real engine and whole environments."""
-    suite.pytest("pulumi engine", "tests/pulumi", "-m", "cli", "--ignore", "tests/pulumi/aws")
-    suite.pytest("application", "tests/app")
+    suite.pytest("pulumi engine", "tests/pulumi", "-m", "ci and cli", "--ignore", "tests/pulumi/aws")
+    suite.pytest("application", "tests/app", "-m", "ci")
     for path in sorted((ROOT / "tests/e2e").glob("test_*.py")):
-        suite.pytest(f"e2e {path.stem.removeprefix('test_')}", "-x", str(path))
+        if has_tests("ci", str(path)):
+            suite.pytest(f"e2e {path.stem.removeprefix('test_')}", "-x", "-m", "ci", str(path))
+
+
+def has_tests(depth: str, *places: str) -> bool:
+    """Whether pytest would select a test of this depth there; a file that cannot be read counts, so that its stage fails."""
+    code = subprocess.run(
+        ["pytest", "-q", "--collect-only", "-m", depth, *places], capture_output=True, cwd=ROOT
+    ).returncode
+    return code != _NOTHING_COLLECTED
 
 
 def aws_engine(suite: Suite) -> None:
     """Programs for AWS on the real engine, and a server that boots from its bundle."""
-    suite.pytest("aws engine", "tests/pulumi/aws", "-m", "cli")
+    suite.pytest("aws engine", "tests/pulumi/aws", "-m", "ci and cli")
+
+
+def long(suite: Suite) -> None:
+    """What `all` leaves out, one stage after the other."""
+    for name, depth in long_scenarios():
+        suite.molecule(name, depth)
+    for place in ("tests/unit", "tests/render", "tests/contract", "tests/app", "tests/pulumi"):
+        if has_tests("long", place):
+            suite.pytest(f"long {place}", "-m", "long", place)
+    for path in sorted((ROOT / "tests/e2e").glob("test_*.py")):
+        if has_tests("long", str(path)):
+            suite.pytest(f"long e2e {path.stem.removeprefix('test_')}", "-m", "long", str(path))
+
+
+def write_long_report(suite: Suite) -> None:
+    """Write what `long` came to, with date and commit, where docs/proofs.md links to it."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+    lines = [
+        "# The last run of `make test-long`",
+        "",
+        "Written by `scripts/test.py long`.",
+        "",
+        f"* Date: {time.strftime('%Y-%m-%d', time.gmtime())}",
+        f"* Commit: {commit}",
+        "",
+        "| stage | passed | failed | skipped | seconds |",
+        "|---|---|---|---|---|",
+    ]
+    for stage in suite.results:
+        counts = f"{stage.passed} | {stage.failed} | {len(stage.skipped)} | {stage.seconds:.0f}"
+        lines.append(f"| {stage.name} | {counts} |")
+    LONG_REPORT.write_text("\n".join(lines) + "\n")
 
 
 def side_by_side(suite: Suite) -> None:
-    """Whole environments one after the other, as they share a release, and scenarios beside and after them."""
-    # A scenario's hosts have the same names on every system, so its runs stay in one lane; the longest come first.
-    runs: dict[str, list[str]] = {}
+    """Whole environments one after the other, as they share a release, and scenarios in a second lane."""
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
     for name in scenarios():
-        runs.setdefault(name.partition("@")[0], []).append(name)
-    waiting: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
-    for names in sorted(runs.values(), key=len, reverse=True):
-        waiting.put(names)
+        waiting.put(name)
 
     def take() -> None:
         with suppress(queue.Empty):
             while True:
-                molecule(suite, waiting.get_nowait())
+                molecule(suite, [waiting.get_nowait()])
 
     def scenarios_after_aws() -> None:
         aws_engine(suite)
@@ -328,8 +418,11 @@ def main(arguments: list[str]) -> int:
             lenient = ("env", "ANSIBLE_INVENTORY_ENABLED=host_list,yaml,ini", "ANSIBLE_INVENTORY_UNPARSED_FAILED=false")
             suite.command("ansible-lint", *lenient, "ansible-lint", "--offline", "--nocolor")
             side_by_side(suite)
-        case other:
-            print(f"scripts/test.py: unknown: {' '.join(other)}", file=sys.stderr)
+        case ["long"]:
+            long(suite)
+            write_long_report(suite)
+        case unknown:
+            print(f"scripts/test.py: unknown: {' '.join(unknown)}", file=sys.stderr)
             return 2
     return suite.finish()
 

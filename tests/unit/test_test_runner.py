@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-changes_in_last_check = runpy.run_path(str(ROOT / "scripts" / "test.py"))["_changes_in_last_check"]
+RUNNER = runpy.run_path(str(ROOT / "scripts" / "test.py"))
+changes_in_last_check = RUNNER["_changes_in_last_check"]
 
 TERMINAL = ("INFO     nginx ➜ check: {}", "  │ ")
 PLAIN = ("INFO     [nginx > check] {}", "")
@@ -71,4 +72,53 @@ def test_what_a_stopped_run_had_started_is_ended_with_it(tmp_path: Path, number:
         said, _ = runner.communicate(timeout=30)
     assert runner.returncode == 128 + number
     assert said.startswith(f"{number.name}: the stages that run are ended")
+    # A killed process is gone a moment after its signal, on a busy machine.
+    deadline = time.monotonic() + 10
+    while alive(process) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert not alive(process)
+
+
+def test_every_stage_has_a_budget_and_both_lanes_fit_into_an_hour() -> None:
+    budget = RUNNER["BUDGET"]
+    molecule = {f"molecule {name}" for name in RUNNER["scenarios"]()}
+    environments = {f"e2e {path.stem.removeprefix('test_')}" for path in (ROOT / "tests/e2e").glob("test_*.py")}
+    assert {name for name in budget if name.startswith("molecule ")} == molecule
+    assert {name for name in budget if name.startswith("e2e ")} <= environments
+    side_by_side = {name for name in budget if name.startswith(("molecule ", "e2e "))}
+    side_by_side |= {"pulumi engine", "application", "aws engine"}
+    before = sum(seconds for name, seconds in budget.items() if name not in side_by_side)
+    # Both lanes end together: the second one takes scenarios as long as there are any.
+    assert before + sum(budget[name] for name in side_by_side) / 2 <= 3600
+
+
+@pytest.mark.parametrize(("expression", "selected"), [("ci", {"test_a", "test_c"}), ("long", {"test_b"})])
+def test_every_test_is_run_by_exactly_one_of_the_two_commands(
+    tmp_path: Path, expression: str, selected: set[str]
+) -> None:
+    suite = tmp_path / "test_suite.py"
+    suite.write_text(
+        "import pytest\n\ndef test_a(): pass\n\n@pytest.mark.long\ndef test_b(): pass\n\n"
+        "@pytest.mark.timeout(5)\ndef test_c(): pass\n"
+    )
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--collect-only",
+        "-m",
+        expression,
+        "-c",
+        str(ROOT / "pyproject.toml"),
+    ]
+    shown = subprocess.run([*argv, str(suite)], capture_output=True, text=True, cwd=ROOT, check=False).stdout
+    assert {line.rpartition("::")[2] for line in shown.splitlines() if "::" in line} == selected
+
+
+def test_scenarios_with_long_tests_and_a_second_distribution_are_of_the_long_run() -> None:
+    runs = RUNNER["long_scenarios"]()
+    assert ("nginx@debian-12", "ci") in runs
+    for name in RUNNER["scenarios"]():
+        tests = (ROOT / "molecule" / name / "tests").glob("*.py")
+        assert ((name, "long") in runs) == any("mark.long" in path.read_text() for path in tests)

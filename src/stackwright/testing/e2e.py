@@ -130,8 +130,10 @@ class Environment:
         return self.playbook("site", options=options)
 
     def interrupt(self, host: str, task: str) -> None:
-        """Start a converge and kill it as soon as `task` has changed `host`."""
-        command.interrupt(self._argv(("site",), ()), folder=self.root, seconds=CONVERGE_SECONDS, host=host, task=task)
+        """Start a converge of one host and kill it as soon as `task` has changed the host."""
+        command.interrupt(
+            self._argv(("site",), ("--limit", host)), folder=self.root, seconds=CONVERGE_SECONDS, host=host, task=task
+        )
 
     def pulumi(self, *arguments: str) -> str:
         """Run a command of Pulumi's for the stack; return what it prints."""

@@ -81,7 +81,11 @@ def _all_but_the_group(stack: Stack, name: str) -> None:
     assert output["cloud"]["buckets"]["artifacts"]
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+#: The Windows environment repeats what the others prove on the engine.
+RUNS = [pytest.param(name, marks=[pytest.mark.long] if "windows" in name else []) for name in ENVIRONMENTS]
+
+
+@pytest.mark.parametrize("name", RUNS)
 def test_an_environment_from_nothing_to_nothing(name: str, project: Path, account: Account) -> None:
     place(project, name)
     stack = Stack(project, name)
