@@ -27,7 +27,7 @@ from stackwright.model import environment as model
 ENVIRONMENTS = ("bench-single", "bench-three", "bench-three-servers", "bench-seven", "bench-floor", "bench-host")
 
 _LINKED = (
-    *(".venv", "ansible.cfg", "dist", "examples", "group_vars"),
+    *(".venv", "ansible.cfg", "dist", "examples"),
     *("playbooks", "pyproject.toml", "roles", "src", "tools"),
 )
 #: Networks are taken from 10.232.0.0/16, each once per run: a host that is made anew under an address that had another
@@ -125,8 +125,6 @@ class Project:
         place = self.folder / "inventories" / name
         place.mkdir(parents=True, exist_ok=True)
         (place / "stack.yml").write_text(yaml.safe_dump(dict(stack), sort_keys=False))
-        if not (place / "group_vars").is_symlink():
-            (place / "group_vars").symlink_to("../../group_vars")
 
     def environment(self, name: str) -> model.Environment:
         """The environment as the model sees it."""

@@ -133,7 +133,7 @@ def test_scenarios_have_addresses_of_their_own() -> None:
 def test_group_vars_set_only_inputs_that_exist() -> None:
     """A mistyped variable would pass silently: Ansible's specs do not see top-level names that no role declares."""
     known = {name for role in ROLES for name in options(role)}
-    files = sorted((ROOT / "group_vars").rglob("*.yml"))
+    files = sorted((ROOT / "playbooks/group_vars").rglob("*.yml"))
     assert files
     for path in files:
         for name in load(path) or {}:
@@ -142,7 +142,7 @@ def test_group_vars_set_only_inputs_that_exist() -> None:
 
 def test_a_name_is_set_in_one_layer_only() -> None:
     seen: dict[str, Path] = {}
-    for path in sorted((ROOT / "group_vars").rglob("*.yml")):
+    for path in sorted((ROOT / "playbooks/group_vars").rglob("*.yml")):
         for name in load(path) or {}:
             assert name not in seen, f"{name} is set in {seen.get(name)} and in {path}"
             seen[name] = path

@@ -27,7 +27,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in ("pulumi", "systems"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "ansible.cfg", tmp_path)
-    (tmp_path / "src").symlink_to(ROOT / "src")
+    for folder in ("playbooks", "src"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     (tmp_path / "inventories").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -199,3 +199,28 @@ def test_a_state_that_cannot_serve_says_why(tmp_path: Path, text: str, message: 
 def test_a_missing_state_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(outputs.StateError, match="pulumi stack export"):
         outputs.from_state_file(tmp_path / "none.json", "test")
+
+
+def test_variables_of_one_environment_outrank_the_wiring_of_all(write_stack: WriteStack) -> None:
+    """Whatever form their files have: Ansible alone would not read `all.yml` beside a folder `all`."""
+    folder = write_stack("test", size="B").parent
+    write_backend(load(folder))
+    for name, text in {
+        "group_vars/all.yml": "baseline_locale: de_DE.UTF-8\npgbouncer_auth_user: overruled-by-app\n",
+        "group_vars/all/more.yml": "nginx_http2: false\nbaseline_admins: []\nbaseline_locale: en_GB.UTF-8\n",
+        "group_vars/app.yml": "pgbouncer_auth_user: lookup\n",
+        "host_vars/app1.yml": "pgbouncer_auth_user: of-app1\n",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    found = hosts(ansible("-i", "inventories/test/stack.yml", "--list"))
+    assert {host: variables["baseline_locale"] for host, variables in found.items()} == dict.fromkeys(
+        found, "de_DE.UTF-8"
+    )
+    # The wiring sets it for the group edge, and all the same a value for all hosts of this environment counts.
+    assert found["edge1"]["nginx_http2"] is False
+    assert found["db1"]["baseline_admins"] == []
+    assert found["app1"]["pgbouncer_auth_user"] == "of-app1"
+    assert found["app2"]["pgbouncer_auth_user"] == "lookup"
+    # All that nobody overrules is the wiring's.
+    assert found["db1"]["postgresql_auth_roles"] == ["pgbouncer"]

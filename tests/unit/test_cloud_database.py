@@ -47,7 +47,7 @@ def stack() -> dict[str, Any]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project of its own, so that secrets are made there; and a program `aws` that knows one."""
-    (tmp_path / "group_vars").symlink_to(ROOT / "group_vars")
+    (tmp_path / "group_vars").symlink_to(ROOT / "playbooks/group_vars")
     environment = load(ROOT / "inventories" / NAME)
     groups = {**environment.groups, **playbook_groups(environment.stack, environment.hosts)}
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
@@ -69,7 +69,7 @@ def project(tmp_path: Path) -> Path:
 
 def handed(project: Path, group: str, role: str) -> dict[str, Any]:
     """The inputs of the role that group_vars set, as its spec takes them."""
-    names = list(yaml.safe_load((ROOT / f"group_vars/{group}/{role}.yml").read_text()))
+    names = list(yaml.safe_load((ROOT / f"playbooks/group_vars/{group}/{role}.yml").read_text()))
     target, play = project / "inputs.json", project / "play.yml"
     inputs = json.dumps({name: f"{{{{ {name} }}}}" for name in names})
     spec = ROOT / f"roles/{role}/meta/argument_specs.yml"

@@ -130,7 +130,7 @@ def test_an_unknown_system_has_no_wheels() -> None:
 @pytest.fixture
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, production: Environment) -> Recipe:
     """Of a project with our code, and with small files in place of what is built."""
-    for each in ("ansible.cfg", "group_vars", "playbooks", "roles", "src", "tools", "uv.lock"):
+    for each in ("ansible.cfg", "playbooks", "roles", "src", "tools", "uv.lock"):
         (tmp_path / each).symlink_to(ROOT / each)
     (tmp_path / "dist").mkdir()
     described = {"release": "1", "path": "a.tar.gz", "static_path": "s.tar.gz"}
@@ -174,7 +174,7 @@ def test_a_bundle_is_a_project_that_a_server_can_run(recipe: Recipe, tmp_path: P
     assert json.loads(found["manifest.json"]) == manifest
     assert yaml.safe_load(found["inventory/hosts.yml"]) == recipe.inventory
     assert b"enable_plugins = yaml" in found["ansible.cfg"]
-    assert {"playbooks/configure-self.yml", "playbooks/drain.yml", "inventory/group_vars/app/pm2.yml"} <= found.keys()
+    assert {"playbooks/configure-self.yml", "playbooks/drain.yml", "playbooks/group_vars/app/pm2.yml"} <= found.keys()
     assert {"requirements.txt", "wheels/pip-1-py3-none-any.whl", "dist/a.tar.gz", "ca.pem"} <= found.keys()
     assert "src/stackwright/ansible/lookup/stackwright_secrets.py" in found
     assert not [name for name in found if "__pycache__" in name or "/infra/" in name or "/testing/" in name]
@@ -281,3 +281,16 @@ def test_a_bundle_is_for_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(cli.app, ["bundle", "taaleem-local"])
     assert isinstance(done.exception, BundleError)
     assert "taaleem-local has no group of servers that configure themselves (aws.app.group)" in str(done.exception)
+
+
+def test_variables_of_the_environment_are_in_its_bundle_and_an_encrypted_file_is_refused(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    own = tmp_path / "inventories/taaleem-production/group_vars"
+    (own / "all").mkdir(parents=True)
+    (own / "app.yml").write_text("pm2_listen_timeout: 1\n")
+    found = members(configuration.write(recipe, KEY, tmp_path / "out").archive)
+    assert found["inventory/group_vars/app.yml"] == b"pm2_listen_timeout: 1\n"
+    (own / "all/secret.yml").write_text("a: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  00\n")
+    with pytest.raises(configuration.BundleError, match=r"taaleem-production/group_vars/all/secret\.yml is encrypted"):
+        configuration.write(recipe, KEY, tmp_path / "out")

@@ -110,7 +110,7 @@ def _tree(recipe: Recipe) -> Iterator[tuple[str, tarball.Entry]]:
     project = recipe.project
     for folder in ("playbooks", "roles"):
         yield from _folder(project, folder)
-    yield from _folder(project, "group_vars", "inventory/group_vars")
+    yield from _own_variables(project, Path("inventories") / recipe.environment)
     for part in _CODE:
         yield from _folder(project, f"src/stackwright/{part}")
     yield "ansible.cfg", _text(_settings(project / "ansible.cfg"))
@@ -133,6 +133,21 @@ def _folder(project: Path, name: str, under: str | None = None) -> Iterator[tupl
     for each, entry in tarball.read_tree(path, f"{target}/").items():
         if "__pycache__" not in each:
             yield each, entry
+
+
+def _own_variables(project: Path, environment: Path) -> Iterator[tuple[str, tarball.Entry]]:
+    """The environment's own variables, as far as there are any."""
+    for name in ("group_vars", "host_vars"):
+        if not (project / environment / name).is_dir():
+            continue
+        for target, entry in _folder(project, str(environment / name), f"inventory/{name}"):
+            if b"$ANSIBLE_VAULT;" in entry.content:
+                file = environment / Path(target).relative_to("inventory")
+                raise BundleError(
+                    f"{file} is encrypted, and servers that configure themselves have no password for it:"
+                    " keep the value in the environment's secrets instead"
+                )
+            yield target, entry
 
 
 def _settings(file: Path) -> str:

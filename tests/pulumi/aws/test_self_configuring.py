@@ -188,7 +188,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def _environment(folder: Path, cloud_port: int, bucket_port: int) -> tuple[Environment, dict[str, Any], dict[str, Any]]:
     """A project of its own with our code, the user data of its launch template, and what the servers' role may do."""
-    for each in ("ansible.cfg", "group_vars", "playbooks", "roles", "src", "tools", "uv.lock"):
+    for each in ("ansible.cfg", "playbooks", "roles", "src", "tools", "uv.lock"):
         (folder / each).symlink_to(ROOT / each)
     for each in ("pulumi", "systems"):
         shutil.copytree(ROOT / each, folder / each, ignore=shutil.ignore_patterns("__pycache__"))

@@ -314,11 +314,6 @@ def test_our_files_fit_the_schema_that_editors_use(path: str, schema: str) -> No
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_group_vars_are_linked_into_every_inventory(name: str) -> None:
-    assert (ROOT / "inventories" / name / "group_vars").readlink() == Path("../../group_vars")
-
-
-@pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_picture_shows_every_host_and_is_the_same_each_time(name: str) -> None:
     environment = load(ROOT / "inventories" / name)
     picture = topology_svg(environment)
