@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from stackwright.model import addressing, checks_os, files, naming, source, topology
+from stackwright.model import addressing, checks_os, checks_postgresql, files, naming, source, topology
 from stackwright.model.aws import checks as checks_aws
 from stackwright.model.errors import KeyPath, ModelError, Problem, nearest
 from stackwright.model.files import Parsed, Place
@@ -31,6 +31,7 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
     yield from _certificates(place, parsed, stack)
     yield from _admins(parsed, stack)
     yield from checks_os.problems(parsed, stack)
+    yield from checks_postgresql.parameter_problems(parsed, stack, system)
     yield from checks_aws.problems(place, parsed, stack, system)
     if system is not None:
         yield from _overrides(place, parsed, stack, system)

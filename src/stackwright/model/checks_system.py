@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from stackwright.model import checks_postgresql
 from stackwright.model.errors import KeyPath, Problem, nearest
 from stackwright.model.files import Parsed
 from stackwright.model.secrets import system_secrets
@@ -35,6 +36,7 @@ def problems(parsed: Parsed[System], system: System) -> Iterator[Problem]:
     yield from _sites(parsed, system)
     yield from _apps(parsed, system)
     yield from _database(parsed, system)
+    yield from checks_postgresql.extension_problems(parsed, system)
 
 
 def _ports(parsed: Parsed[System], system: System) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from stackwright.model import capacity, process, topology
+from stackwright.model import capacity, postgresql_parameters, process, topology
 from stackwright.model.addressing import AddressError
 from stackwright.model.aws.plan import AwsPlan
 from stackwright.model.aws.plan import make_plan as make_aws_plan
@@ -209,16 +209,33 @@ def _connection_problems(stack: Parsed[StackFile], system: Parsed[System], plan:
         accepted = "fewer hosts or instances, or a larger `database.max_connections`"
         found.append(place.problem(path, message, accepted=accepted))
     found += _sorting_problems(stack if here.max_connections else system, plan, budget.max_connections)
-    return found
+    return [*found, *_shared_memory_problems(stack, plan, budget.max_connections)]
+
+
+def _database_mb(plan: Plan) -> int | None:
+    """What the smallest database host leaves to PostgreSQL."""
+    shares = [host_plan.shares["database"] for host_plan in plan.host_plans.values() if "database" in host_plan.shares]
+    if plan.aws is not None and plan.aws.database is not None:
+        shares.append(plan.aws.database.usable_mb)
+    return min(shares, default=None)
+
+
+def _shared_memory_problems(stack: Parsed[StackFile], plan: Plan, max_connections: int) -> list[Problem]:
+    """The server takes its shared memory at its start, or does not start."""
+    parameters, available = stack.need().database.parameters, _database_mb(plan)
+    needed = postgresql_parameters.shared_memory_mb(parameters, max_connections=max_connections)
+    if available is None or not needed or sum(needed.values()) <= available:
+        return []
+    largest = max(needed, key=lambda name: needed[name])
+    message = f"needs {needed[largest]} MB of shared memory, of {available} MB for the database"
+    value, accepted = parameters[largest], "less, or a larger host"
+    return [stack.problem(("database", "parameters", largest), message, value=value, accepted=accepted)]
 
 
 def _sorting_problems(place: Parsed[StackFile] | Parsed[System], plan: Plan, max_connections: int) -> list[Problem]:
     """Every connection may sort at once, in half of the database's memory."""
-    shares = [host_plan.shares["database"] for host_plan in plan.host_plans.values() if "database" in host_plan.shares]
-    if plan.aws is not None and plan.aws.database is not None:
-        shares.append(plan.aws.database.usable_mb)
-    needed = 2 * max_connections
-    if not shares or needed <= min(shares):
+    available, needed = _database_mb(plan), 2 * max_connections
+    if available is None or needed <= available:
         return []
-    message = f"{max_connections} connections need {needed} MB, 2 MB each, of {min(shares)} MB for the database"
-    return [place.problem(("database", "max_connections"), message, accepted=f"at most {min(shares) // 2}")]
+    message = f"{max_connections} connections need {needed} MB, 2 MB each, of {available} MB for the database"
+    return [place.problem(("database", "max_connections"), message, accepted=f"at most {available // 2}")]

@@ -129,6 +129,14 @@ Name = Annotated[str, words(_NAME, pattern=r"^[a-z][a-z0-9-]{0,29}$")]
 """Of a host, an application, a site: a valid host name everywhere."""
 Identifier = Annotated[str, words(_IDENTIFIER, pattern=r"^[a-z][a-z0-9_]{0,29}$")]
 """Of a database, a role, a cache instance."""
+Parameter = Annotated[
+    str,
+    words(
+        "a name such as work_mem or pg_stat_statements.track", pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[a-z_][a-z0-9_]*)?$"
+    ),
+]
+"""Of a setting of PostgreSQL."""
+Extension = Annotated[str, words("an extension such as pg_trgm", pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 User = Annotated[str, words("a user name such as lena", pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
 LoginUser = Annotated[str, words("a user name such as lena", pattern=r"^([a-z_][a-z0-9_-]{0,30}|Administrator)$")]
 """Of Linux, or Windows' own."""
@@ -147,6 +155,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 AppPort = Annotated[int, Field(ge=1024, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[int, Field(ge=1, le=86_400)]
+#: Below 25 Patroni silently takes its own default.
+MaxConnections = Annotated[int, Field(ge=25, le=5000)]
 MegaBytes = Annotated[int, Field(ge=16, le=4_194_304)]
 Cpus = Annotated[int, Field(ge=1, le=1024)]
 Days = Annotated[int, Field(ge=1, le=3650)]

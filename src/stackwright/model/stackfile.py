@@ -12,9 +12,10 @@ from stackwright.model.schema_types import (
     Cidr,
     Cpus,
     Domain,
-    Identifier,
+    MaxConnections,
     MegaBytes,
     Name,
+    Parameter,
     Port,
     Positive,
     ProjectPath,
@@ -169,12 +170,13 @@ class SiteOverride:
 class DatabaseOverride:
     """How the database differs here."""
 
-    max_connections: Annotated[int, Field(ge=20, le=5000)] | None = None
+    max_connections: MaxConnections | None = None
     server_connections: Positive | None = None
     """What PgBouncer of one application host may open; otherwise an even share of `max_connections`."""
     synchronous: bool | None = None
     """A commit waits for the replica; otherwise so in production only."""
-    parameters: dict[Identifier, str | int | bool] = Field(default_factory=dict)
+    parameters: dict[Parameter, str | int | float | bool] = Field(default_factory=dict)
+    """Settings of PostgreSQL by their names in `pg_settings`; those that stackwright decides are refused."""
 
 
 @schema

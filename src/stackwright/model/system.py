@@ -9,9 +9,11 @@ from pydantic import Field, StringConstraints
 from stackwright.model.schema_types import (
     AppPort,
     Days,
+    Extension,
     HeaderName,
     HeaderValue,
     Identifier,
+    MaxConnections,
     MegaBytes,
     Name,
     Positive,
@@ -257,9 +259,9 @@ class DatabaseTier:
 
     engine: Literal["postgresql"] = "postgresql"
     version: Annotated[str, StringConstraints(pattern=r"^[0-9]{2}$")] = "17"
-    max_connections: Annotated[int, Field(ge=20, le=5000)] = 100
+    max_connections: MaxConnections = 100
     databases: tuple[Identifier, ...]
-    extensions: tuple[Identifier, ...] = ()
+    extensions: tuple[Extension, ...] = ()
     roles: tuple[DatabaseRole, ...]
 
 

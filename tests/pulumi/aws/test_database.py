@@ -15,7 +15,8 @@ from pulumi.runtime.resource import all_aliases
 
 from stackwright.infra.aws.database import Database, login_statement
 from stackwright.infra.aws.database_args import DatabaseArgs, DatabaseRegionArgs
-from stackwright.infra.aws.database_parameters import ALWAYS, LOGGED, STATIC
+from stackwright.infra.aws.database_parameters import LOGGED, STATIC
+from stackwright.model.aws.rds import ALWAYS
 from stackwright.policy import evaluate
 from stackwright.testing.aws_models import botocore_checks, iam
 from stackwright.testing.recording import Properties, Recording, record

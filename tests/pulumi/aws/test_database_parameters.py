@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stackwright.infra.aws.database_parameters import (
-    ALWAYS,
     LOGGED,
-    NOT_SETTABLE,
     STATIC,
     Parameter,
     parameters,
     rds_values,
 )
+from stackwright.model.aws.rds import ALWAYS, NOT_SETTABLE
 from stackwright.model.postgresql_settings import postgresql_settings
 
 #: What PostgreSQL 17 has as `pg_settings.unit`, in bytes.

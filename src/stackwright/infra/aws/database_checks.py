@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from stackwright.infra.aws.cache_args import DAYS, slug
-from stackwright.infra.aws.database_parameters import ALWAYS, NOT_SETTABLE
 from stackwright.model.aws import regions
+from stackwright.model.aws.rds import ALWAYS, NOT_SETTABLE
 from stackwright.model.aws.stackfile import RETENTION_DAYS
 
 if TYPE_CHECKING:

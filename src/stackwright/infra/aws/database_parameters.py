@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from stackwright.model.aws.rds import ALWAYS, NOT_SETTABLE
+
 #: Bytes, and seconds, of PostgreSQL's units; `kB` is 1024 bytes there.
 _BYTES: Mapping[str, int] = {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _SECONDS: Mapping[str, Decimal] = {
@@ -43,17 +45,6 @@ _IN_SECONDS: Mapping[str, Decimal] = {
 _BOOLEANS = {"on": "1", "true": "1", "yes": "1", "off": "0", "false": "0", "no": "0"}
 #: Settings whose words `on` and `off` are two of several.
 _WORDS = frozenset({"huge_pages", "synchronous_commit", "wal_compression", "constraint_exclusion"})
-#: RDS decides these: where files are, how archiving and replication work, and what keeps data safe.
-NOT_SETTABLE = frozenset(
-    {
-        *("archive_command", "archive_library", "archive_mode", "restore_command", "primary_conninfo", "wal_level"),
-        *("config_file", "data_directory", "external_pid_file", "hba_file", "ident_file", "log_directory"),
-        *("data_sync_retry", "fsync", "full_page_writes", "ignore_checksum_failure", "wal_sync_method"),
-        *("listen_addresses", "port", "unix_socket_directories", "superuser_reserved_connections"),
-        *("logging_collector", "log_file_mode", "syslog_facility", "syslog_ident", "cluster_name"),
-        *("ssl_ca_file", "ssl_cert_file", "ssl_crl_file", "ssl_key_file", "zero_damaged_pages"),
-    }
-)
 #: PostgreSQL reads these when it starts, and RDS refuses to apply them at once.
 STATIC = frozenset(
     {
@@ -66,15 +57,6 @@ STATIC = frozenset(
         *("wal_buffers",),
     }
 )
-#: What every database here has, whatever is asked for. In RDS's words.
-ALWAYS: Mapping[str, str] = {
-    # Nobody without TLS, and no password kept or sent as MD5.
-    "rds.force_ssl": "1",
-    "password_encryption": "scram-sha-256",
-    "rds.accepted_password_auth_method": "scram",
-    # Which statements cost most; Performance Insights shows their texts by it.
-    "shared_preload_libraries": "pg_stat_statements",
-}
 #: What is logged unless something else is asked for: who comes, what changes tables, and what is slow or waits.
 LOGGED: Mapping[str, str] = {
     "log_autovacuum_min_duration": "10000",
