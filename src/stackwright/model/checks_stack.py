@@ -7,7 +7,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from stackwright.model import addressing, checks_os, checks_postgresql, files, naming, source, topology
+from stackwright.model import (
+    addressing,
+    checks_apps,
+    checks_os,
+    checks_postgresql,
+    files,
+    naming,
+    reserved,
+    source,
+    topology,
+)
 from stackwright.model.aws import checks as checks_aws
 from stackwright.model.errors import KeyPath, ModelError, Problem, nearest
 from stackwright.model.files import Parsed, Place
@@ -30,6 +40,7 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
     yield from _topology(place, parsed, stack, system)
     yield from _certificates(place, parsed, stack)
     yield from _admins(parsed, stack)
+    yield from checks_apps.stack_problems(parsed, stack, system)
     yield from checks_os.problems(parsed, stack)
     yield from checks_postgresql.parameter_problems(parsed, stack, system)
     yield from checks_aws.problems(place, parsed, stack, system)
@@ -120,6 +131,10 @@ def _servers(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Itera
         if server.name in names:
             yield parsed.problem((*path, "name"), "is a host twice", value=server.name, accepted="each name once")
         names.add(server.name)
+        owner = reserved.host(server.name)
+        if owner is not None:
+            message = f"is taken by {owner}"
+            yield parsed.problem((*path, "name"), message, value=server.name, accepted="a name that nothing else has")
         if server.address in addresses:
             message = f"is the address of {addresses[server.address]} too"
             yield parsed.problem((*path, "address"), message, value=server.address, accepted="an address of its own")
@@ -271,14 +286,11 @@ def _file(place: Place, parsed: Parsed[StackFile], path: KeyPath, name: str | No
 
 
 def _admins(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
-    seen = {"root", "stackwright"}
-    for position, admin in enumerate(stack.access.admins):
-        if admin.name in seen:
+    names = [admin.name for admin in stack.access.admins]
+    for position, name in enumerate(names):
+        if name in names[:position]:
             path = ("access", "admins", position, "name")
-            yield parsed.problem(
-                path, "is taken", value=admin.name, accepted="a name of its own, not root or stackwright"
-            )
-        seen.add(admin.name)
+            yield parsed.problem(path, "is named twice", value=name, accepted="each name once")
 
 
 def _overrides(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:

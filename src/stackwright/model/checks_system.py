@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from stackwright.model import checks_postgresql
+from stackwright.model import checks_apps, checks_postgresql, reserved
 from stackwright.model.errors import KeyPath, Problem, nearest
 from stackwright.model.files import Parsed
-from stackwright.model.secrets import system_secrets
 from stackwright.model.system import App, Process, System
 
 #: Ports of the stack's own services on hosts that may also run applications or caches: docs/architecture.md.
@@ -26,14 +25,12 @@ RESERVED_PORTS = {
 #: From the next on, the kernel takes ports for connections that go out.
 LAST_PORT = 10_239
 
-#: Roles that the stack itself makes in the database.
-RESERVED_ROLES = ("postgres", "replicator", "rewind", "pgbouncer")
-
 
 def problems(parsed: Parsed[System], system: System) -> Iterator[Problem]:
     """Every problem of the file."""
     yield from _ports(parsed, system)
     yield from _sites(parsed, system)
+    yield from checks_apps.system_problems(parsed, system)
     yield from _apps(parsed, system)
     yield from _database(parsed, system)
     yield from checks_postgresql.extension_problems(parsed, system)
@@ -89,7 +86,6 @@ def _sites(parsed: Parsed[System], system: System) -> Iterator[Problem]:
 
 
 def _apps(parsed: Parsed[System], system: System) -> Iterator[Problem]:
-    known = [secret.name for secret in system_secrets(system)]
     for name, app in system.apps.items():
         path: KeyPath = ("apps", name)
         wanted = app.process.instances
@@ -99,13 +95,6 @@ def _apps(parsed: Parsed[System], system: System) -> Iterator[Problem]:
         for purpose in app.cache:
             if purpose not in system.cache:
                 yield _unknown(parsed, (*path, "cache"), "is no cache of this system", purpose, system.cache)
-        for variable, secret in app.secrets.items():
-            if secret not in known:
-                here, names = (*path, "secrets", variable), (*known, f"app/{name}/<word>")
-                yield _unknown(parsed, here, "is a secret that is missing: nothing makes it", secret, names)
-            if variable in app.environment:
-                message = "is in `environment` too, where everybody may read it"
-                yield parsed.problem((*path, "secrets", variable), message, accepted="one of the two")
         yield from _app_database(parsed, system, path, app)
 
 
@@ -130,8 +119,9 @@ def _database(parsed: Parsed[System], system: System) -> Iterator[Problem]:
     seen: set[str] = set()
     for position, role in enumerate(system.database.roles):
         path: KeyPath = ("database", "roles", position)
-        if role.name in RESERVED_ROLES or role.name in seen:
-            message = "is named twice" if role.name in seen else "is a role of the stack itself"
+        owner = "another role" if role.name in seen else reserved.role(role.name)
+        if owner is not None:
+            message = f"is taken by {owner}"
             yield parsed.problem((*path, "name"), message, value=role.name, accepted="a name of its own")
         seen.add(role.name)
         for database in role.databases:
@@ -140,13 +130,25 @@ def _database(parsed: Parsed[System], system: System) -> Iterator[Problem]:
                 yield _unknown(parsed, (*path, "databases"), message, database, system.database.databases)
         if not role.databases and role.privileges != "monitor":
             yield parsed.problem(path, f"{role.name} has `{role.privileges}` on nothing", accepted="`databases`")
-    for database in system.database.databases:
+    yield from _database_names(parsed, system.database.databases)
+    for database in dict.fromkeys(system.database.databases):
         owners = [
             role.name for role in system.database.roles if role.privileges == "owner" and database in role.databases
         ]
         if len(owners) != 1:
             message = f"{database} has {len(owners)} owners ({', '.join(owners) or 'none'})"
             yield parsed.problem(("database", "roles"), message, accepted="one role with `privileges: owner`")
+
+
+def _database_names(parsed: Parsed[System], names: Sequence[str]) -> Iterator[Problem]:
+    """Each has a second name, for reads, at PgBouncer."""
+    for position, name in enumerate(names):
+        owner = "another database" if name in names[:position] else reserved.database(name)
+        if owner is None and name.endswith("_replica") and name.removesuffix("_replica") in names:
+            owner = f"the reads of database {name.removesuffix('_replica')}"
+        if owner is not None:
+            path: KeyPath = ("database", "databases", position)
+            yield parsed.problem(path, f"is taken by {owner}", value=name, accepted="a name of its own")
 
 
 def _unknown(parsed: Parsed[System], path: KeyPath, message: str, value: str, known: Iterable[str]) -> Problem:

@@ -60,6 +60,14 @@ def keys(schema: Schema, here: Schema) -> list[str]:
     return found
 
 
+def key_words(schema: Schema, here: Schema) -> str:
+    """What the keys of a mapping look like that may have any; empty where they are listed."""
+    names = [
+        names for branch in _branches(schema, here) for names in _branches(schema, branch.get("propertyNames", {}))
+    ]
+    return " or ".join(str(branch["x-accepted"]) for branch in names if "x-accepted" in branch)
+
+
 def words(schema: Schema, here: Schema) -> list[str]:
     """The words that a value may be."""
     return [word for branch in _branches(schema, here) for word in _words(branch)]
@@ -90,3 +98,8 @@ def _one(branch: Schema) -> str:
     if low is not None:
         return f"{text} of at least {low}" + (" item" if "minItems" in branch else "")
     return f"{text} that matches {branch['pattern']}" if "pattern" in branch else text
+
+
+def takes_text(schema: Schema, here: Schema) -> bool:
+    """Whether a value can be any text."""
+    return any(branch.get("type") == "string" and not _words(branch) for branch in _branches(schema, here))

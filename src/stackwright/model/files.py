@@ -197,16 +197,23 @@ def _problem(read: Source, model: type[Any], path: KeyPath, details: list[ErrorD
     message, accepted, suggestion = _message(first), describe.accepted(schema, here), None
     value: object = first["input"]
     if first["type"] == _UNKNOWN_KEY or "[key]" in first["loc"]:
-        keys = describe.keys(schema, describe.at(schema, path[:-1]))
+        holder = describe.at(schema, path[:-1])
+        keys, key_words = describe.keys(schema, holder), describe.key_words(schema, holder)
         key = str(path[-1])
         message, value, accepted = "is not a known key", ABSENT, ", ".join(keys)
         suggestion = nearest(key, keys)
+        if not keys and key_words:
+            message, accepted = "is not a valid name", key_words
     elif first["type"] == "missing":
         message, value = "is missing", ABSENT
     elif "accepted" in first.get("ctx", {}):
         accepted = str(first["ctx"]["accepted"])
     elif isinstance(value, str):
         suggestion = nearest(value, describe.words(schema, here))
+    if path in read.plain and describe.takes_text(schema, here):
+        accepted = f'it in quotes: "{read.plain[path]}"'
+    if "secrets" in path[:-1]:
+        value, accepted = ABSENT, accepted if "quotes" not in accepted else "the name of a secret"
     return Problem(
         file=read.file,
         line=read.line(path),

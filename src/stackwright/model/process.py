@@ -9,6 +9,40 @@ from stackwright.model.system import App
 from stackwright.model.topology import Host
 
 LOOPBACK = "127.0.0.1"
+#: Variables of an instance that follow from the environment; no application may set them itself.
+GENERATED_VARIABLES: Mapping[str, str] = {
+    "HOST": "the address that the instance listens on",
+    "PORT": "the port that the instance listens on",
+    "INSTANCE_ID": "the name of the instance",
+    "TRUSTED_PROXIES": "the addresses of the edge",
+    "KILL_TIMEOUT_MS": "`process.kill_seconds`",
+    "UPLOADS_DIR": "`uploads`",
+    "UPLOADS_BUCKET": "`uploads`",
+    "AWS_REGION": "the region of the uploads",
+    "DATABASE_URL": "`database`",
+    "DATABASE_READ_URL": "`database`",
+    "MIGRATION_DATABASE_URL": "`database`",
+    "DATABASE_POOL_MAX": "`database.pool`",
+    "DATABASE_POOL_TIMEOUT_MS": "`database.pool_timeout_seconds`",
+    "REDIS_CA_FILE": "`cache`",
+    "REDIS_SESSIONS_URL": "`cache`",
+    "REDIS_CACHE_URL": "`cache`",
+    "REDIS_RATE_LIMIT_URL": "`cache`",
+    # Of PM2 and of Node.js under it.
+    "NODE_APP_INSTANCE": "the process manager",
+    "NODE_CHANNEL_FD": "the process manager",
+    "NODE_CHANNEL_SERIALIZATION_MODE": "the process manager",
+    "NODE_UNIQUE_ID": "the process manager",
+    "PM2_HOME": "the process manager",
+}
+#: Endings of variables whose values are secrets, but for those that a bundler puts into pages anyway.
+_SECRET_ENDINGS = ("PASSWORD", "PASSPHRASE", "SECRET", "TOKEN", "PRIVATE_KEY", "SECRET_KEY")
+_PUBLIC_BEGINNINGS = ("NEXT_PUBLIC_", "VITE_", "REACT_APP_", "NUXT_PUBLIC_", "PUBLIC_", "EXPO_PUBLIC_")
+
+
+def holds_a_secret(variable: str) -> bool:
+    """Return whether a variable's name says that its value is a secret."""
+    return variable.endswith(_SECRET_ENDINGS) and not variable.startswith(_PUBLIC_BEGINNINGS)
 
 
 @dataclass(frozen=True, kw_only=True)

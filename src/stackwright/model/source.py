@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -50,6 +50,8 @@ class Source:
     file: Path
     data: dict[str, object]
     lines: Mapping[KeyPath, int]
+    #: As they are written: values without quotes that are no text.
+    plain: Mapping[KeyPath, str] = field(default_factory=dict)
 
     def line(self, path: KeyPath) -> int:
         """The line of `path`, or of the nearest thing around it that is in the file."""
@@ -83,6 +85,7 @@ class _Reader:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.lines: dict[KeyPath, int] = {}
+        self.plain: dict[KeyPath, str] = {}
         self.problems: list[Problem] = []
         self.count = 0
 
@@ -95,7 +98,7 @@ class _Reader:
         data = self._mapping(node, ())
         if self.problems:
             raise ModelError(self.problems)
-        return Source(file=self.file, data=data, lines=self.lines)
+        return Source(file=self.file, data=data, lines=self.lines, plain=self.plain)
 
     def _compose(self, text: str) -> yaml.Node | None:
         try:
@@ -134,7 +137,17 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, position)) for position, item in enumerate(node.value)]
-        return _scalar(cast("yaml.ScalarNode", node))
+        return self._scalar(cast("yaml.ScalarNode", node), path)
+
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> object:
+        value = _scalar(node)
+        if not isinstance(value, str):
+            self.plain[path] = text = str(node.value)
+            # One reader takes 010 for ten, another for eight, and a person may mean a code that begins with 0.
+            if isinstance(value, int) and not isinstance(value, bool) and str(value) != text:
+                accepted = f'{value} for the number, or "{text}" in quotes for text'
+                self._problem(node, path, "is a number that is not written as it would be read", accepted)
+        return value
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, object]:
         self.lines.setdefault(path, _line(node))

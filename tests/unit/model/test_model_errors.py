@@ -222,8 +222,8 @@ STACK_CASES = [
         "topology:",
         "access: {admins: [{name: root, keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHkVQp8NqQq9]}]}\ntopology:",
         (
-            f"{STACK}:11: access.admins[0].name: is taken, got 'root';"
-            " accepted: a name of its own, not root or stackwright"
+            f"{STACK}:11: access.admins[0].name: is taken by an account or a group of the operating system, got 'root';"
+            " accepted: a name that nothing else has"
         ),
     ),
     (
@@ -318,7 +318,7 @@ SYSTEM_CASES = [
         "{name: reports,",
         "{name: replicator,",
         (
-            f"{SYSTEM}:81: database.roles[1].name: is a role of the stack itself, got 'replicator';"
+            f"{SYSTEM}:81: database.roles[1].name: is taken by the replication of PostgreSQL, got 'replicator';"
             " accepted: a name of its own"
         ),
     ),
@@ -474,12 +474,12 @@ def test_bad_list_of_servers(project: Project, old: str, new: str, message: str)
     assert project.errors() == [message]
 
 
-def test_missing_secret(project: Project) -> None:
+def test_secret_of_another_application(project: Project) -> None:
     project.edit_system("app/emr/session", "app/erm/session")
     (message,) = project.errors()
-    assert message.startswith(
-        f"{SYSTEM}:37: apps.emr.secrets.SESSION_SECRET: is a secret that is missing: nothing makes it,"
-        " got 'app/erm/session'; accepted: app/emr/admin, "
+    assert message == (
+        f"{SYSTEM}:37: apps.emr.secrets.SESSION_SECRET: is not the name of a secret of this application;"
+        " accepted: app/emr/<word>, a word of lower-case letters, digits, _ and -"
     )
 
 
