@@ -7,6 +7,7 @@
   ?status=N ?type=T ?bytes=N ?header=Name:value ?wait=SECONDS
   ?abort=PORT&id=ID    this instance ends the connection without an answer; others answer
   ?deliveries=ID       how often a request with that id reached any instance
+  a status in the file <state>/<port>.status is the answer to everything
 /…/events              server-sent events, one a second, three in all
 Upgrade: websocket     echoes text frames
 """
@@ -78,6 +79,9 @@ class Instance(BaseHTTPRequestHandler):
         if "deliveries" in query:
             path = DELIVERIES / query["deliveries"]
             seen["deliveries"] = len(path.read_text().splitlines()) if path.exists() else 0
+        forced = DELIVERIES / f"{self.server.server_port}.status"
+        if forced.exists():
+            query["status"] = forced.read_text()
         body = json.dumps(seen).encode()
         if "bytes" in query:
             body = (b"0123456789" * (int(query["bytes"]) // 10 + 1))[: int(query["bytes"])]

@@ -2,6 +2,7 @@ import json
 import re
 import socket
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -424,3 +425,106 @@ def test_all_instances_gone_is_a_bad_gateway_with_headers(host, edge):
             return
         time.sleep(0.25)
     raise AssertionError("no recovery")
+
+
+# --- health checks ---
+
+
+def members(host, upstream="shop"):
+    states = json.loads(host.check_output(f"{CONFIG} members"))
+    assert states["health_checks_running"]
+    return {int(entry["member"].rpartition(":")[2]): entry for entry in states["upstreams"][upstream]}
+
+
+def serving(host):
+    return {port for port, entry in members(host).items() if entry["serving"]}
+
+
+def wait_for_serving(host, ports, seconds):
+    began = time.monotonic()
+    while serving(host) != ports:
+        assert time.monotonic() - began < seconds, members(host)
+        time.sleep(0.2)
+    return time.monotonic() - began
+
+
+@pytest.fixture
+def well(host):
+    """All members serve, before and after."""
+    everyone = {5005, 5006, 5007, 5008}
+    # A new process looks at once, and does not remember who flapped.
+    host.run_expect([0], "systemctl restart nginx-health.service")
+    wait_for_serving(host, everyone, 15)
+    yield everyone
+    host.run_expect([0], "rm -f /run/instance/*.status; systemctl kill --signal=CONT 'instance@*.service'")
+    host.run_expect([0], "systemctl restart nginx-health.service")
+    wait_for_serving(host, everyone, 15)
+
+
+def answer_with(host, port, status):
+    host.run_expect([0], f"printf {status} > /run/instance/{port}.status")
+
+
+def test_members_that_answer_503_or_hang_leave_within_ten_seconds_and_return(host, edge, well):
+    pid = master(host)
+    answer_with(host, 5005, 503)
+    host.run_expect([0], "systemctl kill --signal=STOP instance@5006.service")
+    with load(edge, {"target": "/x"}, threads=4) as results:
+        left = wait_for_serving(host, {5007, 5008}, 10)
+    # The few that wait for the member that hangs end with the client's patience; an answer of 503 costs no GET.
+    answered = Counter(results)
+    assert set(answered) <= {200, "TimeoutError"}, answered
+    assert answered["TimeoutError"] <= 4, answered
+    reasons = {port: entry["unready"]["reason"] for port, entry in members(host).items() if entry["unready"]}
+    assert reasons == {5005: "answers 503", 5006: "does not answer within 2 s"}
+    with load(edge, {"method": "POST", "target": "/x", "body_bytes": 10}) as results:
+        time.sleep(2)
+    assert set(results) == {200}, results
+    host.run_expect([0], "rm /run/instance/5005.status; systemctl kill --signal=CONT instance@5006.service")
+    with load(edge, {"method": "POST", "target": "/x", "body_bytes": 10}) as results:
+        returned = wait_for_serving(host, well, 20)
+    assert set(results) == {200}, results
+    print(f"left within {left:.1f} s, returned within {returned:.1f} s; GETs meanwhile: {answered}")
+    assert master(host) == pid
+
+
+def test_if_all_members_fail_all_stay(host, edge, well):
+    for port in well:
+        answer_with(host, port, 503)
+    began = time.monotonic()
+    while not all(entry["unready"] for entry in members(host).values()):
+        assert time.monotonic() - began < 20
+        time.sleep(0.2)
+    time.sleep(2)
+    assert serving(host) == well
+    assert edge.ask({"target": "/x"}).status == 503
+    # The first that is ready serves alone.
+    host.run_expect([0], "rm /run/instance/5007.status")
+    host.run_expect([0], "systemctl restart nginx-health.service")
+    wait_for_serving(host, {5007}, 10)
+    assert edge.ask({"target": "/x"}).status == 200
+
+
+def test_a_state_of_health_survives_restarts_and_is_not_an_operators_drain(host, edge, well, undrained):
+    answer_with(host, 5005, 503)
+    wait_for_serving(host, {5006, 5007, 5008}, 10)
+    drain(host, 5006, "on")
+    assert status(host)["reload"] is False
+    host.run_expect([0], "systemctl stop nginx-health.service && systemctl restart nginx.service")
+    assert host.check_output(f"{CONFIG} apply --staging /etc/nginx/staging") == "current"
+    states = json.loads(host.check_output(f"{CONFIG} members"))
+    assert states["health_checks_running"] is False
+    flags = [(entry["serving"], entry["drained"], bool(entry["unready"])) for entry in states["upstreams"]["shop"]]
+    assert flags == [(False, False, True), (False, True, False), (True, False, False), (True, False, False)]
+    assert instances(edge) == {5007, 5008}
+    # What is ready again returns; what an operator drained stays out.
+    host.run_expect([0], "rm /run/instance/5005.status; systemctl start nginx-health.service")
+    wait_for_serving(host, {5005, 5007, 5008}, 20)
+    drain(host, 5006, "off")
+
+
+def test_the_health_checks_have_no_privileges(host):
+    assert host.check_output("ps -o user= -C nginx-health") == "nginx-health"
+    assert security_score(host, "nginx-health.service") <= 2
+    assert host.service("nginx-health").is_enabled
+    assert host.service("nginx-health-apply.path").is_enabled

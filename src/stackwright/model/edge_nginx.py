@@ -69,7 +69,8 @@ DEFAULTS: Mapping[str, Data] = {
             "text/xml",
         ],
     },
-    "upstreams": {"method": "least_conn", "keepalive": 32, "keepalive_timeout_seconds": 4},
+    "upstreams": {"method": "least_conn", "keepalive": 32, "keepalive_timeout_seconds": 4, "health": None},
+    "health": {"interval_seconds": 2, "timeout_seconds": 2, "failures": 3, "retry_after_seconds": 10},
     "members": {"weight": 1, "max_fails": 0, "fail_timeout_seconds": 10, "backup": False},
     "limits": {"key": "client", "burst": 0, "methods": []},
     "locations": {
@@ -178,6 +179,10 @@ def _neutral_upstream(upstream: Mapping[str, Any]) -> Data:
         "name": upstream["name"],
         "method": balance,
         "keepalive": upstream["keepalive"],
+        "health": {
+            "path": health["ready_path"],
+            **{key: health[key] for key in DEFAULTS["health"]},
+        },
         "members": [
             {"address": member["address"], "port": member["port"]}
             | ({} if balance == "least_conn" else passive)
@@ -278,8 +283,12 @@ def _site(value: Mapping[str, Any]) -> Data:
         if location["cache"]:
             location["cache"] = _fill("cache", location["cache"])
     site["upstreams"] = [
-        {**_fill("upstreams", each), "members": [_fill("members", member) for member in each["members"]]}
-        for each in site["upstreams"]
+        {
+            **_fill("upstreams", upstream),
+            "health": _fill("health", upstream["health"]) if upstream.get("health") else None,
+            "members": [_fill("members", member) for member in upstream["members"]],
+        }
+        for upstream in site["upstreams"]
     ]
     return site
 
@@ -356,6 +365,8 @@ def _check_upstream(upstream: Data) -> Iterable[str]:
         yield "the name may have letters, digits, '-' and '_'"
     if not upstream["members"]:
         yield "has no members"
+    if upstream["health"]:
+        yield from _check_health(upstream["health"])
     addresses = Counter((str(member["address"]), member["port"]) for member in upstream["members"])
     for member in upstream["members"]:
         where = f"{member['address']}:{member['port']}"
@@ -373,6 +384,14 @@ def _check_upstream(upstream: Data) -> Iterable[str]:
             yield f"member {where}: weights want the method 'weighted' (or least_conn, ip_hash)"
     if upstream["members"] and all(member["backup"] for member in upstream["members"]):
         yield "all members are backups"
+
+
+def _check_health(health: Data) -> Iterable[str]:
+    if not re.fullmatch(r"/[!-~]*", health["path"]):
+        yield f"health path {health['path']!r}: a path starts with '/' and has no blanks"
+    for key in DEFAULTS["health"]:
+        if health[key] < 1:
+            yield f"health {key} is {health[key]}; at least 1"
 
 
 def _check_location(location: Data, upstreams: set[str], zones: set[str]) -> Iterable[str]:
@@ -459,6 +478,20 @@ def _derive_location(location: Data, limits: Mapping[str, Data], number: int) ->
     }
 
 
+def health_checks(sites: Iterable[Mapping[str, Any]]) -> Data:
+    """Return what nginx-health reads, for normalised sites: each instance once, with all upstreams that it is a member of."""
+    checks: dict[tuple[Any, ...], Data] = {}
+    for site in sites:
+        for upstream in site["upstreams"]:
+            health = upstream["health"]
+            for member in upstream["members"] if health else ():
+                address = str(ipaddress.ip_address(member["address"]))
+                key = (address, member["port"], *(health[name] for name in ("path", *DEFAULTS["health"])))
+                check = checks.setdefault(key, {"address": address, "port": member["port"], "upstreams": [], **health})
+                check["upstreams"].append(upstream["name"])
+    return {"checks": list(checks.values())}
+
+
 def _hsts(hsts: Mapping[str, Any]) -> str:
     words = [f"max-age={hsts['max_age_seconds']}"]
     words += ["includeSubDomains"] if hsts["include_subdomains"] else []
@@ -481,5 +514,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "nginx_sites": nginx_sites,
     "nginx_tls_min_version": tls_min_version,
     "nginx_normalise": normalise,
+    "nginx_health_checks": health_checks,
     "nginx_quote": quote,
 }

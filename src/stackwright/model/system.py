@@ -79,18 +79,20 @@ class Process:
 
 @schema
 class Health:
-    """How others see whether an instance works."""
+    """How the edge and a deployment see whether an instance works."""
 
     path: UrlPath
     """Answers 200 while the process is alive; not written to the access log."""
     ready_path: UrlPath
-    """Answers 200 while the instance can serve (database and cache answer)."""
-    interval_seconds: Seconds = 10
-    timeout_seconds: Seconds = 5
+    """Answers 200 while the instance can serve (database and cache answer). Every edge asks for it."""
+    interval_seconds: Seconds = 2
+    """From one check of an edge to the next."""
+    timeout_seconds: Seconds = 2
+    """A check without an answer by then has failed."""
     failures: Positive = 3
-    """Failures in a row after which an instance gets no more requests."""
+    """Failed checks in a row after which an instance gets no more requests; if all fail, all stay."""
     retry_after_seconds: Seconds = 10
-    """How long a failed instance is left alone before the next request tries it."""
+    """How long a failed instance is left alone; the next check that succeeds puts it back. Longer for one that flaps."""
 
 
 @schema

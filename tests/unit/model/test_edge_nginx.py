@@ -40,6 +40,7 @@ def test_defaults_are_those_of_the_spec(kind: str) -> None:
         "site": options,
         "members": options["upstreams"]["options"]["members"]["options"],
         "cache": options["locations"]["options"]["cache"]["options"],
+        "health": options["upstreams"]["options"]["health"]["options"],
     }
     assert edge_nginx.DEFAULTS[kind] == of_spec(place[kind] if kind in place else options[kind]["options"])
 
@@ -97,6 +98,21 @@ def test_only_blind_methods_take_members_out() -> None:
         assert neutral()[name]["upstreams"][0]["members"][0]["max_fails"] == 3
 
 
+def test_an_instance_is_checked_once_for_all_its_upstreams() -> None:
+    sites = edge_nginx.normalise(edge_nginx.nginx_sites(CONTRACT.sites, certificate_folder="/tls", static_root="/srv"))
+    checks = edge_nginx.health_checks(sites)["checks"]
+    assert [(check["port"], check["upstreams"]) for check in checks] == [
+        (5005, ["shop", "weighted", "sticky", "turns"]),
+        (5006, ["shop", "weighted", "sticky", "turns"]),
+        (5007, ["shop", "sticky", "turns"]),
+        (5008, ["shop", "sticky", "turns"]),
+    ]
+    model = CONTRACT.sites[0]["upstreams"][0]["health"]
+    for key in ("interval_seconds", "timeout_seconds", "failures", "retry_after_seconds"):
+        assert {check[key] for check in checks} == {model[key]}, key
+    assert {check["path"] for check in checks} == {model["ready_path"]}
+
+
 def test_the_strictest_tls_version_holds() -> None:
     assert edge_nginx.tls_min_version(CONTRACT.sites) == "1.2"
     assert edge_nginx.tls_min_version([*CONTRACT.sites, {"tls": {"min_version": "1.3"}}]) == "1.3"
@@ -133,6 +149,11 @@ def test_the_strictest_tls_version_holds() -> None:
         ([site(locations=[{"path": "/s", "type": "static", "directory": "/x"}])], "ends in '/'"),
         ([site(locations=[{"path": "/s/", "type": "static", "directory": "x"}])], "wants a directory"),
         ([site(upstreams=[{"name": "shop", "members": []}])], "has no members"),
+        ([site(upstreams=[{**site()["upstreams"][0], "health": {"path": "ready"}}])], "health path 'ready'"),
+        (
+            [site(upstreams=[{**site()["upstreams"][0], "health": {"path": "/", "failures": 0}}])],
+            "health failures is 0; at least 1",
+        ),
     ],
 )
 def test_mistakes_are_named(sites: list[dict[str, Any]], said: str) -> None:
