@@ -83,6 +83,33 @@ def test_a_voters_certificate_carries_the_name_that_peers_ask_for(stack: Mapping
     assert stack["database"]["voter_name"] not in names["postgresql"]
 
 
+def _status(state: str, address: str, *members: str) -> dict[str, Any]:
+    return {"state": state, "address": address, "members": [{"address": member} for member in members]}
+
+
+def test_etcd_has_the_members_that_any_host_knows_until_they_are_removed() -> None:
+    statuses = [
+        _status("empty", ""),
+        _status("healthy", "10.0.0.1", "10.0.0.1", "10.0.0.2"),
+        _status("broken", "10.0.0.3"),
+        _status("founding", "10.0.0.4"),
+    ]
+    assert wiring.etcd_member_addresses(statuses) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+
+
+def test_a_member_of_etcd_keeps_its_ports_and_certificate_until_it_is_removed(stack: Mapping[str, Any]) -> None:
+    """A host that is no voter any more, as ops1 when a third database host comes."""
+    outgoing = first(stack, "ops")
+    address = stack["hosts"][outgoing]["address"]
+    groups = {**stack["groups"], "consensus": [name for name in stack["groups"]["consensus"] if name != outgoing]}
+    changed = {**stack, "groups": groups}
+    peer = {"name": "etcd-peer", "port": 2380, "protocol": "tcp", "from": ["consensus"], "role": "etcd"}
+    assert f"{address}/32" in wiring.firewall_rules([peer], changed, [address])[0]["sources"]
+    assert f"{address}/32" not in wiring.firewall_rules([peer], changed, [])[0]["sources"]
+    other = {**peer, "name": "redis", "from": ["app"]}
+    assert "10.9.9.9/32" not in wiring.firewall_rules([other], changed, ["10.9.9.9"])[0]["sources"]
+
+
 def test_the_database_names_lead_to_the_proxy_on_application_hosts_alone(stack: Mapping[str, Any]) -> None:
     local = [entry for entry in wiring.host_entries(stack, first(stack, "app")) if entry["address"] == "127.0.0.1"]
     assert local == [

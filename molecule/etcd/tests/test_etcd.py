@@ -8,6 +8,7 @@ import pytest
 from stackwright.testing.testinfra import security_score
 
 MEMBERS = {"db1": "10.231.18.11", "db2": "10.231.18.12", "ops1": "10.231.18.13"}
+testinfra_hosts = list(MEMBERS)
 PATRONI = "patroni:patroni-password-after-rotation"
 
 

@@ -1,59 +1,68 @@
 #!/usr/bin/python
-"""Settle how a voter enters its etcd cluster: see DOCUMENTATION."""
+"""Have a host join its running etcd cluster as a voter: see DOCUMENTATION."""
 
 from __future__ import annotations
 
 import os
-import re
+import shutil
 import tempfile
+import time
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.stackwright_etcd import TLS_SPEC, Etcd, EtcdError, UnreachableError, previous_password
+from ansible.module_utils.stackwright_etcd import (
+    TLS_SPEC,
+    EtcdError,
+    Member,
+    Membership,
+    peer_url,
+    previous_password,
+)
 
 DOCUMENTATION = r"""
 ---
 module: etcd_member
-short_description: Settle how a voter enters its etcd cluster
+short_description: Have a host found its etcd cluster or join it as a voter
 description:
-  - A voter with data needs nothing. One without founds the cluster with the others where none runs yet, and joins the
-    running one otherwise; its former self is removed from the cluster first, because its data is lost.
-  - Writes what etcd has to know at its first start to O(bootstrap_file). A joining voter is started at once and has to
-    come up, so that the next one finds a quorum.
+  - Without O(running), writes what the first start needs to found the cluster together with the other O(members).
+  - With it, joins the running cluster unless this host is a voter of it. The host is added as a learner, which does not
+    count for the quorum, started, and promoted when it has the data. A host that does not come up is removed again.
+  - Data of a previous membership is deleted, since etcd refuses it. A previous entry of a host that lost its data is
+    removed first.
 options:
   tls: {type: dict, required: true, description: 'Paths: certificate_file, key_file, ca_file.'}
-  name: {type: str, required: true, description: Name of this voter.}
+  name: {type: str, required: true, description: Name of this host.}
   members: {type: list, elements: dict, required: true, description: All voters, with name and address.}
+  running: {type: list, elements: str, required: true, description: Addresses at which the cluster answers; empty to found it.}
   data_dir: {type: path, required: true, description: Folder of the data.}
   token: {type: str, required: true, description: Token of the cluster.}
   bootstrap_file: {type: path, required: true, description: Environment file to write.}
-  unit: {type: str, required: true, description: Unit to start when the voter joins.}
+  unit: {type: str, required: true, description: Unit to start when the host joins.}
   root_password: {type: str, required: true, description: Password of etcd's root as it should be.}
   credentials_file: {type: path, required: true, description: Environment file with root's password as it was.}
+  seconds: {type: int, default: 120, description: How long the start and the copy of the data may take.}
 author: [stackwright]
 """
 EXAMPLES = r"""
-- name: Settle how this voter enters the cluster
+- name: Join the cluster
   etcd_member:
     tls: {certificate_file: /tls.crt, key_file: /tls.key, ca_file: /ca.crt}
-    name: db1
-    members: [{name: db1, address: 192.0.2.1}]
+    name: db2
+    members: [{name: db1, address: 192.0.2.1}, {name: db2, address: 192.0.2.2}]
+    running: [192.0.2.1]
     data_dir: /var/lib/etcd/data
     token: production
     bootstrap_file: /etc/etcd/bootstrap.env
     unit: etcd.service
     root_password: "{{ etcd_root_password }}"
     credentials_file: /etc/etcd/etcdctl.env
-  throttle: 1
 """
 RETURN = r"""
-entry: {type: str, returned: always, description: 'One of: member, founds, joins.'}
 """
 
 
-def peer_url(member: dict[str, str]) -> str:
-    return f"https://{member['address']}:2380"
+#: Failed starts after which a host is taken for one that cannot start.
+ATTEMPTS = 3
 
 
 def settings(state: str, token: str, cluster: list[tuple[str, str]]) -> str:
@@ -62,87 +71,121 @@ def settings(state: str, token: str, cluster: list[tuple[str, str]]) -> str:
         "# Read by etcd at its first start alone; written by Ansible.\n"
         f"ETCD_INITIAL_CLUSTER_STATE={state}\n"
         f"ETCD_INITIAL_CLUSTER_TOKEN={token}\n"
-        f"ETCD_INITIAL_CLUSTER={','.join(f'{name}={url}' for name, url in cluster)}\n"
+        f"ETCD_INITIAL_CLUSTER={','.join(f'{name}={peer_url(address)}' for name, address in cluster)}\n"
     )
 
 
-def running_cluster(members: list[dict[str, str]], me: str, tls: dict[str, str]) -> Etcd | None:
-    """The cluster that the other voters form; None where they are about to found it or not there yet."""
-    stuck = []
-    for member in members:
-        if member["name"] == me:
-            continue
-        peer = Etcd([f"https://{member['address']}:2379"], tls)
-        try:
-            if peer.healthy():
-                return peer
-            # A founding voter has not agreed on the cluster's version with anybody yet.
-            if re.match(r"\d", str(peer.get("/version").get("etcdcluster"))):
-                stuck.append(member["name"])
-        except UnreachableError:
-            continue
-    if stuck:
-        raise EtcdError(
-            f"{', '.join(stuck)} belong to a cluster that has lost its quorum: bring its other voters back first"
-        )
-    return None
-
-
-def enter(cluster: Etcd, me: dict[str, str], passwords: list[str]) -> list[tuple[str, str]]:
-    """Have the running cluster expect this voter; returns its (name, peer URL) pairs.
-
-    `passwords` are root's: the wanted one, and the one before it, which is in force until the users are applied.
-    """
-    try:
-        known = any(cluster.login("root", password) for password in passwords)
-    except EtcdError as error:
-        # Before its first converge has ended, a cluster lets everybody in.
-        if "not enabled" not in str(error):
-            raise
-        known = True
-    if not known:
-        raise EtcdError("the running cluster knows another password of root: converge its other voters first")
-    listed = cluster.call("cluster/member/list")["members"]
-    mine = [each for each in listed if peer_url(me) in each["peerURLs"] or each.get("name") == me["name"]]
-    # One that is expected but never came up has no name yet, and is this voter itself after an interrupted run.
-    if not (len(mine) == 1 and not mine[0].get("name") and peer_url(me) in mine[0]["peerURLs"]):
-        for former in mine:
-            cluster.call("cluster/member/remove", ID=former["ID"])
-        listed = cluster.call("cluster/member/add", peerURLs=[peer_url(me)])["members"]
-    return [(each.get("name") or me["name"], url) for each in listed for url in each["peerURLs"]]
-
-
-def write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> bool:
+    """Whether the file had another content."""
+    if path.exists() and path.read_text() == text:
+        return False
     descriptor, staged = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     Path(staged).chmod(0o644)
     Path(staged).replace(path)
+    return True
 
 
-def settle(module: AnsibleModule) -> dict[str, Any]:
-    wanted = module.params
-    me = next(each for each in wanted["members"] if each["name"] == wanted["name"])
-    file = Path(wanted["bootstrap_file"])
-    founding = settings("new", wanted["token"], [(each["name"], peer_url(each)) for each in wanted["members"]])
-    if (Path(wanted["data_dir"]) / "member").is_dir():
-        missing = not file.exists()
-        if missing and not module.check_mode:
-            write(file, founding)
-        return {"changed": missing, "entry": "member"}
-    cluster = running_cluster(wanted["members"], wanted["name"], wanted["tls"])
-    if cluster is None:
-        differs = not file.exists() or file.read_text() != founding
-        if differs and not module.check_mode:
-            write(file, founding)
-        return {"changed": differs, "entry": "founds"}
-    if not module.check_mode:
-        previous = previous_password(wanted["credentials_file"])
-        expected = enter(cluster, me, [wanted["root_password"], *([previous] if previous else [])])
-        write(file, settings("existing", wanted["token"], expected))
-        module.run_command(["systemctl", "daemon-reload"], check_rc=True)
-        module.run_command(["systemctl", "restart", wanted["unit"]], check_rc=True)
-    return {"changed": True, "entry": "joins"}
+class Host:
+    """This host's etcd: its unit, its data, the file of its first start."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self.data = Path(module.params["data_dir"])
+        self.bootstrap = Path(module.params["bootstrap_file"])
+        self.unit = module.params["unit"]
+
+    def has_data(self) -> bool:
+        return (self.data / "member").is_dir()
+
+    def stop(self) -> None:
+        self._systemctl("stop", self.unit)
+
+    def delete_data(self) -> None:
+        if self.has_data():
+            shutil.rmtree(self.data / "member")
+
+    def start(self, seconds: int) -> None:
+        """Start the unit, which is up when the cluster knows this host; raises with etcd's own words."""
+        self._systemctl("daemon-reload")
+        self._systemctl("reset-failed", self.unit, check=False)
+        self._systemctl("start", "--no-block", self.unit)
+        deadline = time.monotonic() + seconds
+        while (state := self._state())["ActiveState"] != "active":
+            # systemd tries again and again.
+            gives_up = state["ActiveState"] == "failed" or int(state["NRestarts"]) >= ATTEMPTS
+            if gives_up or time.monotonic() > deadline:
+                raise EtcdError(f"{self.unit} does not start: {self.last_words()}")
+            time.sleep(1)
+
+    def _state(self) -> dict[str, str]:
+        lines = self._systemctl("show", "--property=ActiveState,NRestarts", self.unit).split()
+        return dict(line.split("=", 1) for line in lines)
+
+    def last_words(self) -> str:
+        """The last lines of the journal, for a message."""
+        lines = self._run("journalctl", "--no-pager", "--output=cat", "--lines=4", f"--unit={self.unit}")
+        return " / ".join(line.strip()[:300] for line in lines.splitlines())
+
+    def _systemctl(self, *arguments: str, check: bool = True) -> str:
+        return self._run("systemctl", *arguments, check=check)
+
+    def _run(self, *command: str, check: bool = False) -> str:
+        return str(self._module.run_command(list(command), check_rc=check)[1])
+
+
+def is_voter(entry: Member | None, *, has_data: bool) -> bool:
+    """Whether the cluster counts this host as a voter, and the host has what it needs to be one."""
+    return entry is not None and bool(entry.name) and not entry.learner and has_data
+
+
+def join(membership: Membership, host: Host, me: dict[str, str], token: str, *, seconds: int) -> None:
+    """Add the host as a learner, start it, let it vote. What fails is undone."""
+    name, address = me["name"], me["address"]
+    stale = [member for member in membership.list() if address == member.address or name == member.name]
+    host.stop()
+    if stale:
+        membership.remove(stale)
+    host.delete_data()
+    learner = membership.add_learner(address)
+    try:
+        cluster = [(member.name or name, member.address) for member in membership.list()]
+        write(host.bootstrap, settings("existing", token, cluster))
+        host.start(seconds)
+        membership.promote(learner)
+    except Exception:
+        if any(member.id == learner.id and member.learner for member in membership.list()):
+            membership.remove([learner])
+            host.stop()
+            host.delete_data()
+        raise
+
+
+def settle(module: AnsibleModule) -> bool:
+    """Whether anything was or would be changed."""
+    params = module.params
+    host = Host(module)
+    me = next(member for member in params["members"] if member["name"] == params["name"])
+    if not params["running"]:
+        founding = settings("new", params["token"], [(m["name"], m["address"]) for m in params["members"]])
+        return True if module.check_mode else write(host.bootstrap, founding)
+    if module.check_mode:
+        return not host.has_data()
+    previous = previous_password(params["credentials_file"])
+    passwords = [params["root_password"], *([previous] if previous else [])]
+    # Not this host itself: it may be removed on the way. A cluster of this host alone needs nothing.
+    addresses = [address for address in params["running"] if address != me["address"]]
+    if not addresses:
+        return False
+    membership = Membership.of(addresses, params["tls"], passwords, seconds=params["seconds"])
+    if membership is None:
+        raise EtcdError(f"none of {', '.join(addresses)} belongs to a cluster with a quorum any more")
+    entry = next((member for member in membership.list() if member.address == me["address"]), None)
+    if is_voter(entry, has_data=host.has_data()):
+        return False
+    join(membership, host, me, params["token"], seconds=params["seconds"])
+    return True
 
 
 def main() -> None:
@@ -153,23 +196,22 @@ def main() -> None:
             "tls": TLS_SPEC,
             "name": text,
             "members": {"type": "list", "elements": "dict", "required": True},
+            "running": {"type": "list", "elements": "str", "required": True},
             "data_dir": path,
             "token": {**text, "no_log": False},
             "bootstrap_file": path,
             "unit": text,
             "root_password": {**text, "no_log": True},
             "credentials_file": path,
+            "seconds": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
     )
     try:
-        result = settle(module)
+        changed = settle(module)
     except (EtcdError, OSError) as error:
-        # A bare host in check mode has no certificates yet.
-        if module.check_mode and isinstance(error, FileNotFoundError):
-            module.exit_json(changed=True, entry="founds")
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+        module.fail_json(msg=f"{module.params['name']} does not join etcd: {error}")
+    module.exit_json(changed=changed)
 
 
 if __name__ == "__main__":

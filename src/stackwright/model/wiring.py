@@ -35,17 +35,36 @@ def addresses(stack: Stack, groups: Iterable[str]) -> list[str]:
     return list(found)
 
 
+def etcd_member_addresses(statuses: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the addresses of all members of the running etcd cluster, from what `etcd_status` read on each host.
+
+    A host with data counts also while its etcd is down; a cluster that is being founded is none yet.
+    """
+    found: dict[str, None] = {}
+    for status in statuses:
+        found.update((member["address"], None) for member in status["members"])
+        if status["state"] in ("healthy", "broken"):
+            found[status["address"]] = None
+    return list(found)
+
+
 def host_networks(stack: Stack, groups: Iterable[str]) -> list[str]:
     """Return the addresses of `addresses` as networks of one host."""
     return [f"{address}/32" for address in addresses(stack, groups)]
 
 
-def firewall_rules(ports: Iterable[Mapping[str, Any]], stack: Stack) -> list[Data]:
-    """Return firewall_rules for what the roles of a host export."""
+def firewall_rules(ports: Iterable[Mapping[str, Any]], stack: Stack, etcd_members: Iterable[str] = ()) -> list[Data]:
+    """Return firewall_rules for what the roles of a host export.
+
+    `etcd_members` are the addresses of etcd's members, which count as `consensus` until they are removed.
+    """
+    voters = [f"{address}/32" for address in etcd_members]
     rules: dict[tuple[str, int], Data] = {}
     for port in ports:
         anywhere = "any" in port["from"]
         sources = ["any"] if anywhere else host_networks(stack, port["from"])
+        if "consensus" in port["from"]:
+            sources = list(dict.fromkeys([*sources, *voters]))
         key = (port["protocol"], int(port["port"]))
         rule = {"name": port["name"], "port": key[1], "protocol": key[0], "sources": sources}
         if key in rules:
@@ -472,6 +491,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "stack_addresses": addresses,
     "stack_host_networks": host_networks,
     "firewall_rules": firewall_rules,
+    "etcd_member_addresses": etcd_member_addresses,
     "tls_certificates": tls_certificates,
     "host_entries": host_entries,
     "edge_sites": edge_sites,

@@ -20,17 +20,26 @@ options:
   _terms:
     description: One of C(ports), C(logs), C(certificates), C(backups).
     required: true
+  further_groups:
+    description: Groups that the host counts as a member of besides its own, such as one that it is about to leave.
+    type: list
+    elements: str
+    default: []
 """
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
     """One joined list per kind; every entry carries the `role` that published it."""
 
-    def run(self, terms: list[str], variables: dict[str, Any] | None = None, **_: Any) -> list[list[dict[str, Any]]]:
+    def run(
+        self, terms: list[str], variables: dict[str, Any] | None = None, **options: Any
+    ) -> list[list[dict[str, Any]]]:
+        self.set_options(var_options=variables, direct=options)
         known = variables or {}
+        groups = [*known["group_names"], *self.get_option("further_groups")]
         root = project.root()
         joined: list[list[dict[str, Any]]] = [[] for _ in terms]
-        for role in playbooks.roles_of(known["group_names"], root / "playbooks"):
+        for role in playbooks.roles_of(groups, root / "playbooks"):
             folder = root / "roles" / role
             defaults, constants = (playbooks.role_file(self._loader, folder / part) for part in playbooks.PARTS)
             exports = constants.get(f"{role}_exports", {})

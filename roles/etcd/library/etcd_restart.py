@@ -1,0 +1,121 @@
+#!/usr/bin/python
+"""Restart a voter that runs with older settings, while the cluster can spare it: see DOCUMENTATION."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.stackwright_etcd import TLS_SPEC, Etcd, EtcdError, Membership, client_url, parse_members
+
+DOCUMENTATION = r"""
+---
+module: etcd_restart
+short_description: Restart a voter that runs with older settings, while the cluster can spare it
+description:
+  - Restarts the unit where one of O(files) is younger than the process, and only while every voter of the cluster
+    answers; a voter that does not answer itself is restarted at once. Ends when all voters answer again.
+  - In a loop over voters it has to end at the first failure (C(break_when)).
+options:
+  tls: {type: dict, required: true, description: 'Paths: certificate_file, key_file, ca_file.'}
+  address: {type: str, required: true, description: Address of this voter.}
+  unit: {type: str, required: true, description: Unit of etcd.}
+  files: {type: list, elements: path, required: true, description: Files that the process reads at its start.}
+  only_down: {type: bool, default: false, description: Restart only a voter that does not answer.}
+  seconds: {type: int, default: 90, description: How long to wait for the voters.}
+author: [stackwright]
+"""
+EXAMPLES = r"""
+- name: Restart voters that run with older settings
+  etcd_restart:
+    tls: {certificate_file: /tls.crt, key_file: /tls.key, ca_file: /ca.crt}
+    address: "{{ voter.address }}"
+    unit: etcd.service
+    files: [/etc/etcd/etcd.env]
+  delegate_to: "{{ voter.name }}"
+  loop: "{{ etcd_members }}"
+  loop_control: {loop_var: voter, break_when: restart is failed}
+  register: restart
+  run_once: true
+"""
+RETURN = r"""
+"""
+
+
+def started_at(module: AnsibleModule) -> int:
+    """Seconds since the epoch at which the process was started; 0 where none runs."""
+    command = ["systemctl", "show", "--timestamp=unix", "--property=ExecMainStartTimestamp,MainPID"]
+    answer = dict(
+        line.split("=", 1) for line in module.run_command([*command, module.params["unit"]], check_rc=True)[1].split()
+    )
+    return int(answer["ExecMainStartTimestamp"].lstrip("@") or 0) if answer.get("MainPID", "0") != "0" else 0
+
+
+def stale(module: AnsibleModule) -> bool:
+    started = started_at(module)
+    changed = [int(Path(file).stat().st_mtime) for file in module.params["files"] if Path(file).exists()]
+    return started > 0 and max(changed, default=0) > started
+
+
+def restart(module: AnsibleModule) -> bool:
+    """Whether the voter was or would be restarted."""
+    params: dict[str, Any] = module.params
+    if not stale(module):
+        return False
+    local = Etcd([client_url(params["address"])], params["tls"])
+    answers = local.healthy()
+    if answers and params["only_down"]:
+        return False
+    if module.check_mode:
+        return True
+    membership = Membership(local, lambda peer: Etcd([client_url(peer)], params["tls"]), seconds=params["seconds"])
+    voters = []
+    if answers:
+        voters = [member for member in parse_members(local.call("cluster/member/list")) if not member.learner]
+        membership.require(voters, "etcd was not restarted with its new settings")
+    status, _, words = module.run_command(["systemctl", "restart", params["unit"]])
+    if status != 0:
+        raise EtcdError(f"etcd does not start with its new settings: {words.strip()}: {journal(module)}")
+    if answers:
+        membership.require(voters, "etcd was restarted")
+    else:
+        wait_for(local, params["seconds"])
+    return True
+
+
+def wait_for(local: Etcd, seconds: int) -> None:
+    """Give a voter that was down time to answer; whether it has to is checked by what comes after."""
+    deadline = time.monotonic() + seconds
+    while not local.healthy() and time.monotonic() < deadline:
+        time.sleep(1)
+
+
+def journal(module: AnsibleModule) -> str:
+    command = ["journalctl", "--no-pager", "--output=cat", "--lines=4", f"--unit={module.params['unit']}"]
+    return " / ".join(line.strip()[:300] for line in module.run_command(command)[1].splitlines())
+
+
+def main() -> None:
+    text = {"type": "str", "required": True}
+    module = AnsibleModule(
+        argument_spec={
+            "tls": TLS_SPEC,
+            "address": text,
+            "unit": text,
+            "files": {"type": "list", "elements": "path", "required": True},
+            "only_down": {"type": "bool", "default": False},
+            "seconds": {"type": "int", "default": 90},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        changed = restart(module)
+    except (EtcdError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=changed)
+
+
+if __name__ == "__main__":
+    main()
