@@ -34,7 +34,7 @@ def test_settings_reached_the_live_cluster(host):
         "track_io_timing": "on",
         "log_temp_files": "20MB",
         "archive_mode": "on",
-        "archive_command": "test -f %p",
+        "archive_command": "/usr/local/sbin/stackwright-archive push 15 'test -f %p'",
         "shared_buffers": "128MB",
     }
     assert {name: local(host, f"SHOW {name}") for name in settings} == settings

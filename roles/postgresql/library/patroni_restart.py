@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Restart what runs with older settings, without a failover: see DOCUMENTATION."""
+"""Restart what runs with older settings, one member at a time and without a failover: see DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -7,98 +7,161 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.stackwright_patroni import API_SPEC, Patroni, PatroniError, wait
+from ansible.module_utils.stackwright_patroni import (
+    API_SPEC,
+    Patroni,
+    PatroniError,
+    pause,
+    paused_by_operator,
+    resume,
+    wait,
+)
 
 DOCUMENTATION = r"""
 ---
 module: patroni_restart
-short_description: Restart what runs with older settings, without a failover
+short_description: Restart what runs with older settings, one member at a time and without a failover
 description:
-  - Without O(unit), restarts PostgreSQL in place where Patroni says that a setting waits for it.
-  - With O(unit), restarts Patroni itself under a pause, in which PostgreSQL runs on and the leader stays the leader.
+  - Without O(unit), restarts PostgreSQL in place on every member that Patroni says waits for it. Replicas come first,
+    since a replica must never have less room than its leader; then the leader; then replicas that waited for the leader.
+  - With O(unit), restarts Patroni on this host where one of O(files) is younger than its process, under a pause, in which
+    PostgreSQL runs on and the leader stays the leader.
+  - Restarts nothing while another member does not run, and no second member after the first that failed.
 options:
   api: {type: dict, required: true, description: 'REST interface: url, user, password, certificate, key and CA files.'}
-  role: {type: str, default: '', description: 'Restart PostgreSQL only as this role: primary or replica.'}
   unit: {type: str, default: '', description: Unit of Patroni to restart.}
-  marker: {type: path, default: /run/stackwright-patroni-pause, description: Says that the pause is this module's.}
+  files: {type: list, elements: path, default: [], description: Files that Patroni reads at its start alone.}
+  role: {type: str, default: '', description: 'Restart Patroni only as this role: primary or replica.'}
+  host: {type: str, default: a converge, description: 'Name of this host, for the reason of the pause.'}
   seconds: {type: int, default: 120, description: How long to wait until the member is back.}
 author: [stackwright]
 """
 EXAMPLES = r"""
-- name: Restart replicas that wait for it
-  patroni_restart: {api: "{{ __postgresql_api }}", role: replica}
-  throttle: 1
+- name: Restart PostgreSQL where settings wait for it
+  patroni_restart: {api: "{{ __postgresql_api }}"}
+  run_once: true
 """
 RETURN = r"""
+restarted: {type: list, elements: str, returned: always, description: Members that were or would be restarted.}
 """
 
 
-def restart_postgresql(patroni: Patroni, wanted: dict[str, Any], *, check_mode: bool) -> bool:
+def require_whole(patroni: Patroni, *, besides: str = "", seconds: int) -> None:
+    """Raise where a member of the cluster does not run; one that copies the data would have to begin again."""
+
+    def absent() -> list[str]:
+        return [
+            f"{member['name']} ({member['state']})"
+            for member in patroni.cluster()
+            if member["name"] != besides and member.get("state") not in {"running", "streaming"}
+        ]
+
+    try:
+        wait(seconds, "", lambda: bool(patroni.leaders()) and not absent())
+    except PatroniError:
+        raise PatroniError(
+            f"nothing was restarted: {', '.join(absent()) or 'the leader'} does not run;"
+            " fix: patronictl list, and converge again when every member runs"
+        ) from None
+
+
+def copying(patroni: Patroni) -> list[str]:
+    """Members that copy the data of the leader, which a restart would make them begin again."""
+    return [member["name"] for member in patroni.cluster() if member.get("state") == "creating replica"]
+
+
+def restart_postgresql(patroni: Patroni, *, seconds: int, check_mode: bool) -> list[str]:
+    """Return the members that were restarted."""
+    restarted = []
+    for role in ("replica", "primary", "replica"):
+        for entry in patroni.cluster():
+            member = patroni.at(entry["api_url"].removesuffix("/patroni"))
+            status = member.status()
+            if not status.get("pending_restart") or status.get("role") != role:
+                continue
+            restarted.append(entry["name"])
+            if check_mode:
+                continue
+            require_whole(patroni, seconds=seconds)
+            member.send("POST", "/restart", {"restart_pending": True})
+            wait(seconds, f"PostgreSQL is not back on {entry['name']}", member.runs)
+    return sorted(set(restarted))
+
+
+def stale(module: AnsibleModule) -> bool:
+    """Whether the unit's process is older than one of its files."""
+    command = ["systemctl", "show", "--timestamp=unix", "--property=ExecMainStartTimestamp,MainPID"]
+    lines = module.run_command([*command, module.params["unit"]], check_rc=True)[1].split()
+    answer = dict(line.split("=", 1) for line in lines)
+    if answer.get("MainPID", "0") == "0":
+        return False
+    files = [Path(file) for file in module.params["files"]]
+    newest = max((int(file.stat().st_mtime) for file in files if file.exists()), default=0)
+    return newest > int(answer["ExecMainStartTimestamp"].lstrip("@") or 0)
+
+
+def restart_patroni(module: AnsibleModule, patroni: Patroni) -> list[str]:
+    """Return this host where its Patroni was restarted."""
+    params, seconds = module.params, module.params["seconds"]
     status = patroni.status()
-    if not status.get("pending_restart") or status.get("role") != wanted["role"]:
-        return False
-    if not check_mode:
-        patroni.send("POST", "/restart", {"restart_pending": True})
-        wait(wanted["seconds"], "PostgreSQL is not back", lambda: _runs(patroni))
-    return True
-
-
-def restart_patroni(module: AnsibleModule, patroni: Patroni) -> bool:
-    wanted, marker = module.params, Path(module.params["marker"])
+    if not stale(module) or (params["role"] and status.get("role", "replica") != params["role"]):
+        return []
     if module.check_mode:
-        return True
-    paused = bool((patroni.get("/config") or {}).get("pause"))
-    if not paused:
-        # The marker comes first: a run that dies in between must not leave the cluster without failover for good.
-        marker.touch()
-        patroni.send("PATCH", "/config", {"pause": True})
-    wait(wanted["seconds"], "the pause does not arrive", lambda: bool(patroni.status().get("pause")))
-    module.run_command(["systemctl", "restart", wanted["unit"]], check_rc=True)
-    wait(wanted["seconds"], "Patroni is not back", lambda: _runs(patroni))
-    resume(patroni, marker, wanted["seconds"])
-    return True
+        return [params["host"]]
+    if not patroni.runs():
+        # A member that is ill has nothing to lose, and may need just this.
+        module.run_command(["systemctl", "restart", params["unit"]], check_rc=True)
+        return [params["host"]]
+    require_whole(patroni, seconds=seconds)
+    if paused_by_operator(patroni.config()):
+        # As good as one of this module, and it stays.
+        restart_unit(module, patroni)
+        return [params["host"]]
+    members = patroni.members()
+    pause(patroni, by=params["host"], reason="restart of Patroni with a changed unit", seconds=seconds)
+    try:
+        restart_unit(module, patroni)
+    except PatroniError as error:
+        # Where the leader has lost its Patroni, the end of the pause would make a second leader.
+        led = next((member for member in members if member.leaders()), None)
+        if led is None:
+            raise PatroniError(f"{error}; the cluster stays paused until a converge finds it running") from None
+        resume(led, seconds=seconds)
+        raise
+    resume(patroni, seconds=seconds)
+    return [params["host"]]
 
 
-def resume(patroni: Patroni, marker: Path, seconds: int) -> bool:
-    """End a pause of this module's own.
-
-    Every member has to know: the next one to be restarted would take the former pause for its own.
-    """
-    if not marker.exists():
-        return False
-    patroni.send("PATCH", "/config", {"pause": None})
-    wait(seconds, "the pause does not end", lambda: not any(each.status().get("pause") for each in patroni.members()))
-    marker.unlink()
-    return True
-
-
-def _runs(patroni: Patroni) -> bool:
-    return patroni.status().get("state") in {"running", "streaming"}
+def restart_unit(module: AnsibleModule, patroni: Patroni) -> None:
+    module.run_command(["systemctl", "restart", module.params["unit"]])
+    wait(module.params["seconds"], f"Patroni is not back on {module.params['host']}", patroni.runs)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "api": API_SPEC,
-            "role": {"type": "str", "default": ""},
             "unit": {"type": "str", "default": ""},
-            "marker": {"type": "path", "default": "/run/stackwright-patroni-pause"},
+            "files": {"type": "list", "elements": "path", "default": []},
+            "role": {"type": "str", "default": ""},
+            "host": {"type": "str", "default": "a converge"},
             "seconds": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
     )
+    params: dict[str, Any] = module.params
+    restarted: list[str] = []
     try:
-        patroni = Patroni(module.params["api"])
-        if module.params["unit"]:
-            changed = restart_patroni(module, patroni)
+        patroni = Patroni(params["api"])
+        if waits_for := copying(patroni):
+            module.warn(f"nothing is restarted while {', '.join(waits_for)} copies the data; converge again afterwards")
+        elif params["unit"]:
+            restarted = restart_patroni(module, patroni)
         else:
-            left_over = not module.check_mode and resume(
-                patroni, Path(module.params["marker"]), module.params["seconds"]
-            )
-            changed = restart_postgresql(patroni, module.params, check_mode=module.check_mode) or left_over
+            restarted = restart_postgresql(patroni, seconds=params["seconds"], check_mode=module.check_mode)
     except (OSError, PatroniError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=changed)
+    module.exit_json(changed=bool(restarted), restarted=restarted)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 #: A restart answers when it is done, checkpoint included.
 TIMEOUT = 600
@@ -28,6 +29,12 @@ API_SPEC: dict[str, Any] = {
 }
 
 
+#: What tells a pause of a converge from an operator's: Patroni takes both for a pause, and an operator's is `true`.
+CONVERGE = "on"
+#: Key of the dynamic configuration that says who paused the cluster, and why; it counts only together with `CONVERGE`.
+PAUSED_BY = "stackwright_pause"
+
+
 class PatroniError(RuntimeError):
     """Patroni refused, or what was waited for did not come."""
 
@@ -38,6 +45,8 @@ class Patroni:
     def __init__(self, api: dict[str, str]) -> None:
         self._api = api
         self._url = api["url"]
+        #: Address of the member.
+        self.host = urlsplit(self._url).hostname or ""
         self._context = ssl.create_default_context(cafile=api["ca_file"])
         self._context.load_cert_chain(api["certificate_file"], api["key_file"])
         login = base64.b64encode(f"{api['user']}:{api['password']}".encode()).decode()
@@ -66,19 +75,33 @@ class Patroni:
             found["role"] = "primary"
         return found
 
+    def config(self) -> dict[str, Any]:
+        """The cluster's dynamic configuration; empty while there is none, or nobody answers."""
+        return self.get("/config") or {}
+
+    def runs(self) -> bool:
+        """Whether PostgreSQL runs here, as the leader or as a replica."""
+        return self.status().get("state") in {"running", "streaming"}
+
     def leaders(self) -> list[str]:
         """The members that lead and run."""
-        members = (self.get("/cluster") or {}).get("members") or []
         return [
             each["name"]
-            for each in members
+            for each in self.cluster()
             if each.get("role") in {"leader", "standby_leader"} and each.get("state") == "running"
         ]
 
+    def cluster(self) -> list[dict[str, Any]]:
+        """What this member knows of every member, itself included: name, role, state, lag and more."""
+        return list((self.get("/cluster") or {}).get("members") or [])
+
     def members(self) -> list[Patroni]:
         """Every member that this one knows of, itself included."""
-        known = (self.get("/cluster") or {}).get("members") or []
-        return [Patroni({**self._api, "url": each["api_url"].removesuffix("/patroni")}) for each in known]
+        return [self.at(each["api_url"].removesuffix("/patroni")) for each in self.cluster()]
+
+    def at(self, url: str) -> Patroni:
+        """Another member of the cluster."""
+        return Patroni({**self._api, "url": url})
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None, *, timeout: int) -> tuple[int, str]:
         data = None if body is None else json.dumps(body).encode()
@@ -97,3 +120,31 @@ def wait(seconds: float, what: str, ready: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise PatroniError(f"waited {seconds:.0f} s in vain: {what}")
         time.sleep(1)
+
+
+def paused_by_converge(config: dict[str, Any]) -> str:
+    """Who of the converges paused the cluster and why; empty where it is not paused, or by an operator."""
+    if config.get("pause") != CONVERGE:
+        return ""
+    marker = config.get(PAUSED_BY) or {}
+    return f"{marker.get('by', 'a converge')}: {marker.get('reason', 'unknown')}"
+
+
+def paused_by_operator(config: dict[str, Any]) -> bool:
+    """Whether an operator paused the cluster."""
+    return bool(config.get("pause")) and config.get("pause") != CONVERGE
+
+
+def pause(patroni: Patroni, *, by: str, reason: str, seconds: float) -> None:
+    """Keep the cluster from failing over, and say in etcd who did that: any later run can end it."""
+    patroni.send("PATCH", "/config", {"pause": CONVERGE, PAUSED_BY: {"by": by, "reason": reason}})
+    wait(seconds, "the pause does not arrive", lambda: bool(patroni.status().get("pause")))
+
+
+def resume(patroni: Patroni, *, seconds: float) -> None:
+    """End a pause of a converge.
+
+    Every member has to know: the next one to be restarted would take the previous pause for its own.
+    """
+    patroni.send("PATCH", "/config", {"pause": None, PAUSED_BY: None})
+    wait(seconds, "the pause does not end", lambda: not any(each.status().get("pause") for each in patroni.members()))
