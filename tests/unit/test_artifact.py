@@ -1,16 +1,19 @@
 """Archives, ids and tools of the build, without building."""
 
 import concurrent.futures
+import hashlib
 import io
 import json
 import tarfile
 import time
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
-from stackwright.artifact import application, runtime, tarball, toolchain
+from stackwright.artifact import application, description, runtime, tarball, toolchain
 from stackwright.artifact.workshop import WorkshopError, workshop
+from stackwright.model.system import Runtime
 
 TREE = {
     "bin/run": tarball.Entry(content=b"#!/bin/sh\n", executable=True),
@@ -166,3 +169,87 @@ def test_a_pages_modules_are_in_order_whichever_way_they_were_found() -> None:
     assert application._in_order(name, first) == application._in_order(name, second)
     assert application._in_order(name, first).content.endswith(b'"b":2};')
     assert application._in_order("other.js", second) is second
+
+
+STATIC = [{"url": "/_next/static", "folder": ".next/static"}, {"url": "/public", "folder": "public"}]
+PROGRAM = {".next/static/a.js": b"a", "public/logo.svg": b"b", "server.js": b"c"}
+SERVED = {"_next/static/a.js": b"a", "public/logo.svg": b"b"}
+
+
+def described(folder: Path, program: dict[str, bytes], served: dict[str, bytes], **changes: str) -> Path:
+    """A release on disk and its description."""
+    content = {"release": "1.0.0-a", "path": "a.tar.gz", "static_path": "a-static.tar.gz"}
+    for key, name, files in (("sha256", "a.tar.gz", program), ("static_sha256", "a-static.tar.gz", served)):
+        tree = {path: tarball.Entry(content=text) for path, text in files.items()}
+        (folder / name).write_bytes(tarball.pack(tree, "top"))
+        content[key] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    file = folder / "a.json"
+    file.write_text(json.dumps(content | changes))
+    return file
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_static_files_that_were_packed_pass_and_are_not_read_twice(cache: Path) -> None:
+    release = description.read(described(cache, PROGRAM, SERVED))
+    description.check_static(release, STATIC)
+    Path(release.static_path).unlink()
+    description.check_static(release, STATIC)
+
+
+@pytest.mark.parametrize(
+    ("served", "message"),
+    [
+        (
+            {},
+            r"a-static.tar.gz: no file below _next/static/, which `static` of the application serves at /_next/static",
+        ),
+        ({"public/logo.svg": b"b"}, "no file below _next/static/"),
+        ({**SERVED, "_next/static/b.js": b"x"}, None),
+        ({".next/static/a.js": b"a", "public/logo.svg": b"b"}, "no file below _next/static/"),
+        (
+            {"_next/static/b.js": b"a", "public/logo.svg": b"b"},
+            "_next/static/a.js not found, though the application has it",
+        ),
+    ],
+)
+def test_an_empty_or_wrong_static_archive_is_refused(
+    cache: Path, served: dict[str, bytes], message: str | None
+) -> None:
+    release = description.read(described(cache, PROGRAM, served))
+    if message is None:
+        description.check_static(release, STATIC)
+    else:
+        with pytest.raises(description.DescriptionError, match=message):
+            description.check_static(release, STATIC)
+
+
+def test_static_files_may_be_left_out_of_the_application(cache: Path) -> None:
+    description.check_static(description.read(described(cache, {"server.js": b"c"}, SERVED)), STATIC)
+
+
+def test_an_application_without_static_files_needs_none(cache: Path) -> None:
+    description.check_static(description.read(described(cache, PROGRAM, {})), [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"release": "../x"}, r"a.json: release: got '../x'; must be letters, digits and . _ \+ -"),
+        ({"sha256": "AB"}, "sha256: got 'AB'; must be 64 hexadecimal digits"),
+        ({"static_path": ""}, "static_path: got ''; must be text"),
+    ],
+)
+def test_a_description_names_the_key_that_is_wrong(cache: Path, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(description.DescriptionError, match=message):
+        description.read(described(cache, PROGRAM, SERVED, **changes))
+
+
+def test_the_runtime_that_an_application_may_name_is_the_one_of_the_bundle() -> None:
+    pins = json.loads((runtime.SOURCE / "package.json").read_text())["optionalDependencies"]
+    majors = {pin.partition(".")[0] for pin in pins.values()}
+    assert set(get_args(get_type_hints(Runtime)["version"])) == majors

@@ -16,6 +16,7 @@ from stackwright.infra.aws import cache_users
 from stackwright.infra.aws.context import Context
 from stackwright.model import inventory, wiring
 from stackwright.model.environment import load
+from stackwright.model.process import GENERATED_VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -125,7 +126,7 @@ def test_each_cache_user_gets_its_own_password_and_its_own_keys(stack: Mapping[s
     sessions = instances[0]
     assert sessions["admin_password"] == "<redis/sessions/operator>"
     assert sessions["users"][0]["passwords"] == ["<redis/sessions/emr>"]
-    assert sessions["users"][0]["keys"] == ["taaleem:*"]
+    assert sessions["users"][0]["keys"] == ["*"]
     assert sessions["persistence"] == "aof"
 
 
@@ -304,3 +305,36 @@ def test_what_roles_say_is_read_before_a_worker_asks_for_it(monkeypatch: pytest.
 
 def test_an_edge_that_users_come_to_answers_no_load_balancer(stack: Mapping[str, Any]) -> None:
     assert wiring.nginx_balancer(stack, "/tls") == {}
+
+
+def test_every_folder_of_uploads_is_given(stack: Mapping[str, Any]) -> None:
+    apps = {"emr": {**stack["apps"]["emr"], "uploads": ["scans", "letters/out"]}}
+    given = wiring.app_environment({**stack, "apps": apps}, "emr", first(stack, "app"))
+    assert given["UPLOADS_DIR"] == "/var/lib/emr/scans"
+    assert given["UPLOADS_DIRS"] == "/var/lib/emr/scans:/var/lib/emr/letters/out"
+
+
+def test_an_application_alone_names_its_keys_as_it_likes(stack: Mapping[str, Any]) -> None:
+    instance = stack["cache"]["instances"][0]
+    user = instance["users"][0]
+    shared = {**instance, "users": [user, {**user, "name": "second"}, instance["users"][-1]]}
+    both = [
+        wiring.redis_instances(
+            {**stack, "cache": {**stack["cache"], "instances": [each]}}, instance["host"], AnySecret()
+        )
+        for each in (instance, shared)
+    ]
+    alone, together = (each[0]["users"][0] for each in both)
+    assert (alone["keys"], alone["channels"]) == (["*"], ["*"])
+    assert {"keys", "client|list"} <= set(alone["commands"])
+    assert (together["keys"], together["channels"]) == (["taaleem:*"], ["taaleem:*"])
+    assert "flushdb" not in together["commands"]
+
+
+def test_no_application_may_set_a_variable_that_it_is_given(stack: Mapping[str, Any]) -> None:
+    facts = stack["apps"]["emr"]
+    given = {
+        **wiring.app_environment(stack, "emr", first(stack, "app")),
+        **wiring.app_secrets(stack, "emr", AnySecret()),
+    }
+    assert given.keys() - facts["environment"].keys() - facts["secrets"].keys() <= GENERATED_VARIABLES.keys()

@@ -38,11 +38,15 @@ class Runtime:
     pm2: Archive
 
 
+def cache_home() -> Path:
+    """Return the user's folder for what is cached across projects."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stackwright"
+
+
 def cache_folder(source: Path = SOURCE) -> Path:
     """Where the bundle of this lock lives, whether built or not."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     lock = (source / "package-lock.json").read_bytes()
-    return base / "stackwright" / "runtime" / hashlib.sha256(b"%d\0" % RECIPE + lock).hexdigest()[:16]
+    return cache_home() / "runtime" / hashlib.sha256(b"%d\0" % RECIPE + lock).hexdigest()[:16]
 
 
 def build(architecture: str = "x64", source: Path = SOURCE) -> Runtime:

@@ -17,6 +17,7 @@ GENERATED_VARIABLES: Mapping[str, str] = {
     "TRUSTED_PROXIES": "the addresses of the edge",
     "KILL_TIMEOUT_MS": "`process.kill_seconds`",
     "UPLOADS_DIR": "`uploads`",
+    "UPLOADS_DIRS": "`uploads`",
     "UPLOADS_BUCKET": "`uploads`",
     "AWS_REGION": "the region of the uploads",
     "DATABASE_URL": "`database`",

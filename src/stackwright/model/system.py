@@ -34,8 +34,8 @@ class Runtime:
     """What runs the application."""
 
     name: Literal["nodejs"]
-    version: Annotated[str, StringConstraints(pattern=r"^[0-9]+$")]
-    """Major version; the role pins the release."""
+    version: Literal["24"]
+    """Major version: those of the runtime bundle (`tools/runtime/package.json`), which pins the release."""
 
 
 @schema

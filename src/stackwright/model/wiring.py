@@ -9,6 +9,8 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from stackwright.model import redis_access
+
 Data = dict[str, Any]
 Stack = Mapping[str, Any]
 Secrets = Mapping[str, str]
@@ -155,6 +157,8 @@ def redis_instances(stack: Stack, host: str, secrets: Secrets) -> list[Data]:
 
 def _redis_instance(stack: Stack, instance: Mapping[str, Any], secrets: Secrets) -> Data:
     users = {user["access"]: user for user in instance["users"]}
+    applications = [user for user in instance["users"] if user["access"] == "application"]
+    patterns = list(redis_access.patterns(stack["system"], len(applications)))
     return {
         "name": redis_name(instance["name"]),
         "port": instance["port"],
@@ -166,13 +170,12 @@ def _redis_instance(stack: Stack, instance: Mapping[str, Any], secrets: Secrets)
             {
                 "name": user["name"],
                 "passwords": [secrets[user["secret"]]],
-                "keys": [f"{stack['system']}:*"],
-                "channels": [f"{stack['system']}:*"],
-                "categories": ["read", "write", "connection", "transaction", "pubsub", "scripting"],
-                "commands": ["info"],
+                "keys": patterns,
+                "channels": patterns,
+                "categories": list(redis_access.CATEGORIES),
+                "commands": list(redis_access.commands(len(applications))),
             }
-            for user in instance["users"]
-            if user["access"] == "application"
+            for user in applications
         ],
     }
 
@@ -332,7 +335,8 @@ def _uploads_environment(stack: Stack, app: str) -> dict[str, str]:
         return {}
     if uploads["run_by"] == "cloud":
         return {"UPLOADS_BUCKET": uploads["bucket"], "AWS_REGION": uploads["region"]}
-    return {"UPLOADS_DIR": uploads_folders(stack, app)[0]}
+    folders = uploads_folders(stack, app)
+    return {"UPLOADS_DIR": folders[0], "UPLOADS_DIRS": ":".join(folders)}
 
 
 def app_environment(stack: Stack, app: str, host: str) -> dict[str, str]:

@@ -19,8 +19,10 @@ KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/data"
 LOG_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/logs"
 ACCESS = (
     "on ~taaleem:* resetchannels &taaleem:* -@all"
-    " +@read +@write +@connection +@transaction +@pubsub +@scripting -@admin -@dangerous +info"
+    " +@read +@write +@connection +@transaction +@pubsub +@scripting -@admin -@dangerous +info +client|list"
 )
+#: Of an application that has the instance for itself.
+ALONE = ACCESS.replace("taaleem:*", "*") + " +keys +sort +sort_ro +flushdb"
 GROUP = "aws:elasticache/replicationGroup:ReplicationGroup"
 USER = "aws:elasticache/user:User"
 COMPUTED = {
@@ -138,7 +140,7 @@ def user(part: str, name: str = "emr", **more: Any) -> Mapping[Any, Properties]:
         "userId": f"test-{part}-{name}",
         "userName": f"test-{part}-{name}",
         "engine": "valkey",
-        "accessString": ACCESS,
+        "accessString": ALONE if name == "emr" else ACCESS,
         "authenticationMode": {"type": "iam"},
         "tags": tags(f"test-{part}-{name}", environment_class),
     }

@@ -219,7 +219,7 @@ class Cache(pulumi.ComponentResource):
         part = _part(purpose)
         access = {user.name: user.access_string for user in group.users}
         users = [
-            self._create_user(name, purpose, user, said or cache_users.application_access(context.system))
+            self._create_user(name, purpose, user, said or cache_users.application_access(context.system, len(access)))
             for user, said in access.items()
         ]
         if args.chosen_engine == "redis":

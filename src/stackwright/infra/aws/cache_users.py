@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from stackwright.infra.aws.context import Context
+from stackwright.model import redis_access
 from stackwright.model.aws import names
 
 #: Of the user `default` of Redis, who a client is that names no user: off, so that its empty password opens nothing.
 NOBODY = "off -@all"
-_CATEGORIES = ("read", "write", "connection", "transaction", "pubsub", "scripting")
 
 Statement = dict[str, Any]
 
@@ -20,10 +20,13 @@ def user_name(context: Context, purpose: str, user: str) -> str:
     return names.cache_user(context.environment, purpose, user)
 
 
-def application_access(system: str) -> str:
-    """The rights of an application, as those of the role `redis`: its own keys and channels, no dangerous command."""
-    categories = " ".join(f"+@{each}" for each in _CATEGORIES)
-    return f"on ~{system}:* resetchannels &{system}:* -@all {categories} -@admin -@dangerous +info"
+def application_access(system: str, applications: int) -> str:
+    """The rights of an application, as those of the role `redis`, where `applications` share the instance."""
+    patterns = redis_access.patterns(system, applications)
+    keys, channels = (" ".join(f"{mark}{pattern}" for pattern in patterns) for mark in "~&")
+    categories = " ".join(f"+@{category}" for category in redis_access.CATEGORIES)
+    commands = " ".join(f"+{command}" for command in redis_access.commands(applications))
+    return f"on {keys} resetchannels {channels} -@all {categories} -@admin -@dangerous {commands}"
 
 
 def password_statements(context: Context, user_names: Sequence[str]) -> list[Statement]:
