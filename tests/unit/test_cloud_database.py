@@ -49,7 +49,7 @@ def project(tmp_path: Path) -> Path:
     """A project of its own, so that secrets are made there; and a program `aws` that knows one."""
     (tmp_path / "group_vars").symlink_to(ROOT / "playbooks/group_vars")
     environment = load(ROOT / "inventories" / NAME)
-    groups = {**environment.groups, **playbook_groups(environment.stack, environment.hosts)}
+    groups = {**environment.groups, **playbook_groups(environment.stack, environment.hosts, environment.system)}
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     hosts = {
         "all": {
@@ -113,7 +113,7 @@ def test_the_host_that_applies_gets_the_master_user_and_all_that_is_declared(pro
 
 def test_a_pool_gets_the_password_of_its_application_and_that_of_nobody_else(project: Path) -> None:
     applied = handed(project, "database_admin", "managed_postgresql")
-    found = handed(project, "app", "pgbouncer")
+    found = handed(project, "database_pool", "pgbouncer")
     emr = next(role for role in applied["managed_postgresql_roles"] if role["name"] == "emr")
     assert found["pgbouncer_users"] == [{"name": "emr", "password": emr["password"]}]
     assert found["pgbouncer_auth_password"] == ""

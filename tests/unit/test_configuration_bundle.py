@@ -60,7 +60,7 @@ def test_a_server_of_a_group_knows_itself_and_where_services_are(production: Env
     (name,) = found["hosts"]
     stack = found["vars"]["stack"]
     mine = {group for group, members in found["children"].items() if members}
-    assert mine == {"edge", "app"}
+    assert mine == {"edge", "app", "database_pool"}
     assert stack["apps"]["emr"]["instances_by_host"].keys() == {name}
     assert {each["address"] for each in stack["apps"]["emr"]["instances_by_host"][name]} == {"127.0.0.1"}
     assert stack["database"]["primary_name"] == "postgresql.test"

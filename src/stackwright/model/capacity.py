@@ -211,7 +211,8 @@ def _pools(share: int, clients: Sequence[Client]) -> list[Pool]:
     pools = []
     for client in clients:
         own = share * client.instances // instances
-        replica = own // 3 if client.reads_replica else 0
+        # Either has one as long as there are two.
+        replica = min(own // 2, max(1, own // 3)) if client.reads_replica else 0
         # An instance's pool is open to each of the two addresses.
         wanted = client.instances * client.pool * (2 if client.reads_replica else 1)
         pools.append(Pool(host=client.host, app=client.app, primary=own - replica, replica=replica, clients=wanted))

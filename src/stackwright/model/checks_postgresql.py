@@ -13,11 +13,7 @@ from stackwright.model.system import System
 
 def parameter_problems(parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
     """Return the parameters that the database would not start with, or that it must not be given."""
-    if system is None or not stack.database.parameters:
-        return
-    if system.database is None:
-        accepted = "no `database`: the system has none"
-        yield parsed.problem(("database", "parameters"), "has no effect", accepted=accepted)
+    if system is None or system.database is None:
         return
     found = postgresql_parameters.refusals(
         stack.database.parameters,

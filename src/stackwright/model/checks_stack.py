@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
+from cryptography import x509
 from pydantic import ValidationError
 
 from stackwright.model import (
@@ -12,6 +14,7 @@ from stackwright.model import (
     checks_apps,
     checks_os,
     checks_postgresql,
+    checks_system,
     files,
     naming,
     reserved,
@@ -47,6 +50,9 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
     if system is not None:
         yield from _overrides(place, parsed, stack, system)
         yield from _packaged(parsed, stack, system)
+        yield from _site_names(parsed, stack, system)
+        yield from _pooler(parsed, stack, system)
+        yield from _ssh_ports(parsed, stack, system)
 
 
 def _place(place: Place, parsed: Parsed[StackFile], system: System | None) -> Iterator[Problem]:
@@ -65,6 +71,23 @@ def _names(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
         if alias in seen:
             yield parsed.problem(("aliases", position), "is named twice", value=alias, accepted="each name once")
         seen.add(alias)
+
+
+def _site_names(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
+    """Each site answers to a name at least, and each name is one site's."""
+    for name, site in system.sites.items():
+        names = naming.site_names(site, stack.domain, stack.aliases)
+        if not names:
+            message = f"leaves site {name} without a name, which answers to `aliases` alone"
+            yield parsed.problem(("aliases",), message, accepted="at least one alias")
+        for host_name in names:
+            if site.subdomain is not None and host_name in stack.aliases:
+                path: KeyPath = ("aliases", stack.aliases.index(host_name))
+                message = f"is the subdomain of site {name}"
+                yield parsed.problem(path, message, value=host_name, accepted="names that no site has by its subdomain")
+            if len(host_name) > 253:
+                message = f"is too long for the subdomain of site {name}"
+                yield parsed.problem(("domain",), message, value=stack.domain, accepted="253 characters with it")
 
 
 def _network(parsed: Parsed[StackFile], network: Network) -> Iterator[Problem]:
@@ -123,6 +146,25 @@ def _packaged(parsed: Parsed[StackFile], stack: StackFile, system: System) -> It
             yield parsed.problem(path, message, value=name, accepted=", ".join(fitting) or "none; change the system")
 
 
+#: PgBouncer without prepared statements, which drivers of applications use.
+_OLD_POOLERS = ("debian-12",)
+
+
+def _pooler(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
+    if not any(app.database for app in system.apps.values()):
+        return
+    told: list[tuple[KeyPath, str]] = [
+        (("hosts", position, "os"), server.os) for position, server in enumerate(stack.hosts) if "app" in server.groups
+    ]
+    tier = "server" if "server" in topology.created(stack) else "app"
+    place: KeyPath = ("tier_os", tier) if tier in stack.tier_os else ("os",)
+    for path, name in told or [(place, topology.os_of(stack, tier))]:
+        if name in _OLD_POOLERS:
+            message = "packages a PgBouncer without prepared statements, for hosts of applications with a database"
+            accepted = ", ".join(other for other in _POSTGRESQL if other not in _OLD_POOLERS)
+            yield parsed.problem(path, message, value=name, accepted=accepted)
+
+
 def _servers(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
     names: set[str] = set()
     addresses: dict[str, str] = {}
@@ -141,6 +183,16 @@ def _servers(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Itera
         addresses.setdefault(server.address, server.name)
         yield from _server_address(parsed, stack.network, path, server)
         yield from _host_key(place, parsed, path, server)
+
+
+def _ssh_ports(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
+    """SSH keeps its port; a service of the host could not have it."""
+    taken = {80: "the edge", 443: "the edge", **checks_system.taken_ports(system)}
+    for position, server in enumerate(stack.hosts):
+        if server.port in taken:
+            path: KeyPath = ("hosts", position, "port")
+            message = f"is taken by {taken[server.port]}"
+            yield parsed.problem(path, message, value=server.port, accepted="a port that nothing else has, such as 22")
 
 
 def _server_address(parsed: Parsed[StackFile], network: Network, path: KeyPath, server: Server) -> Iterator[Problem]:
@@ -196,9 +248,10 @@ def _topology(place: Place, parsed: Parsed[StackFile], stack: StackFile, system:
     if found:
         return
     try:
-        hosts = plan_hosts(place, stack)
+        hosts = plan_hosts(place, stack, system)
     except ValueError:
         return  # `plan` says so
+    yield from _without_work(parsed, stack, system)
     groups = topology.groups(hosts)
     path: KeyPath = ("hosts",) if stack.hosts else ("topology",)
     for tier in needed_tiers(stack, system):
@@ -239,10 +292,28 @@ def needed_tiers(stack: StackFile, system: System | None) -> tuple[str, ...]:
     if system is None:
         return ()
     managed = topology.managed(stack)
-    data = (("database",) if system.database else ()) + (("cache",) if system.cache else ())
     # Backups of a cloud's database are the cloud's, and those of files go to its object store.
-    kept = () if "database" in managed else ("ops",)
-    return tuple(tier for tier in ("edge", "app", *data, *kept) if tier == "edge" or tier not in managed)
+    elsewhere = {*managed, *({"ops"} if "database" in managed else set())} - {"edge"}
+    return tuple(tier for tier in topology.needed(system) if tier not in elsewhere)
+
+
+def _without_work(parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
+    """A key of a tier that the system has no work for would have no effect. Whoever wants a host of ops may have one."""
+    idle = {*topology.TIERS} - {*topology.needed(system), "ops"}
+    paths: list[KeyPath] = [("topology", tier) for tier in topology.told(stack.topology)] if stack.topology else []
+    paths += [(key, tier) for key in ("sizes", "tier_os") for tier in getattr(stack, key)]
+    paths += [("network", "subnets", tier) for tier in stack.network.subnets]
+    tiers = {path: str(path[-1]) for path in paths}
+    for position, server in enumerate(stack.hosts):
+        for index, group in enumerate(server.groups):
+            tiers["hosts", position, "groups", index] = "database" if group == "consensus" else group
+    for field in fields(stack.database):
+        if getattr(stack.database, field.name) not in (None, {}):
+            tiers["database", field.name] = "database"
+    for path, tier in tiers.items():
+        if tier in idle:
+            message = f"has no effect: system {stack.system} has no {tier}"
+            yield parsed.problem(path, message, accepted=f"no {tier} here, or a top-level `{tier}` in the system")
 
 
 def _promised(parsed: Parsed[StackFile], stack: StackFile, groups: dict[str, tuple[str, ...]]) -> Iterator[Problem]:
@@ -271,7 +342,18 @@ def _certificates(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> 
         ("aws", "database", "ca_file"): stack.aws.database.ca_file if stack.aws else None,
     }
     for here, name in named.items():
-        yield from _file(place, parsed, here, name)
+        found = list(_file(place, parsed, here, name))
+        yield from found
+        if name is not None and not found and str(here[-1]) in ("directory_ca", "ca_file"):
+            yield from _certificate_file(place, parsed, here, name)
+
+
+def _certificate_file(place: Place, parsed: Parsed[StackFile], path: KeyPath, name: str) -> Iterator[Problem]:
+    try:
+        x509.load_pem_x509_certificates((place.root / name).read_bytes())
+    except (ValueError, OSError):
+        accepted = "a file with certificates in PEM"
+        yield parsed.problem(path, "holds no certificate", value=name, accepted=accepted)
 
 
 def _file(place: Place, parsed: Parsed[StackFile], path: KeyPath, name: str | None) -> Iterator[Problem]:
@@ -306,12 +388,12 @@ def _overrides(place: Place, parsed: Parsed[StackFile], stack: StackFile, system
         if override.artifact is not None and leaves(place.root, place.root / override.artifact):
             message, accepted = "is a path that leaves the project", "a file of the project"
             yield parsed.problem(("apps", name, "artifact"), message, value=override.artifact, accepted=accepted)
-    yield from _weights(place, parsed, stack)
+    yield from _weights(place, parsed, stack, system)
 
 
-def _weights(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
+def _weights(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
     try:
-        hosts = plan_hosts(place, stack) if stack.hosts or stack.topology else ()
+        hosts = plan_hosts(place, stack, system) if stack.hosts or stack.topology else ()
     except ValueError:
         return
     known = [host.name for host in hosts if "app" in host.groups]

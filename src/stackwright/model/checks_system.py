@@ -49,6 +49,12 @@ def _ports(parsed: Parsed[System], system: System) -> Iterator[Problem]:
         taken |= {port: owner for port in ports if port not in taken}
 
 
+def taken_ports(system: System) -> dict[int, str]:
+    """Every port that a service of some host listens on, and what that is."""
+    claimed = {port: owner for _, owner, ports in _claims(system) for port in ports}
+    return {**claimed, **RESERVED_PORTS}
+
+
 def _claims(system: System) -> Iterator[tuple[KeyPath, str, range]]:
     for name, app in system.apps.items():
         path = ("apps", name, "process", "first_port")
@@ -108,9 +114,13 @@ def _app_database(parsed: Parsed[System], system: System, path: KeyPath, app: Ap
     if app.database.name not in tier.databases:
         message = "is no database of this system"
         yield _unknown(parsed, (*path, "name"), message, app.database.name, tier.databases)
-    roles = [role.name for role in tier.roles]
+    roles = {role.name: role for role in tier.roles}
     if app.database.role not in roles:
         yield _unknown(parsed, (*path, "role"), "is no database role of this system", app.database.role, roles)
+    elif app.database.name in tier.databases and app.database.name not in roles[app.database.role].databases:
+        message = f"has no access to database {app.database.name}"
+        accepted = f"a role with {app.database.name} among its `databases`"
+        yield parsed.problem((*path, "role"), message, value=app.database.role, accepted=accepted)
 
 
 def _database(parsed: Parsed[System], system: System) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stackwright.model import topology
+from stackwright.model import naming, topology
 from stackwright.model.system import Compression, Health, RateLimit, StaticPath, Timeouts, Tls
 
 #: How long a cloud's load balancer keeps an idle connection: WebSockets may be silent for an hour.
@@ -82,10 +82,7 @@ def sites(environment: Environment) -> tuple[EdgeSite, ...]:
 
 def site_names(environment: Environment, site: Site) -> tuple[str, ...]:
     """The host names that a site answers to."""
-    if site.subdomain is not None:
-        return (f"{site.subdomain}.{environment.domain}",)
-    named = (environment.domain,) if "domain" in site.host_names else ()
-    return named + (environment.aliases if "aliases" in site.host_names else ())
+    return naming.site_names(site, environment.domain, environment.aliases)
 
 
 def _site(environment: Environment, name: str, site: Site) -> EdgeSite:

@@ -120,7 +120,7 @@ def _app_rows(environment: Environment, host: Host) -> list[tuple[str, str]]:
         ports = sorted({instance.port for instance in instances})
         rows.append((f"{plan.app.process.name} \u00d7 {len(instances)}", _span(ports)))
     proxy = [] if "database" in topology.managed(environment.stack) else [("HAProxy", "5000, 5001")]
-    return [*rows, ("PgBouncer", "6432"), *proxy]
+    return [*rows, ("PgBouncer", "6432"), *proxy] if environment.system.database is not None else rows
 
 
 def _database_rows(environment: Environment, host: Host) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@
     hosts: {name: {address, fqdn, groups: [str], cpus, memory_mb, os}}
     groups: {edge|app|database|cache|ops|consensus: [host]}
     apps: {app: {name, process_name, runtime: {name, version}, command: [str], mode, first_port, memory_mb,
-        restarts: {limit, min_uptime_seconds}, start_timeout_seconds, drain_seconds, kill_seconds, log_date_format,
+        restarts: {limit, min_uptime_seconds}, start_timeout_seconds, kill_seconds, log_date_format,
         watch, health: {path, ready_path, interval_seconds, timeout_seconds, failures, retry_after_seconds},
         migrate: [str], environment: {VAR: str|int|bool}, secrets: {VAR: secret name},
         database: null | {name, role, pool, pool_timeout_seconds, read_from_replica},
@@ -119,9 +119,8 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
         for host in environment.hosts
     )
     known_hosts_file = environment.state_folder / "ssh" / "known_hosts"
-    with_database = environment.system.database is not None
     return Inventory(
-        groups={**environment.groups, **topology.playbook_groups(environment.stack, hosts, database=with_database)},
+        groups={**environment.groups, **topology.playbook_groups(environment.stack, hosts, environment.system)},
         hosts={
             host.name: HostVariables(
                 name=host.name,

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stackwright.model.system import Site
 
 #: The longest host name that every part of the stack takes (Linux allows 64, DNS 63).
 HOST_NAME_LIMIT = 63
@@ -24,6 +28,14 @@ def internal_domain(environment: str) -> str:
 def fqdn(host: str, environment: str) -> str:
     """The host's full name inside its environment."""
     return f"{host}.{internal_domain(environment)}"
+
+
+def site_names(site: Site, domain: str, aliases: tuple[str, ...]) -> tuple[str, ...]:
+    """The host names that a site answers to."""
+    if site.subdomain is not None:
+        return (f"{site.subdomain}.{domain}",)
+    named = (domain,) if "domain" in site.host_names else ()
+    return named + (aliases if "aliases" in site.host_names else ())
 
 
 def bounded(*parts: str, limit: int, separator: str = "-") -> str:

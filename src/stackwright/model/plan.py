@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from stackwright.model import capacity, postgresql_parameters, process, topology
@@ -32,9 +32,13 @@ class Plan:
     aws: AwsPlan | None
 
 
-def plan_hosts(place: Place, stack: StackFile) -> tuple[Host, ...]:
-    """The environment's hosts, `consensus` among the groups of the voters."""
-    hosts = _adopted(place, stack) if stack.hosts or stack.topology is None else topology.create(stack, stack.topology)
+def plan_hosts(place: Place, stack: StackFile, system: System | None) -> tuple[Host, ...]:
+    """The environment's hosts, in the tiers that the system has work for; `consensus` among the groups of the voters."""
+    tiers = topology.needed(system)
+    if stack.hosts or stack.topology is None:
+        hosts = _adopted(place, stack)
+    else:
+        hosts = topology.create(stack, stack.topology, tiers)
     voters = topology.voters(hosts)
     return tuple(
         replace(host, groups=tuple(group for group in topology.TIERS if group in host.groups) + _voter(host, voters))
@@ -75,7 +79,7 @@ def make_plan(place: Place, stack: Parsed[StackFile], system: Parsed[System]) ->
     """The plan, and what does not fit into it."""
     wanted, what = stack.need(), system.need()
     try:
-        hosts = plan_hosts(place, wanted)
+        hosts = plan_hosts(place, wanted, what)
     except AddressError as error:
         return None, [stack.problem(("network", "cidr"), str(error), accepted="a larger network")]
     cache_mb = _cache_mb(wanted, what)
@@ -192,7 +196,7 @@ def _size_path(stack: Parsed[StackFile], host: Host) -> KeyPath:
             return ("hosts", position, "memory_mb")
     left_out = topology.managed(stack.need())
     own = [group for group in host.groups if group not in left_out]
-    tier = "server" if len(host.groups) > len(topology.TIERS) else own[0]
+    tier = "server" if "server" in topology.created(stack.need()) else own[0]
     return ("sizes", tier) if tier in stack.need().sizes else ("topology", tier)
 
 
@@ -203,13 +207,48 @@ def _connection_problems(stack: Parsed[StackFile], system: Parsed[System], plan:
     own = here.server_connections or here.max_connections
     place: Parsed[StackFile] | Parsed[System] = stack if own else system
     found = []
+    key = "server_connections" if here.server_connections else "max_connections"
     if not budget.fits:
-        path = ("database", "server_connections" if here.server_connections else "max_connections")
+        path = ("database", key)
         message = f"connections are over budget: {budget.sum_text}"
         accepted = "fewer hosts or instances, or a larger `database.max_connections`"
         found.append(place.problem(path, message, accepted=accepted))
+    else:
+        found += _pool_problems(place, plan, budget, key)
+        found += _role_problems(system, plan, budget)
     found += _sorting_problems(stack if here.max_connections else system, plan, budget.max_connections)
     return [*found, *_shared_memory_problems(stack, plan, budget.max_connections)]
+
+
+def _pool_problems(
+    place: Parsed[StackFile] | Parsed[System], plan: Plan, budget: ConnectionBudget, key: str
+) -> list[Problem]:
+    """PgBouncer takes a pool of no connections for one without a limit."""
+    for pool in budget.pools:
+        database = plan.apps[pool.app].app.database
+        least = 2 if database is not None and database.read_from_replica else 1
+        if pool.primary + pool.replica < least:
+            path: KeyPath = ("database", key)
+            message = f"leaves {pool.primary + pool.replica} connections to the pools of {pool.app} on {pool.host}"
+            return [place.problem(path, message, accepted=f"at least {least} for each application host")]
+    return []
+
+
+def _role_problems(system: Parsed[System], plan: Plan, budget: ConnectionBudget) -> Iterator[Problem]:
+    """A role's own limit has to hold the pools of its application."""
+    tier = system.need().database
+    for position, role in enumerate(tier.roles if tier is not None else ()):
+        users = [
+            name
+            for name, planned in plan.apps.items()
+            if planned.app.database and planned.app.database.role == role.name
+        ]
+        needed = sum(pool.primary + pool.replica for pool in budget.pools if pool.app in users)
+        if users and 0 <= role.connection_limit < needed:
+            message = f"is less than the pools of {', '.join(users)} hold, {needed}"
+            path: KeyPath = ("database", "roles", position, "connection_limit")
+            accepted = f"at least {needed}, or -1"
+            yield system.problem(path, message, value=role.connection_limit, accepted=accepted)
 
 
 def _database_mb(plan: Plan) -> int | None:

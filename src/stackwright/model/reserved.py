@@ -131,9 +131,9 @@ _FOLDERS = (
 #: Groups of the inventory, and what Ansible gives a meaning.
 INVENTORY_GROUPS = (
     *("all", "ungrouped", "localhost", "edge", "app", "database", "cache", "ops", "consensus", "backup"),
-    *("database_proxy", "database_admin", "windows", "linux"),
+    *("database_proxy", "database_pool", "database_admin", "windows", "linux"),
 )
-_OWN_PREFIXES = ("stackwright", "tls-", "systemd-", "pm2-", "redis-", "restic-", "backup-", "ip6-")
+_OWN_PREFIXES = ("stackwright", "tls-", "systemd-", "pm2-", "nginx-", "redis-", "restic-", "backup-", "ip6-")
 
 ACCOUNTS: Mapping[str, str] = {
     **dict.fromkeys(_FOLDERS, "a folder or file of the system in /etc, /var/lib or /var/log"),

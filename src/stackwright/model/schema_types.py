@@ -37,6 +37,8 @@ def _cidr(value: str) -> str:
         network = ipaddress.IPv4Network(value)
     except ValueError as error:
         raise refuse(f"is not an IPv4 network ({error})", "a network such as 10.87.20.0/24") from error
+    if str(network) != value:
+        raise refuse("is not written as a network", f"{network}")
     if not 8 <= network.prefixlen <= 29:
         raise refuse("is a network of an unusable size", "a prefix length from 8 to 29")
     return value
@@ -52,9 +54,11 @@ def _address(value: str) -> str:
 
 def _source(value: str) -> str:
     try:
-        ipaddress.IPv4Network(value)
+        network = ipaddress.IPv4Network(value)
     except ValueError as error:
         raise refuse(f"is not an IPv4 network ({error})", "a network such as 203.0.113.0/24") from error
+    if value not in (str(network), str(network.network_address)):
+        raise refuse("is not written as a network", f"{network}")
     return value
 
 
@@ -77,7 +81,8 @@ _KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ssh-
 def _public_key(value: str) -> str:
     accepted = "a line such as `ssh-ed25519 AAAA... comment`"
     parts = value.split()
-    if "\n" in value or len(parts) < 2 or parts[0] not in _KEY_TYPES:
+    # Text is compared with `sshd`'s files and with what roles take: one space, and nothing in front.
+    if not value.isprintable() or value.split(" ")[:2] != parts[:2] or len(parts) < 2 or parts[0] not in _KEY_TYPES:
         raise refuse("is not an OpenSSH public key", accepted)
     try:
         blob = base64.b64decode(parts[1], validate=True)
@@ -91,15 +96,27 @@ def _public_key(value: str) -> str:
 
 def _file(value: str) -> str:
     path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or value.startswith("~") or "\0" in value:
+    if not value.isprintable() or value != value.strip():
+        raise refuse("is not a path on one line", _IN_PROJECT)
+    if path.is_absolute() or ".." in path.parts or value.startswith("~"):
         raise refuse("is a path that leaves the project", "a path relative to the project's root, without `..`")
     return value
 
 
 def _inside(value: str) -> str:
     path = PurePosixPath(value)
-    if not value or path.is_absolute() or ".." in path.parts:
-        raise refuse("is a path that leaves the release", "a path relative to the release, without `..`")
+    if path.is_absolute() or ".." in path.parts:
+        raise refuse("is a path that leaves the release", _IN_RELEASE)
+    # Folders stand in units, whose words end at a space and where % and $ have meanings.
+    if not all(re.fullmatch(r"[A-Za-z0-9_.@+~-]{1,100}", part) and part != "." for part in value.split("/")):
+        accepted = f"{_IN_RELEASE}, of letters, digits and _ . @ + ~ -"
+        raise refuse("is not a path in the release", accepted)
+    return value
+
+
+def _line(value: str) -> str:
+    if not value.isprintable() or not value.strip():
+        raise refuse("is not text on one line", "printable text on one line")
     return value
 
 
@@ -141,6 +158,7 @@ User = Annotated[str, words("a user name such as lena", pattern=r"^[a-z_][a-z0-9
 LoginUser = Annotated[str, words("a user name such as lena", pattern=r"^([a-z_][a-z0-9_-]{0,30}|Administrator)$")]
 """Of Linux, or Windows' own."""
 Variable = Annotated[str, words("a variable such as LOG_LEVEL", pattern=r"^[A-Z][A-Z0-9_]*$")]
+Line = Annotated[str, AfterValidator(_line), words("printable text on one line", min_length=1)]
 HeaderName = Annotated[str, words("a header such as X-Frame-Options", pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
 HeaderValue = Annotated[str, AfterValidator(_header)]
 Domain = Annotated[str, AfterValidator(_domain), words("a domain name such as clinic.example.org")]
@@ -153,7 +171,8 @@ ReleasePath = Annotated[str, AfterValidator(_inside), words(_IN_RELEASE, min_len
 UrlPath = Annotated[str, AfterValidator(_url_path), words("a path such as /api/health")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 AppPort = Annotated[int, Field(ge=1024, le=65535)]
-Positive = Annotated[int, Field(ge=1)]
+#: Above it no service counts any more.
+Positive = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[int, Field(ge=1, le=86_400)]
 #: Below 25 Patroni silently takes its own default.
 MaxConnections = Annotated[int, Field(ge=25, le=5000)]

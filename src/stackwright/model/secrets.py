@@ -42,7 +42,7 @@ def cloud_names(environment: Environment) -> tuple[str, ...]:
     """Of the environment's secrets those of what is there, where a cloud runs some of it."""
     managed = topology.managed(environment.stack)
     left_out: tuple[str, ...] = _OWN_DATABASE if "database" in managed else ()
-    kept = topology.playbook_groups(environment.stack, environment.hosts)["backup"]
+    kept = topology.playbook_groups(environment.stack, environment.hosts, environment.system)["backup"]
     left_out += tuple(f"restic/{host.name}/" for host in environment.hosts if host.name not in kept)
     # The cloud's cache has no operator who logs in: the cloud is.
     operators = f"/{CACHE_OPERATOR}" if "cache" in managed else "\0"

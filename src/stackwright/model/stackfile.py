@@ -12,6 +12,7 @@ from stackwright.model.schema_types import (
     Cidr,
     Cpus,
     Domain,
+    Line,
     MaxConnections,
     MegaBytes,
     Name,
@@ -139,7 +140,7 @@ class Access:
 class Secrets:
     """How the file with the environment's secrets is opened."""
 
-    password_command: str | None = None
+    password_command: Line | None = None
     """Prints the password; otherwise it is in a file in the state folder."""
 
 

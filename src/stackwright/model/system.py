@@ -13,6 +13,7 @@ from stackwright.model.schema_types import (
     HeaderName,
     HeaderValue,
     Identifier,
+    Line,
     MaxConnections,
     MegaBytes,
     Name,
@@ -53,7 +54,7 @@ class Process:
 
     name: Name
     """What operators see in the list of processes."""
-    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    command: Annotated[tuple[Line, ...], Field(min_length=1)]
     """Program of the release and its arguments."""
     mode: Literal["fork", "cluster"] = "fork"
     """`fork`: one port per instance, so that each can be drained and checked; `cluster`: all share the first port."""
@@ -68,11 +69,9 @@ class Process:
     restarts: Restarts = Field(default_factory=Restarts)
     start_timeout_seconds: Seconds = 60
     """From start to the first good answer of `ready`."""
-    drain_seconds: Seconds = 10
-    """How long the edge is given to stop sending before an instance is asked to stop."""
-    kill_seconds: Seconds = 30
-    """How long an instance may finish its requests after that."""
-    log_date_format: str = "YYYY-MM-DD HH:mm:ss Z"
+    kill_seconds: Annotated[int, Field(ge=2, le=3600)] = 30
+    """How long an instance may finish its requests once the edge sends no more and it is asked to stop."""
+    log_date_format: Line = "YYYY-MM-DD HH:mm:ss Z"
     watch: Literal[False] = False
     """Restarting on changed files is for development machines only."""
 
@@ -224,7 +223,7 @@ class Site:
     """A web site at the edge."""
 
     app: Name
-    host_names: tuple[Literal["domain", "aliases"], ...] = ("domain", "aliases")
+    host_names: Annotated[tuple[Literal["domain", "aliases"], ...], Field(min_length=1)] = ("domain", "aliases")
     """Which names of the environment this site answers to."""
     subdomain: Name | None = None
     """Answer to `<subdomain>.<domain>` instead of `host_names`."""
@@ -251,7 +250,7 @@ class DatabaseRole:
     privileges: Literal["owner", "write", "read", "monitor"]
     databases: tuple[Identifier, ...] = ()
     """`monitor` needs none."""
-    connection_limit: Annotated[int, Field(ge=-1)] = -1
+    connection_limit: Annotated[int, Field(ge=-1, le=5000)] = -1
     """-1: no limit but the server's."""
 
 
@@ -306,7 +305,7 @@ class System:
     """A system: the same in every environment."""
 
     name: Name
-    title: str
+    title: Line
     apps: Annotated[dict[Name, App], Field(min_length=1)]
     sites: Annotated[dict[Name, Site], Field(min_length=1)]
     database: DatabaseTier | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stackwright.model import addressing, naming
 from stackwright.model.aws import regions, sizes, subnets
 from stackwright.model.aws.stackfile import Aws
 from stackwright.model.stackfile import OperatingSystem, Size, StackFile, Tier, Topology
+from stackwright.model.system import System
 
 TIERS: tuple[Tier, ...] = ("edge", "app", "database", "cache", "ops")
 #: Hosts of a tier where the topology does not say.
@@ -91,13 +92,28 @@ def os_of(stack: StackFile, tier: str) -> OperatingSystem:
     return next((system for name, system in stack.tier_os.items() if name == tier), stack.os)
 
 
-def created(stack: StackFile) -> tuple[str, ...]:
+def needed(system: System | None) -> tuple[Tier, ...]:
+    """The tiers that a system has work for: what it stores in, and `ops` where there is something to back up; None: all."""
+    if system is None:
+        return TIERS
+    stored = system.database is not None or any(one.persistence != "none" for one in system.cache.values())
+    work: dict[Tier, bool] = {
+        "edge": True,
+        "app": True,
+        "database": system.database is not None,
+        "cache": bool(system.cache),
+        "ops": stored or any(app.uploads for app in system.apps.values()),
+    }
+    return tuple(tier for tier in TIERS if work[tier])
+
+
+def created(stack: StackFile, system: System | None = None) -> tuple[str, ...]:
     """The tiers that hosts are created for, `server` being that of size A; none where servers exist already."""
     if stack.topology is None or stack.provider == "bare_metal":
         return ()
     if stack.topology.size == "A":
         return ("server",)
-    return tuple(tier for tier, number in counts(stack, stack.topology).items() if number)
+    return tuple(tier for tier, number in counts(stack, stack.topology, needed(system)).items() if number)
 
 
 def managed(stack: StackFile) -> tuple[Tier, ...]:
@@ -108,12 +124,13 @@ def managed(stack: StackFile) -> tuple[Tier, ...]:
     return ("edge", "cache") if own_database else ("edge", "database", "cache")
 
 
-def counts(stack: StackFile, topology: Topology) -> dict[Tier, int]:
-    """Hosts per tier; empty for size A, where one server does it all."""
+def counts(stack: StackFile, topology: Topology, tiers: Collection[Tier] = TIERS) -> dict[Tier, int]:
+    """Hosts of each of `tiers`; empty for size A, where one server does it all. Who asks for a host of ops gets it."""
     if topology.size == "A":
         return {}
     said, left_out = told(topology), managed(stack)
-    wanted = {tier: said.get(tier, COUNTS[tier]) for tier in TIERS if tier not in left_out}
+    some = {*tiers, *({"ops"} & said.keys())} - {*left_out}
+    wanted = {tier: said.get(tier, COUNTS[tier]) for tier in TIERS if tier in some}
     if "database" in left_out:
         # Nobody votes, and backups are the cloud's.
         wanted["ops"] = said.get("ops", 0)
@@ -128,18 +145,18 @@ def told(topology: Topology) -> dict[Tier, int]:
     return {tier: number for tier, number in found.items() if number is not None}
 
 
-def create(stack: StackFile, topology: Topology) -> tuple[Host, ...]:
-    """The hosts that a topology asks for, named, sized and addressed.
+def create(stack: StackFile, topology: Topology, tiers: Sequence[Tier] = TIERS) -> tuple[Host, ...]:
+    """The hosts that a topology asks for in some tiers, named, sized and addressed.
 
     Raises ValueError where the network or the provider has no place for them.
     """
     if topology.size == "A":
-        return (_host(stack, "server", 1, TIERS),)
+        return (_host(stack, "server", 1, tuple(tiers)),)
     # A cloud's load balancer shares requests out over hosts; on each, an edge of its own over the instances.
     both: tuple[Tier, ...] = ("edge", "app")
     return tuple(
         _host(stack, tier, number, both if tier == "app" and "edge" in managed(stack) else (tier,))
-        for tier, n in counts(stack, topology).items()
+        for tier, n in counts(stack, topology, tiers).items()
         for number in range(1, n + 1)
     )
 
@@ -198,27 +215,32 @@ def voters(hosts: Sequence[Host]) -> tuple[str, ...]:
 
     Those that are told to (group `consensus`), else the database hosts, plus one of ops where their number is even.
     """
-    told = tuple(host.name for host in hosts if "consensus" in host.groups)
-    if told:
-        return told
     database = [host.name for host in hosts if "database" in host.groups]
+    told = tuple(host.name for host in hosts if "consensus" in host.groups)
+    if told and database:
+        return told
     others = [host.name for host in hosts if "ops" in host.groups and host.name not in database]
     return tuple(database + others[: 1 - len(database) % 2] if database else [])
 
 
-def playbook_groups(stack: StackFile, hosts: Sequence[Host], *, database: bool = True) -> dict[str, tuple[str, ...]]:
+def playbook_groups(
+    stack: StackFile, hosts: Sequence[Host], system: System | None = None
+) -> dict[str, tuple[str, ...]]:
     """Group -> its hosts, for what is asked of hosts of several tiers; empty where a cloud does the work.
 
-    `database_proxy` finds the leader of the environment's own database; `database_admin` applies the objects of one that a
-    cloud runs, where there is a `database`; `backup` has a repository or writes to one;
+    `database_proxy` finds the leader of the environment's own database; `database_pool` shares its connections;
+    `database_admin` applies the objects of one that a cloud runs; these where the system has a database; `backup` has a repository or writes to one;
     `windows` has hosts that roles for Linux are not for.
     """
     own = "database" not in managed(stack)
+    database = system is None or system.database is not None
+    pooled = database and (system is None or any(app.database for app in system.apps.values()))
     ops = [host.name for host in hosts if "ops" in host.groups]
     # Of a cloud's servers those that come and go keep nothing, and a repository alone has nothing to keep.
     kept = bool(ops) and any(set(host.groups) - {"ops"} for host in hosts if not host.slot)
     return {
-        "database_proxy": tuple(host.name for host in hosts if own and "app" in host.groups),
+        "database_proxy": tuple(host.name for host in hosts if own and pooled and "app" in host.groups),
+        "database_pool": tuple(host.name for host in hosts if pooled and "app" in host.groups),
         "database_admin": () if own or not database else tuple(ops[:1]),
         "backup": tuple(host.name for host in hosts if kept),
         "windows": tuple(host.name for host in hosts if host.windows),

@@ -451,6 +451,8 @@ def log_rotation_logs(logs: Iterable[Mapping[str, Any]], stack: Stack) -> list[D
 
 def backup_postgresql_hosts(stack: Stack) -> list[Data]:
     """Return backup_postgresql_hosts: where each database host has its cluster."""
+    if stack["database"] is None or stack["database"]["run_by"] == "cloud":
+        return []
     version = stack["database"]["version"]
     place = {
         "data_directory": f"/var/lib/postgresql/{version}/main",

@@ -21,6 +21,7 @@ GROUPS = (
     "ops",
     "consensus",
     "database_proxy",
+    "database_pool",
     "database_admin",
     "backup",
     "windows",

@@ -17,8 +17,8 @@ STACK_CASES = [
     (
         "a system that packages another PostgreSQL",
         "topology:",
-        "os: debian-12\ntopology:",
-        f"{STACK}:11: os: packages PostgreSQL 15, and the system wants 17, got 'debian-12'; accepted: debian-13",
+        "tier_os: {database: debian-12}\ntopology:",
+        f"{STACK}:11: tier_os.database: packages PostgreSQL 15, and the system wants 17, got 'debian-12'; accepted: debian-13",
     ),
     (
         "unknown key",

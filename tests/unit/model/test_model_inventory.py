@@ -106,6 +106,7 @@ def test_groups_of_size_b() -> None:
         "consensus": ("db1", "db2", "ops1"),
         "backup": ("edge1", "app1", "app2", "db1", "db2", "cache1", "ops1"),
         "database_proxy": ("app1", "app2"),
+        "database_pool": ("app1", "app2"),
         "database_admin": (),
         "windows": (),
     }
@@ -115,7 +116,7 @@ def test_groups_of_size_a() -> None:
     tiers = ("edge", "app", "database", "cache", "ops", "consensus")
     groups = inventory("taaleem-single").groups
     assert groups == {
-        **dict.fromkeys((*tiers, "backup", "database_proxy"), ("server1",)),
+        **dict.fromkeys((*tiers, "backup", "database_pool", "database_proxy"), ("server1",)),
         "database_admin": (),
         "windows": (),
     }
@@ -139,7 +140,10 @@ def test_the_first_host_of_ops_applies_and_backups_are_for_hosts_that_stay() -> 
     assert found["backup"] == ("app1", "ops1", "ops2")
     assert found["database_proxy"] == ()
     assert playbook_groups(stack, (replace(app, slot=True), ops))["backup"] == ()
-    assert playbook_groups(stack, every, database=False)["database_admin"] == ()
+    system = load(ROOT / "inventories/taaleem-production").system
+    without = replace(system, database=None)
+    assert playbook_groups(stack, every, without)["database_admin"] == ()
+    assert playbook_groups(stack, every, without)["database_pool"] == ()
 
 
 def test_a_clouds_store_has_no_secret_that_nobody_reads_there() -> None:

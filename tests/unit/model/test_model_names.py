@@ -238,3 +238,59 @@ def test_folders_of_uploads_are_apart(project: Project, uploads: str, message: s
     project.edit_system("uploads: [uploads]", f"uploads: {uploads}")
     (error,) = project.errors()
     assert message in error
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("system", "limit: 10,", "limit: 99999999999,", "process.restarts.limit: is out of range"),
+        ("system", "keep_full: 2", "keep_full: 10000000000", "backups.keep_full: is out of range"),
+        ("system", "memory_mb: 1024", "memory_mb: 99999999999", "process.memory_mb: is out of range"),
+        ("system", "memory_mb: 1024", "memory_mb: 1GB", "process.memory_mb: has the wrong type"),
+        ("system", "memory_mb: 1024", "memory_mb: 1024.0", "process.memory_mb: has the wrong type"),
+        ("system", "kill_seconds: 30", "kill_seconds: 1", "process.kill_seconds: is out of range"),
+        ("system", "kill_seconds: 30", "kill_seconds: 30s", "process.kill_seconds: has the wrong type"),
+        ("system", "title: Taaleem clinic management", 'title: "a\\nb"', "title: is not text on one line"),
+        ("system", "uploads: [uploads]", "uploads: [my files]", "uploads[0]: is not a path in the release"),
+        ("system", "uploads: [uploads]", "uploads: [a%h]", "uploads[0]: is not a path in the release"),
+        ("system", "uploads: [uploads]", "uploads: [.]", "uploads[0]: is not a path in the release"),
+        ("system", "uploads: [uploads]", "uploads: [a//b]", "uploads[0]: is not a path in the release"),
+        ("system", "command: [server.js]", 'command: ["server.js\\n"]', "command[0]: is not text on one line"),
+        ("system", "{name: emr, privileges: owner, databases: [taaleem]}",
+         "{name: emr, privileges: owner, databases: [taaleem], connection_limit: 5}",
+         "database.roles[0].connection_limit: is less than the pools of emr hold"),
+        ("system", "role: emr\n", "role: monitoring\n", "apps.emr.database.role: has no access to database taaleem"),
+        ("system", 'time: "02:30"', 'time: "2:30"', "backups.time: is not accepted"),
+        ("system", 'time: "02:30"', 'time: "24:00"', "backups.time: is not accepted"),
+        ("stack", "topology:", "database: {max_connections: 24}\ntopology:", "database.max_connections: is out of range"),
+        ("stack", "10.87.20.0/24", "10.87.20.0/255.255.255.0", "network.cidr: is not written as a network"),
+        ("stack", "www.taaleem.test", "WWW.taaleem.test", "aliases[0]: is not a domain name"),
+        ("stack", "www.taaleem.test", "münchen.test", "aliases[0]: is not a domain name"),
+    ],
+)  # fmt: skip
+def test_a_value_that_no_service_takes_is_refused(
+    project: Project, file: str, old: str, new: str, message: str
+) -> None:
+    (project.edit if file == "stack" else project.edit_system)(old, new)
+    assert any(message in error for error in project.errors()), project.errors()
+
+
+def test_ssh_cannot_have_the_port_of_a_service(project: Project) -> None:
+    for port, owner in {443: "the edge", 5432: "PostgreSQL", 5006: "application emr", 6379: "cache sessions"}.items():
+        project.bare_metal()
+        project.edit("name: db2", f"name: db2, port: {port}")
+        (message,) = project.errors()
+        assert f"hosts[2].port: is taken by {owner}, got {port}" in message
+
+
+def test_an_alias_cannot_be_the_subdomain_of_a_site(project: Project) -> None:
+    project.edit_system("sites:\n", "sites:\n  portal: {app: emr, subdomain: www}\n")
+    (message,) = project.errors()
+    assert "aliases[0]: is the subdomain of site portal, got 'www.taaleem.test'" in message
+
+
+def test_a_file_of_a_ca_holds_a_certificate(project: Project) -> None:
+    certificates = "{issuer: acme, email: a@b.test, directory_ca: systems/taaleem.yml}"
+    project.edit("{issuer: internal}", certificates)
+    (message,) = project.errors()
+    assert "certificates.directory_ca: holds no certificate, got 'systems/taaleem.yml'" in message

@@ -53,17 +53,15 @@ def inventory(environment: Environment, output: Mapping[str, Any], admin_key: st
             "host_key": None,
         },
     }
-    groups = {**topology.groups(known), **_playbook_groups(environment, known)}
+    groups = {
+        **topology.groups(known),
+        **topology.playbook_groups(environment.stack, known, environment.system),
+    }
     # Others have no place in it; a group that is empty is a play without hosts. Backups are those of servers that stay.
     mine = {group for group, names in groups.items() if slot.name in names} - {"backup"}
     place: dict[str, Any] = {"hosts": {slot.name: {}}}
     children = {group: place if group in mine else {} for group in groups}
     return {"all": {"hosts": {slot.name: variables}, "vars": {"stack": found}, "children": children}}
-
-
-def _playbook_groups(environment: Environment, known: tuple[topology.Host, ...]) -> dict[str, tuple[str, ...]]:
-    database = environment.system.database is not None
-    return topology.playbook_groups(environment.stack, known, database=database)
 
 
 def _require_services(environment: Environment, output: Mapping[str, Any]) -> None:
