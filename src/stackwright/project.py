@@ -6,25 +6,35 @@ import os
 from pathlib import Path
 
 
+class ProjectError(FileNotFoundError):
+    """No project is here; the message says how one is chosen."""
+
+
 def root() -> Path:
-    """The project's root: `STACKWRIGHT_ROOT`, or the nearest folder upwards that has `inventories` and `systems`."""
+    """Return the project's root: `STACKWRIGHT_ROOT`, or the nearest folder upwards with `inventories` and `systems`.
+
+    Never the checkout that this package was installed from: a verb in the wrong folder would act on its environments.
+    """
     named = os.environ.get("STACKWRIGHT_ROOT")
     if named:
-        return Path(named)
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "inventories").is_dir() and (folder / "systems").is_dir():
+        folder = Path(named).absolute()
+        if not _is_project(folder):
+            raise ProjectError(f"STACKWRIGHT_ROOT={named}: not a stackwright project (no folder `inventories`)")
+        return folder
+    current = Path.cwd()
+    for folder in (current, *current.parents):
+        if _is_project(folder) and (folder / "systems").is_dir():
             return folder
-    # Ansible and Pulumi change folders; the package of a checkout still knows where it came from.
-    checkout = Path(__file__).resolve().parents[2]
-    if (checkout / "inventories").is_dir():
-        return checkout
-    raise FileNotFoundError(
-        f"{here} is not inside a stackwright project (no folders `inventories` and `systems` upwards):"
-        " change into it, or set STACKWRIGHT_ROOT"
+    raise ProjectError(
+        f"{current} is not inside a stackwright project (no folders `inventories` and `systems` here or above).\n"
+        "fix: change into the project, or set STACKWRIGHT_ROOT"
     )
 
 
 def state_folder(environment: str) -> Path:
-    """What an environment keeps on this machine (keys, state, secrets); ignored by git, removed by `destroy`."""
+    """Return the folder of an environment's keys, secrets and state on this machine; ignored by git."""
     return root() / ".state" / environment
+
+
+def _is_project(folder: Path) -> bool:
+    return (folder / "inventories").is_dir()

@@ -1,7 +1,10 @@
-"""The secrets of an environment: generated on first use, encrypted at rest by ansible-vault, named, never printed.
+"""The secrets of an environment: encrypted at rest by ansible-vault, named, never printed.
 
 One `ansible-vault` file per environment; its password is in a file of mode 0600 outside git, or comes from a command
 that the user names. `ansible-vault view` with the same password reads the file: nothing is hidden from the user.
+
+`create` makes the CA once, in the first `stackwright up`. A vault with a CA generates secrets that are new; one without
+is missing or damaged, and generating in its place would replace what the hosts use.
 """
 
 from __future__ import annotations
@@ -29,6 +32,9 @@ _VAULT_ID = "stackwright"
 #: 32 bytes: as hard to guess as the keys of the ciphers that protect the traffic.
 _PASSWORD_BYTES = 32
 _CA_YEARS = 10
+CA_KEY, CA_CERTIFICATE = "tls/ca_key", "tls/ca_crt"
+#: The key of a CA that hosts are to trust before it signs.
+_NEXT_CA_KEY = "tls/next_ca_key"
 
 
 class SecretError(RuntimeError):
@@ -51,66 +57,81 @@ class SecretStore:
         self._seen: tuple[int, int] | None = None
         self._values: dict[str, str] = {}
 
+    @property
+    def created(self) -> bool:
+        """Whether the environment's CA exists. Raises SecretError where a half of it is missing."""
+        missing = [name for name in (CA_KEY, CA_CERTIFICATE) if name not in self._load()]
+        if len(missing) == 1:
+            raise SecretError(
+                f"{self.file}: {missing[0]} is missing; a new CA would be trusted by no host.\n"
+                f"fix: restore it with `ansible-vault edit {self.file}` from a copy of the file"
+            )
+        return not missing
+
+    def create(self) -> None:
+        """Make the environment's CA, and with it the vault; an existing one stays."""
+        with self._locked():
+            if not self.created:
+                self._save(self._load() | new_ca(self.environment))
+
+    @property
+    def rotating_ca(self) -> bool:
+        """Whether the CA is being replaced: hosts trust two."""
+        return _NEXT_CA_KEY in self._load() or len(_certificates(self.get(CA_CERTIFICATE))) > 1
+
+    def advance_ca(self) -> str:
+        """Take the next step of replacing the CA, and return it in words; hosts are converged between two steps.
+
+        A second CA is added, which everyone trusts then; it signs in the place of the first; the first is dropped.
+        """
+        self._require_created()
+        with self._locked():
+            values = self._load()
+            certificates = _certificates(values[CA_CERTIFICATE])
+            if _NEXT_CA_KEY in values:
+                key, *kept = values[_NEXT_CA_KEY], certificates[-1], *certificates[:-1]
+                values = {name: value for name, value in values.items() if name != _NEXT_CA_KEY}
+                self._save(values | {CA_KEY: key, CA_CERTIFICATE: "".join(kept)})
+                return "the new CA signs; the previous one stays trusted"
+            if len(certificates) > 1:
+                self._save(values | {CA_CERTIFICATE: certificates[0]})
+                return "the previous CA is dropped"
+            new = new_ca(self.environment)
+            both = {CA_CERTIFICATE: certificates[0] + new[CA_CERTIFICATE], _NEXT_CA_KEY: new[CA_KEY]}
+            self._save(values | both)
+            return "a new CA is trusted; the previous one still signs"
+
     def get(self, name: str) -> str:
-        """The value of the secret `name`; generated and stored if there is none yet."""
+        """Return the secret `name`; generated and stored if it is new in an environment that has been created."""
+        self._require_created()
         if name not in self._load():
             with self._locked():
+                self._require_created()
                 if name not in self._load():
-                    self._save(self._values | self._generate(name))
+                    self._save(self._load() | {name: new_password()})
         return self._values[name]
 
+    def _require_created(self) -> None:
+        if not self.created:
+            state = "is missing" if not self.file.exists() else "has no CA"
+            raise SecretError(
+                f"{self.file} {state}: the secrets of {self.environment} are created once, by its first"
+                f" `stackwright up {self.environment}`, and shared by everyone who runs it.\n"
+                "fix: copy the file from where the environment was created (docs/how-to/share-an-environment.md)"
+            )
+
     def set(self, name: str, value: str) -> None:
-        """Store a value that somebody else gave out (an API key, say)."""
+        """Store a value from elsewhere, such as an API key."""
+        self.update({name: value})
+
+    def update(self, values: Mapping[str, str]) -> None:
+        """Store several values in one step."""
         with self._locked():
-            self._save(dict(self._load()) | {name: value})
+            self._save(self._load() | dict(values))
 
     def all(self) -> Mapping[str, str]:
         """Every secret that exists, by name."""
         return dict(self._load())
-
-    # --- generation ---------------------------------------------------------------------------------------------
-
-    def _generate(self, name: str) -> dict[str, str]:
-        if name in {"tls/ca_key", "tls/ca_crt"}:
-            return self._generate_ca()
-        return {name: secrets.token_urlsafe(_PASSWORD_BYTES)}
-
-    def _generate_ca(self) -> dict[str, str]:
-        key = ec.generate_private_key(ec.SECP384R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{self.environment} internal CA")])
-        now = datetime.datetime.now(datetime.UTC)
-        usage = x509.KeyUsage(
-            digital_signature=False,
-            content_commitment=False,
-            key_encipherment=False,
-            data_encipherment=False,
-            key_agreement=False,
-            key_cert_sign=True,
-            crl_sign=True,
-            encipher_only=False,
-            decipher_only=False,
-        )
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            # A host whose clock is a little behind must accept a certificate made this minute.
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=365 * _CA_YEARS))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(usage, critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .sign(key, hashes.SHA384())
-        )
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return {
-            "tls/ca_key": private.decode(),
-            "tls/ca_crt": certificate.public_bytes(serialization.Encoding.PEM).decode(),
-        }
 
     # --- file ---------------------------------------------------------------------------------------------------
 
@@ -171,3 +192,52 @@ class SecretStore:
         with (self.folder / "secrets.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def new_password() -> str:
+    """Return a new password, which a URL takes as it is."""
+    return secrets.token_urlsafe(_PASSWORD_BYTES)
+
+
+def new_ca(environment: str) -> dict[str, str]:
+    """Return the key and the certificate of a new CA, by the names of their secrets."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{environment} internal CA")])
+    now = datetime.datetime.now(datetime.UTC)
+    usage = x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # A host whose clock is a little behind must accept a certificate made this minute.
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=365 * _CA_YEARS))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA384())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return {
+        CA_KEY: private.decode(),
+        CA_CERTIFICATE: certificate.public_bytes(serialization.Encoding.PEM).decode(),
+    }
+
+
+def _certificates(pem: str) -> list[str]:
+    end = "-----END CERTIFICATE-----"
+    return [f"{part.strip()}\n{end}\n" for part in pem.split(end) if part.strip()]

@@ -161,3 +161,13 @@ def test_a_run_limited_by_tags_still_knows_its_hosts(path: Path) -> None:
     """A play that has tags gathers facts only for these, and what differs between systems would be taken for the default."""
     for play in load(path):
         assert play.get("tags", ["always"]) == ["always"], play["name"]
+
+
+#: Change nothing, or are the begin itself, or run where no controller does (a server that configures itself).
+WITHOUT_BEGIN = {"begin", "refuse-windows", "adopt", "status-app", "configure-self", "drain"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
+def test_a_playbook_that_changes_hosts_begins_with_the_lock_and_the_checks(path: Path) -> None:
+    imports = [play.get("ansible.builtin.import_playbook") for play in load(path)]
+    assert (path.stem in WITHOUT_BEGIN) != (imports[:2][-1] == "begin.yml" or imports[0] == "begin.yml"), imports

@@ -8,13 +8,25 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from stackwright.secret_store import SecretError, SecretStore
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> SecretStore:
-    return SecretStore("test", tmp_path / "state")
+    made = SecretStore("test", tmp_path / "state")
+    made.create()
+    return made
+
+
+def replaced(store: SecretStore, **values: str | None) -> SecretStore:
+    """The store with values changed, or taken out (None), as by a person with `ansible-vault edit`."""
+    values = {name.replace("__", "/"): value for name, value in values.items()}
+    new = {name: value for name, value in {**store.all(), **values}.items() if value is not None}
+    store.file.unlink()
+    store.update(new)
+    return SecretStore("test", store.folder)
 
 
 def test_a_secret_is_made_once_and_stays(store: SecretStore) -> None:
@@ -22,6 +34,69 @@ def test_a_secret_is_made_once_and_stays(store: SecretStore) -> None:
     assert len(first) == 43
     assert SecretStore("test", store.folder).get("redis/cache/emr") == first
     assert store.get("redis/cache/other") != first
+
+
+def test_nothing_is_made_where_the_vault_is_missing(tmp_path: Path) -> None:
+    """A second machine with the same password, or a lost file: new secrets would lock the hosts out."""
+    for command in (None, "printf from-a-vault"):
+        with pytest.raises(SecretError, match=r"secrets.vault.yml is missing: the secrets of test are created once"):
+            SecretStore("test", tmp_path, password_command=command).get("etcd/root")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_made_in_a_vault_that_was_restored_empty(store: SecretStore) -> None:
+    before = store.file.read_bytes()
+    emptied = replaced(store, tls__ca_crt=None, tls__ca_key=None)
+    with pytest.raises(SecretError, match=r"secrets.vault.yml has no CA"):
+        emptied.get("etcd/root")
+    assert before != store.file.read_bytes()
+    assert emptied.all() == {}
+
+
+@pytest.mark.parametrize("name", ["tls/ca_key", "tls/ca_crt"])
+def test_half_a_ca_is_an_error_and_stays_half(store: SecretStore, name: str) -> None:
+    halved = replaced(store, **{name.replace("/", "__"): None})
+    kept = dict(halved.all())
+    for act in (halved.create, lambda: halved.get("tls/ca_crt"), lambda: halved.get("other")):
+        with pytest.raises(SecretError, match=f"{name} is missing; a new CA would be trusted by no host"):
+            act()
+    assert halved.all() == kept
+
+
+def test_the_ca_is_replaced_in_steps_of_which_each_is_trusted_before_it_signs(store: SecretStore) -> None:
+    def names() -> list[int]:
+        pem = store.get("tls/ca_crt").encode()
+        return [certificate.serial_number for certificate in x509.load_pem_x509_certificates(pem)]
+
+    def signs() -> bool:
+        key = load_pem_private_key(store.get("tls/ca_key").encode(), None)
+        first = x509.load_pem_x509_certificates(store.get("tls/ca_crt").encode())[0]
+        return key.public_key() == first.public_key()
+
+    old = names()
+    assert not store.rotating_ca
+    store.advance_ca()
+    (kept, new) = names()
+    assert (store.rotating_ca, signs(), [kept]) == (True, True, old)
+    store.advance_ca()
+    assert (store.rotating_ca, signs(), names()) == (True, True, [new, kept])
+    store.advance_ca()
+    assert (store.rotating_ca, signs(), names()) == (False, True, [new])
+    assert "tls/next_ca_key" not in store.all()
+
+
+def test_creating_again_changes_nothing(store: SecretStore) -> None:
+    kept = store.file.read_bytes()
+    SecretStore("test", store.folder).create()
+    assert store.file.read_bytes() == kept
+
+
+def test_own_values_may_be_there_before_the_environment_is_created(tmp_path: Path) -> None:
+    store = SecretStore("test", tmp_path)
+    store.set("app/emr/api", "given")
+    assert not store.created
+    store.create()
+    assert store.get("app/emr/api") == "given"
 
 
 def test_the_file_is_encrypted_and_opens_with_ansible_vault(store: SecretStore) -> None:
@@ -65,6 +140,7 @@ def test_a_wrong_password_is_named(store: SecretStore) -> None:
 
 def test_the_password_may_come_from_a_command(tmp_path: Path) -> None:
     made = SecretStore("test", tmp_path, password_command="printf from-a-vault")
+    made.create()
     value = made.get("a")
     assert not made.password_file.exists()
     assert SecretStore("test", tmp_path, password_command="printf from-a-vault").get("a") == value
@@ -72,14 +148,12 @@ def test_the_password_may_come_from_a_command(tmp_path: Path) -> None:
 
 def test_a_command_that_fails_is_named(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="`false` gave no password"):
-        SecretStore("test", tmp_path, password_command="false").get("a")
+        SecretStore("test", tmp_path, password_command="false").create()
 
 
 def test_the_ca_is_a_ca_whose_key_fits(store: SecretStore) -> None:
     certificate = x509.load_pem_x509_certificate(store.get("tls/ca_crt").encode())
     assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
     key = load_pem_private_key(store.get("tls/ca_key").encode(), None)
     assert key.public_key() == certificate.public_key()
 
@@ -94,5 +168,6 @@ def _get(folder: Path) -> str:
 
 
 def test_processes_that_ask_at_once_get_one_value(tmp_path: Path) -> None:
+    SecretStore("test", tmp_path).create()
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         assert len(set(pool.map(_get, [tmp_path] * 8))) == 1

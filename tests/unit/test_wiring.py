@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,8 @@ def test_an_application_logs_in_to_its_own_cache_by_its_name(stack: Mapping[str,
     host = stack["hosts"][first(stack, "cache")]["fqdn"]
     found = wiring.app_secrets(stack, "emr", AnySecret())
     assert found["REDIS_SESSIONS_URL"] == f"rediss://emr:<redis/sessions/emr>@{host}:6379"
+    # Another CA starts the instances again.
+    assert found["REDIS_CA_SHA256"] == hashlib.sha256(b"<tls/ca_crt>").hexdigest()
     assert wiring.redis_instances(stack, first(stack, "cache"), AnySecret())[0]["users"][0]["name"] == "emr"
 
 

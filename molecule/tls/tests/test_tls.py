@@ -223,6 +223,33 @@ def test_files_that_would_not_serve_are_refused(host: Any, change: dict[str, Any
     assert on_disk(host, "given") == before
 
 
+def test_a_second_ca_and_a_dropped_one_reach_services_without_a_new_certificate(host: Any) -> None:
+    """Both ways of a CA's replacement: what signs stays, what is trusted changes, and who reads it is reloaded."""
+    wanted = config(host)
+    host.check_output("stackwright-tls reload")
+    leaf, key = on_disk(host, "web"), host.check_output(f"sha256sum < {STORE}/web/tls.key")
+    changed_at = host.check_output(f"stat -L -c %Y {STORE}/web/ca.crt")
+    second = host.check_output(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 9 -subj /CN=second -keyout /dev/null"
+    )
+    both = wanted["ca_certificate"].strip() + "\n" + second.strip() + "\n"
+    try:
+        for bundle, count in ((both, "2"), (wanted["ca_certificate"], "1")):
+            write_config(host, {**wanted, "ca_certificate": bundle})
+            assert json.loads(host.check_output("stackwright-tls request --dry-run"))["requests"] == []
+            changes = json.loads(host.check_output("echo '{}' | stackwright-tls install"))["changed"]
+            assert "web: CA certificates replaced" in changes
+            assert host.check_output(f"grep -c BEGIN {STORE}/web/ca.crt") == count
+            assert host.check_output("grep -c BEGIN /usr/local/share/ca-certificates/stackwright-molecule.crt") == count
+            assert (on_disk(host, "web"), host.check_output(f"sha256sum < {STORE}/web/tls.key")) == (leaf, key)
+            assert "web.service" in host.check_output("stackwright-tls reload")
+            assert host.check_output("echo '{}' | stackwright-tls install") == '{"changed": []}'
+    finally:
+        write_config(host, wanted)
+        host.check_output("echo '{}' | stackwright-tls install")
+    assert int(host.check_output(f"stat -L -c %Y {STORE}/web/ca.crt")) >= int(changed_at)
+
+
 def test_what_is_no_longer_wanted_disappears(host: Any) -> None:
     wanted = config(host)
     fewer = {**wanted, "certificates": [each for each in wanted["certificates"] if each["name"] != "idle"]}

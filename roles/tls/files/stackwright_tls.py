@@ -378,6 +378,8 @@ def swap_in(wanted: Wanted, pair: Pair) -> None:
         raise TlsError(f"{wanted.name}: the private key does not belong to the certificate")
     group = group_id(wanted.group)
     target = wanted.versions / pair.identity
+    before = current(wanted)
+    ca_time = (wanted.link / "ca.crt").stat().st_mtime_ns if before is not None and before.ca == pair.ca else None
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True, mode=0o700)
     for name, content, mode in (
@@ -386,6 +388,9 @@ def swap_in(wanted: Wanted, pair: Pair) -> None:
         ("ca.crt", pair.ca, 0o644),
     ):
         write(target / name, content, mode, group)
+    if ca_time is not None:
+        # Who can only be restarted for another CA goes by the file's time.
+        os.utime(target / "ca.crt", ns=(ca_time, ca_time))
     os.chown(target, os.geteuid(), group)
     target.chmod(0o750)
     fresh = ROOT / f".{wanted.name}.new"
@@ -501,6 +506,14 @@ def delivered(wanted: Wanted, config: Config, given: dict[str, Any]) -> Pair:
     return Pair(key=(given["key"].strip() + "\n").encode(), chain=chain, ca=ca.encode())
 
 
+def with_ca(wanted: Wanted, config: Config) -> Pair | None:
+    """The pair in use with the CA certificates of now; None if it has them: a CA is renewed, added or dropped alone."""
+    pair = current(wanted)
+    if pair is None or pair.ca == config.ca_certificate:
+        return None
+    return Pair(key=pair.key, chain=pair.chain, ca=config.ca_certificate)
+
+
 def install(config: Config, *, dry_run: bool) -> dict[str, Any]:
     """Bring in what standard input holds, repair modes, remove what nobody wants any more."""
     given: dict[str, Any] = json.load(sys.stdin)
@@ -523,6 +536,8 @@ def deliveries(config: Config, given: dict[str, Any]) -> Iterator[Step]:
             check_pair(each, pair, utc_now())
             if current(each) != pair:
                 yield f"{each.name}: certificate replaced", partial(swap_in, each, pair)
+        elif each.issuer == "internal" and (pair := with_ca(each, config)) is not None:
+            yield f"{each.name}: CA certificates replaced", partial(swap_in, each, pair)
         elif each.issuer == "acme" and current(each) is None:
             yield f"{each.name}: placeholder made", partial(swap_in, each, placeholder(each))
         elif each.issuer == "self_signed" and self_signed_is_due(each, utc_now()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,8 @@ from stackwright.artifact.configuration import Bundle, BundleError
 from stackwright.artifact.wheels import WheelError
 from stackwright.cli import database, doctor, report, secrets
 from stackwright.cli.progress import CommandFailedError, Runner
-from stackwright.infra import engine
+from stackwright.cli.run_record import LockedError, exclusive
+from stackwright.infra import engine, identity, keys
 from stackwright.infra.aws import credentials, database_ca, host_keys
 from stackwright.infra.local.podman import Podman, PodmanError
 from stackwright.model.aws.names import group_component
@@ -44,8 +46,11 @@ errors = Console(stderr=True, highlight=False)
 #: What a person can do something about; anything else is a traceback.
 PROBLEMS = (
     *(ModelError, PodmanError, SecretError, engine.EngineError, host_keys.HostKeyError, CommandFailedError),
-    *(BundleError, WheelError, InventoryError, database_ca.DatabaseCaError, FileNotFoundError),
+    *(BundleError, WheelError, InventoryError, database_ca.DatabaseCaError, FileNotFoundError, keys.SshKeyError),
 )
+#: Another run is at work on the environment: a script may try again later.
+LOCKED = 3
+INTERRUPTED = 130
 
 EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="A folder below inventories/.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' own output.")]
@@ -55,13 +60,34 @@ Assume = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
+Older = Annotated[
+    bool, typer.Option("--allow-older", help="Converge although the hosts were converged from a commit this lacks.")
+]
+
+
+class InterruptedRunError(RuntimeError):
+    """Ctrl-C or a signal to end; the message says where the run stopped and how to go on."""
+
+
 def main() -> None:
     """Entry point: a known problem is a message, not a traceback."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         app()
+    except LockedError as problem:
+        errors.print(Text(f"error: {problem}", style="red"), soft_wrap=True)
+        sys.exit(LOCKED)
     except PROBLEMS as problem:
         errors.print(Text(f"error: {problem}", style="red"), soft_wrap=True)
         sys.exit(1)
+    except InterruptedRunError as problem:
+        errors.print(Text(str(problem), style="red"), soft_wrap=True)
+        sys.exit(INTERRUPTED)
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
 
 
 @app.command()
@@ -79,6 +105,7 @@ def plan(name: EnvironmentName, verbose: Verbose = True, assume: Assume = None) 
     environment = _load(name)
     _check_assumptions(assume)
     credentials.require(environment)
+    identity.require_nothing_lost(environment)
     runner = _runner(environment, verbose=verbose)
     with _project_folder(environment):
         runner.pulumi(engine.select(name), *engine.recover(name), engine.preview(name))
@@ -95,12 +122,14 @@ def cost(name: EnvironmentName, assume: Assume = None) -> None:
 
 
 @app.command()
-def up(name: EnvironmentName, verbose: Verbose = False) -> None:
+def up(name: EnvironmentName, verbose: Verbose = False, allow_older: Older = False) -> None:
     """Provision the hosts, converge them, check the result from outside."""
     environment = _load(name)
+    _announce(environment)
     credentials.require(environment)
-    runner = _runner(environment, verbose=verbose)
-    with _project_folder(environment):
+    with _run(environment, "up", verbose=verbose) as runner:
+        # Before anything else: keys and secrets are made here once, or they are all here.
+        identity.create(environment)
         with runner.phase("Artifacts"):
             for command in report.artifact_commands(environment):
                 runner.run(command, os.environ)
@@ -111,7 +140,7 @@ def up(name: EnvironmentName, verbose: Verbose = False) -> None:
         _record_host_keys(environment, runner)
         secrets.fill(environment, runner)
         if environment.hosts:
-            _converge(environment, runner)
+            _converge(environment, runner, allow_older=allow_older)
         if environment.slots:
             _upload_bundle(environment, runner)
             with runner.phase("Servers that configure themselves"):
@@ -124,11 +153,36 @@ def up(name: EnvironmentName, verbose: Verbose = False) -> None:
 
 
 @app.command()
-def converge(name: EnvironmentName, verbose: Verbose = False) -> None:
+def converge(name: EnvironmentName, verbose: Verbose = False, allow_older: Older = False) -> None:
     """Bring the hosts to the state of stack.yml; they exist already."""
     environment = _load(name)
-    with _project_folder(environment):
-        _converge(environment, _runner(environment, verbose=verbose))
+    identity.require(environment)
+    with _run(environment, "converge", verbose=verbose) as runner:
+        _converge(environment, runner, allow_older=allow_older)
+
+
+@app.command(name="rotate-ca")
+def rotate_ca(name: EnvironmentName, verbose: Verbose = False) -> None:
+    """Replace the environment's CA without an outage, in three converges; a run that stopped is taken up."""
+    environment = _load(name)
+    _announce(environment)
+    identity.require(environment)
+    if environment.slots:
+        raise SecretError(
+            f"{name} has servers that configure themselves, which this verb does not reach"
+            " (docs/how-to/replace-the-ca.md)"
+        )
+    store = identity.store(environment)
+    with _run(environment, "rotate-ca", verbose=verbose) as runner:
+        if not store.rotating_ca:
+            console.print(f"  {store.advance_ca()}")
+        while True:
+            secrets.fill(environment, runner)
+            _converge(environment, runner, allow_older=False)
+            if not store.rotating_ca:
+                break
+            console.print(f"  {store.advance_ca()}")
+        report.write_ca(environment)
 
 
 @app.command()
@@ -173,13 +227,19 @@ def status(name: EnvironmentName) -> None:
 def destroy(name: EnvironmentName, yes: Yes = False, verbose: Verbose = False) -> None:
     """Remove what was provisioned, with its data and its state here. Adopted servers, their keys and secrets stay."""
     environment = _load(name)
+    _announce(environment)
     adopted = environment.provider == "bare_metal"
+    known, local = engine.has_stack(name), engine.state_is_local(name)
+    if not known and not local:
+        raise engine.EngineError(
+            f"no stack {name} in {engine.backend_url(name)} (PULUMI_BACKEND_URL): nothing was destroyed.\n"
+            "fix: unset PULUMI_BACKEND_URL, or set it to where the environment was created"
+        )
     if not yes:
         fate = "Forget {} (its servers run on)?" if adopted else "Destroy {} with all its data?"
         typer.confirm(fate.format(environment.name), abort=True)
-    runner = _runner(environment, verbose=verbose)
-    with _project_folder(environment):
-        if environment.state_folder.is_dir():
+    with _run(environment, "destroy", verbose=verbose) as runner:
+        if known:
             with runner.phase("Destroying"):
                 runner.pulumi(engine.select(name), *engine.recover(name), engine.destroy(name), engine.remove(name))
         if environment.provider == "local":
@@ -192,6 +252,11 @@ def destroy(name: EnvironmentName, yes: Yes = False, verbose: Verbose = False) -
             f"{environment.name} is forgotten; its servers run on. .state/{environment.name} keeps what opens them and"
             " their backups: keep it, or remove it by hand once no server needs it.",
             soft_wrap=True,
+        )
+        return
+    if not local and engine.has_local_stack(name):
+        console.print(
+            f"the stack in {engine.backend_url(name)} is gone; .state/{name} has another one and stays", soft_wrap=True
         )
         return
     shutil.rmtree(environment.state_folder, ignore_errors=True)
@@ -229,6 +294,35 @@ def doctor_command() -> None:
     raise typer.Exit(int(not all(finding.ok for finding in findings)))
 
 
+@contextmanager
+def _run(environment: Environment, verb: str, *, verbose: bool) -> Iterator[Runner]:
+    """A run that changes an environment: the only one on this machine, at the project's root, and in its record."""
+    with exclusive(environment.state_folder, verb) as (record, earlier), _project_folder(environment):
+        if earlier is not None:
+            console.print(Text(f"  an earlier run, {earlier}; this one goes through all of it again"), soft_wrap=True)
+        runner = _runner(environment, verbose=verbose)
+        runner.record = record
+        try:
+            yield runner
+        except KeyboardInterrupt as interruption:
+            cause = str(interruption) or "interrupted"
+            raise InterruptedRunError(
+                f"{cause} {record.stop()}; its processes have ended.\n"
+                f"next: stackwright {verb} {environment.name} goes through all of it again"
+            ) from None
+        except BaseException:
+            record.stop()
+            raise
+        record.finish()
+
+
+def _announce(environment: Environment) -> None:
+    console.print(
+        Text(f"{environment.name} ({environment.environment_class}, {environment.provider}) of {environment.root}"),
+        soft_wrap=True,
+    )
+
+
 def _load(name: str) -> Environment:
     path = project.root() / "inventories" / name / "stack.yml"
     if not path.is_file():
@@ -260,6 +354,8 @@ def _project_folder(environment: Environment) -> Iterator[None]:
     """The native commands are printed, and run, as one would type them at the project's root."""
     before = Path.cwd()
     os.chdir(environment.root)
+    # For every command below: they act on this project, wherever they change to.
+    os.environ["STACKWRIGHT_ROOT"] = str(environment.root)
     try:
         yield
     finally:
@@ -304,9 +400,11 @@ def _upload_bundle(environment: Environment, runner: Runner) -> None:
         console.print(f"  serial {made.serial}, {'uploaded' if fresh else 'there already'}")
 
 
-def _converge(environment: Environment, runner: Runner) -> None:
+def _converge(environment: Environment, runner: Runner, *, allow_older: bool) -> None:
     database_ca.ensure(environment)
     argv = ["ansible-playbook", "-i", str(_stack_file(environment)), "playbooks/site.yml"]
+    if allow_older:
+        argv += ["-e", "stackwright_allow_older=true"]
     with runner.phase("Converging"):
         recap = runner.converge(argv, os.environ)
         if recap.code == 0:

@@ -19,7 +19,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from stackwright.infra import engine
+from stackwright import processes
+from stackwright.cli.run_record import LockedError, RunRecord
+from stackwright.infra import engine, keys
 
 
 @dataclass
@@ -38,6 +40,8 @@ class Recap:
 
     code: int
     hosts: dict[str, HostProgress] = field(default_factory=dict)
+    #: What the run that holds the lock of the hosts says of itself.
+    locked: str | None = None
 
     @property
     def changed(self) -> int:
@@ -52,17 +56,24 @@ class CommandFailedError(RuntimeError):
     """A native command ended with an error; the message is for a person."""
 
 
+#: The log and one predecessor: a converge with all its output writes some 2 MB.
+_LOG_BYTES = 20 * 1024 * 1024
+
+
 class Runner:
     """Runs native commands, prints each before it runs, and keeps their output in one log file."""
 
     def __init__(self, console: Console, log: Path, *, verbose: bool) -> None:
         self.console, self.log, self.verbose = console, log, verbose
-        log.parent.mkdir(parents=True, exist_ok=True)
+        self.record: RunRecord | None = None
+        open_log(log)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """A named part of the work; its time is printed at its end."""
         self.console.print(Text(name, style="bold"))
+        if self.record is not None:
+            self.record.enter(name)
         started = time.monotonic()
         yield
         self.console.print(Text(f"  done in {time.monotonic() - started:.0f} s", style="green"))
@@ -78,24 +89,59 @@ class Runner:
         with self.log.open("ab") as file:
             file.write(f"\n$ {shlex.join(argv)}\n".encode())
             file.flush()
-            if self.verbose:
-                code = subprocess.run(argv, env=dict(environment), cwd=folder, check=False).returncode
-            else:
-                start = file.tell()
-                code = subprocess.run(
-                    argv, env=dict(environment), cwd=folder, check=False, stdout=file, stderr=subprocess.STDOUT
-                ).returncode
+            start = file.tell()
+            code = self._wait(argv, environment, file, folder)
         if code != 0:
             if not self.verbose:
                 tail = self.log.read_bytes()[start:].decode(errors="replace").splitlines()[-30:]
                 self.console.print(Text("\n".join(f"  | {line}" for line in tail)), soft_wrap=True)
             raise CommandFailedError(f"`{argv[0]} {argv[1] if len(argv) > 1 else ''}` failed with exit code {code}")
 
+    def _wait(
+        self, argv: Sequence[str], environment: Mapping[str, str], file: IO[bytes], folder: Path | None = None
+    ) -> int:
+        with self._child(argv, environment, file, folder=folder) as process:
+            return process.wait()
+
+    @contextmanager
+    def _child(
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        file: IO[bytes],
+        *,
+        folder: Path | None = None,
+        pass_fds: Sequence[int] = (),
+        with_terminal: bool = True,
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A child that does not outlive this process; an interruption of the block ends it.
+
+        One whose output is shown may talk to the terminal; any other has a process group of its own.
+        """
+        own_group = not (self.verbose and with_terminal)
+        output = None if self.verbose else file
+        process = subprocess.Popen(
+            argv,
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL if own_group else None,
+            stdout=output,
+            stderr=None if output is None else subprocess.STDOUT,
+            pass_fds=pass_fds,
+            process_group=0 if own_group else None,
+            preexec_fn=processes.child_setup(),  # noqa: PLW1509 - one call of the kernel, before any thread starts
+        )
+        try:
+            yield process
+        except BaseException:
+            processes.stop(process, own_group=own_group)
+            raise
+
     def attempt(self, argv: Sequence[str]) -> None:
         """Run a command whose failure is part of the answer."""
         self.say(argv)
-        with self.log.open("ab") as file:
-            subprocess.run(argv, check=False, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        with self.log.open("ab") as file, self._child(argv, os.environ, file) as process:
+            process.wait()
 
     def pulumi(self, *commands: engine.Command) -> None:
         """Run Pulumi's commands one after the other."""
@@ -111,20 +157,31 @@ class Runner:
             "ANSIBLE_CALLBACKS_ENABLED": "stackwright_events",
             "ANSIBLE_FORCE_COLOR": "0",
         }
-        with self.log.open("ab") as file:
-            output = None if self.verbose else file
-            process = subprocess.Popen(
-                argv, env=process_environment, pass_fds=(write,), stdout=output, stderr=output, stdin=subprocess.DEVNULL
-            )
+        recap = Recap(code=0)
+        with (
+            os.fdopen(read) as events,
+            self.log.open("ab") as file,
+            self._child(argv, process_environment, file, pass_fds=(write,), with_terminal=False) as process,
+        ):
             os.close(write)
-            recap = Recap(code=0)
-            with os.fdopen(read) as events:
-                if self.console.is_terminal and not self.verbose:
-                    self._show_live(events, recap)
-                else:
-                    self._show_lines(events, recap)
+            if self.console.is_terminal and not self.verbose:
+                self._show_live(events, recap)
+            else:
+                self._show_lines(events, recap)
             recap.code = process.wait()
+        if recap.locked:
+            raise LockedError(recap.locked)
         return recap
+
+    def _note(self, event: Mapping[str, Any], recap: Recap) -> None:
+        """Keep in the run's record where the converge is, and show what it has to say of itself."""
+        if event["event"] == "note":
+            self.console.print(Text(f"  {event['text']}", style="yellow"), soft_wrap=True)
+        if self.record is None:
+            return
+        if event["event"] == "play":
+            self.record.play(event["name"])
+        self.record.position({name: host.task for name, host in recap.hosts.items()})
 
     def _show_live(self, events: IO[str], recap: Recap) -> None:
         started, plays = time.monotonic(), [""]
@@ -137,23 +194,40 @@ class Runner:
 
             painter = threading.Thread(target=draw, daemon=True)
             painter.start()
-            for event in _read(events):
-                if event["event"] == "play":
-                    plays.append(event["name"])
-                _apply(event, recap)
-            done.set()
-            painter.join()
+            try:
+                for event in _read(events):
+                    if event["event"] == "play":
+                        plays.append(event["name"])
+                    _apply(event, recap)
+                    self._note(event, recap)
+            finally:
+                done.set()
+                painter.join()
             live.update(_table(recap, plays[-1], time.monotonic() - started))
 
     def _show_lines(self, events: IO[str], recap: Recap) -> None:
-        started, play = time.monotonic(), ""
+        started, play, name = time.monotonic(), "", ""
         for event in _read(events):
-            if event["event"] == "play" and event["name"] != play:
-                play = event["name"]
+            if event["event"] == "play":
+                name = event["name"]
+            elif event["event"] == "task" and name != play:
+                play = name
                 self.console.print(f"  {time.monotonic() - started:5.0f} s  {play}")
             _apply(event, recap)
+            self._note(event, recap)
         for name, host in sorted(recap.hosts.items()):
             self.console.print(f"  {name:<12} {host.done:>4} tasks  {host.changed:>4} changed")
+
+
+def open_log(log: Path) -> None:
+    """Make the log readable by its owner alone, and start a new one where it has grown large."""
+    keys.create_state_folder(log.parent.parent)
+    log.parent.mkdir(mode=0o700, exist_ok=True)
+    if log.is_file() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_name(f"{log.name}.1"))
+    log.touch(mode=0o600)
+    for path in log.parent.glob(f"{log.name}*"):
+        path.chmod(0o600)
 
 
 def _read(events: IO[str]) -> Iterator[dict[str, Any]]:
@@ -170,6 +244,8 @@ def _apply(event: dict[str, Any], recap: Recap) -> None:
     host.changed += event["status"] == "changed"
     if event["status"] in {"failed", "unreachable"}:
         host.failure = {"task": event["task"], "message": event["message"], "place": event["place"] or ""}
+        if event.get("locked"):
+            recap.locked = event["message"]
 
 
 def _table(recap: Recap, play: str, seconds: float) -> Table:

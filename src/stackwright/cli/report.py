@@ -13,20 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from stackwright.cli.progress import Runner
-from stackwright.infra import engine
+from stackwright.infra import engine, identity, keys
 from stackwright.model import topology
 from stackwright.model.environment import Environment
-from stackwright.secret_store import SecretStore
 
 #: What the example's build writes; other artifacts come from their owners' own builds.
 EXAMPLE = "dist/taaleem.json"
-
-
-def store(environment: Environment) -> SecretStore:
-    """The environment's secrets."""
-    return SecretStore(
-        environment.name, environment.state_folder, password_command=environment.stack.secrets.password_command
-    )
 
 
 def artifact_commands(environment: Environment) -> list[list[str]]:
@@ -46,7 +38,7 @@ def write_ca(environment: Environment) -> Path | None:
     if environment.certificates.issuer != "internal" or "edge" in topology.managed(environment.stack):
         return None
     path = environment.state_folder / "ca.crt"
-    path.write_text(store(environment).get("tls/ca_crt"))
+    keys.write(path, identity.store(environment).get("tls/ca_crt"), mode=0o644)
     return path
 
 

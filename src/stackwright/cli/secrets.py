@@ -8,11 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from stackwright.cli.progress import Runner
-from stackwright.infra import engine
+from stackwright.infra import engine, identity
 from stackwright.infra.aws import aws_cli, credentials, secret_push
 from stackwright.model import topology
 from stackwright.model.environment import Environment
-from stackwright.secret_store import SecretStore
 
 app = typer.Typer(help="Secrets that servers in AWS read, and who logs in with them.", no_args_is_help=True)
 
@@ -70,9 +69,7 @@ def _pusher(environment: Environment, runner: Runner) -> secret_push.Pusher:
         runner.say(argv)
         return aws_cli.ask(argv, given, hide)
 
-    store = SecretStore(
-        environment.name, environment.state_folder, password_command=environment.stack.secrets.password_command
-    )
+    store = identity.store(environment)
     cloud = secret_push.cloud_of(environment, engine.read_output(environment))
     return secret_push.Pusher(environment=environment, cloud=cloud, store=store, ask=ask)
 

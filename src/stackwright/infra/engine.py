@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 from stackwright.infra import keys, outputs
 from stackwright.infra.local.images import cache_folder
@@ -65,24 +66,77 @@ def cli() -> Path:
 def variables(environment: str) -> dict[str, str]:
     """What Pulumi has to know about an environment; what the user has set already stays.
 
+    What points into the state of another environment is replaced: a shell may have the variables of that one.
     Creates the state folder and the passphrase file if they are missing.
     """
-    folder = _backend(state_folder(environment))
+    folder, user = _backend(state_folder(environment)), _user_variables(environment)
     set_here = {
         "PATH": os.pathsep.join(_path()),
+        "STACKWRIGHT_ENV": environment,
+        "STACKWRIGHT_ROOT": str(root()),
         "PULUMI_STACK": environment,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         # Every plugin comes with the package; a download would be a surprise.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
     }
-    if "PULUMI_BACKEND_URL" not in os.environ:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if "PULUMI_BACKEND_URL" not in user:
+        keys.create_state_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
         set_here["PULUMI_BACKEND_URL"] = folder.as_uri()
         # Logins and caches stay with the environment, so that destroying it leaves nothing in the home folder.
-        set_here["PULUMI_HOME"] = os.environ.get("PULUMI_HOME", str(folder / "home"))
-    if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys():
-        set_here["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase(folder / "passphrase"))
+        set_here["PULUMI_HOME"] = user.get("PULUMI_HOME", str(folder / "home"))
+    elif "PULUMI_HOME" in os.environ and "PULUMI_HOME" not in user:
+        set_here["PULUMI_HOME"] = str(folder / "home")
+    if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & user.keys():
+        set_here["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase(environment))
     return set_here
+
+
+def backend_url(environment: str) -> str:
+    """Where the state of the environment's stack is: as the user has set it, else in the state folder."""
+    return _user_variables(environment).get("PULUMI_BACKEND_URL", _backend(state_folder(environment)).as_uri())
+
+
+def has_stack(environment: str) -> bool:
+    """Whether the backend knows the environment's stack."""
+    url = backend_url(environment)
+    if url.startswith("file://"):
+        return outputs.stack_file(url, PROJECT, environment) is not None
+    return run(_command(environment, "stack", "select", environment)).returncode == 0
+
+
+def has_local_stack(environment: str) -> bool:
+    """Whether the environment's own state folder has a stack, whatever backend the user has set."""
+    return outputs.stack_file(_backend(state_folder(environment)).as_uri(), PROJECT, environment) is not None
+
+
+def state_is_local(environment: str) -> bool:
+    """Whether the stack that commands act on is the one in the environment's own state folder."""
+    return backend_url(environment) == _backend(state_folder(environment)).as_uri()
+
+
+#: Those that `variables` sets to places in the state folder.
+_PLACES = ("PULUMI_BACKEND_URL", "PULUMI_HOME", "PULUMI_CONFIG_PASSPHRASE_FILE")
+
+
+def _user_variables(environment: str) -> dict[str, str]:
+    """Return Pulumi's variables of the caller, without those that point into another environment's state."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("PULUMI_") and not (name in _PLACES and _is_foreign(value, state_folder(environment)))
+    }
+
+
+def _is_foreign(place: str, state: Path) -> bool:
+    """Whether a path or a file URL lies in a state folder `.state/ENVIRONMENT` that is not `state`."""
+    path = Path(unquote(urlparse(place).path) if place.startswith("file://") else place).expanduser().absolute()
+    candidates = {path, path.resolve()}
+    if any(
+        state.absolute() in (each, *each.parents) or state.resolve() in (each, *each.parents) for each in candidates
+    ):
+        return False
+    return any(".state" in each.parts for each in candidates)
 
 
 def select(environment: str) -> Command:
@@ -132,7 +186,7 @@ def recover(environment: str) -> tuple[Command, ...]:
 
     Only a lock of a process of this machine that is no more counts; anybody else's stays.
     """
-    url = os.environ.get("PULUMI_BACKEND_URL", _backend(state_folder(environment)).as_uri())
+    url = backend_url(environment)
     if not url.startswith("file://"):
         return ()
     found = outputs.locks(url, PROJECT, environment)
@@ -175,7 +229,7 @@ def read_output(environment: Environment) -> dict[str, Any] | None:
         exported = os.environ.get("STACKWRIGHT_STATE_FILE")
         if exported:
             return outputs.from_state_file(Path(exported), environment.name)
-        url = os.environ.get("PULUMI_BACKEND_URL", _backend(environment.state_folder).as_uri())
+        url = backend_url(environment.name)
         if url.startswith("file://"):
             return outputs.from_file_backend(url, PROJECT, environment.name)
         return _output_by_cli(environment.name)
@@ -225,8 +279,16 @@ def _path() -> list[str]:
     return [*dict.fromkeys([*wanted, *rest])]
 
 
-def _passphrase(path: Path) -> Path:
+def _passphrase(environment: str) -> Path:
+    state = state_folder(environment)
+    path = _backend(state) / "passphrase"
     if not path.is_file():
+        if outputs.stack_file(_backend(state).as_uri(), PROJECT, environment) is not None:
+            raise EngineError(
+                f"{path} is missing, and the stack beside it opens with nothing else.\n"
+                "fix: copy the file from where the environment was created, or set PULUMI_CONFIG_PASSPHRASE"
+            )
+        keys.create_state_folder(state)
         keys.write(path, secrets.token_urlsafe(32), mode=0o600)
     return path
 

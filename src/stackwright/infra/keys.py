@@ -21,9 +21,13 @@ class KeyPair:
     public_key: str
 
 
-def ensure(path: Path) -> KeyPair:
-    """The environment's own ed25519 key, made on first use and readable by its owner alone."""
+def ensure(path: Path, *, vault: Path | None = None) -> KeyPair:
+    """Return the environment's own ed25519 key; made once, and readable by its owner alone.
+
+    `vault` is the environment's vault file: where it exists, so do hosts that admit the existing key alone.
+    """
     if not path.is_file():
+        require_new(path, vault)
         private, public = generate_key()
         write(path.with_name(f"{path.name}.pub"), f"{public}\n", mode=0o644)
         write(path, private, mode=0o600)
@@ -43,6 +47,22 @@ def existing(path: Path) -> KeyPair:
         raise SshKeyError(
             f"{path} is not an OpenSSH key without passphrase ({error}): put {beside.name} beside it"
         ) from error
+
+
+def create_state_folder(path: Path) -> None:
+    """Create the folder of an environment's state, or close it to everyone but its owner."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o700)
+
+
+def require_new(path: Path, vault: Path | None) -> None:
+    """Refuse to make a key or passphrase in place of one that an existing environment uses."""
+    if vault is not None and vault.is_file():
+        raise SshKeyError(
+            f"{path} is missing, but {vault} exists: a new one would fit nothing that the environment has.\n"
+            "fix: copy the file from where the environment was created (docs/how-to/share-an-environment.md)"
+        )
 
 
 def write(path: Path, text: str, *, mode: int) -> None:

@@ -28,12 +28,15 @@ def from_state_file(path: Path, environment: str) -> dict[str, Any] | None:
 
 def from_file_backend(url: str, project: str, environment: str) -> dict[str, Any] | None:
     """From the folder of a file backend; None if it has no such stack."""
+    path = stack_file(url, project, environment)
+    return None if path is None else _output(_json(path).get("checkpoint", {}).get("latest"), path, environment)
+
+
+def stack_file(url: str, project: str, environment: str) -> Path | None:
+    """Return the file of a stack in a file backend; None if it has no such stack."""
     stacks = Path(unquote(urlparse(url).path)) / ".pulumi" / "stacks" / project
-    for name in (f"{environment}.json", f"{environment}.json.gz"):
-        path = stacks / name
-        if path.is_file():
-            return _output(_json(path).get("checkpoint", {}).get("latest"), path, environment)
-    return None
+    paths = (stacks / f"{environment}.json", stacks / f"{environment}.json.gz")
+    return next((path for path in paths if path.is_file()), None)
 
 
 def locks(url: str, project: str, environment: str) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def key_pair(environment: Environment) -> keys.KeyPair:
     """The control machine's key: the user's own where the environment names one, else one of the environment's."""
     if environment.access.ssh_private_key is not None:
         return keys.existing(environment.root / environment.access.ssh_private_key)
-    return keys.ensure(environment.root / private_key_file(environment))
+    return keys.ensure(environment.root / private_key_file(environment), vault=environment.vault_file)
 
 
 def inventory_output(

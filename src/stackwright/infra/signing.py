@@ -25,9 +25,11 @@ def key_file(environment: Environment) -> Path:
 
 
 def private_key(environment: Environment) -> Ed25519PrivateKey:
-    """The environment's own, made on first use and readable by its owner alone."""
+    """Return the environment's own key; made once, and readable by its owner alone."""
     file = key_file(environment)
     if not file.is_file():
+        # Servers of the group admit bundles of the existing key alone.
+        keys.require_new(file, environment.vault_file)
         made = Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )

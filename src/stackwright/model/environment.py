@@ -98,6 +98,11 @@ class Environment:
     def state_folder(self) -> Path:
         return self.root / ".state" / self.name
 
+    @property
+    def vault_file(self) -> Path:
+        """The file of the environment's secrets; it exists since the environment was created."""
+        return self.state_folder / "secrets.vault.yml"
+
     def host(self, name: str) -> Host:
         """The host of that name."""
         return next(host for host in self.hosts if host.name == name)

@@ -26,6 +26,7 @@ GENERATED_VARIABLES: Mapping[str, str] = {
     "DATABASE_POOL_MAX": "`database.pool`",
     "DATABASE_POOL_TIMEOUT_MS": "`database.pool_timeout_seconds`",
     "REDIS_CA_FILE": "`cache`",
+    "REDIS_CA_SHA256": "`cache`",
     "REDIS_SESSIONS_URL": "`cache`",
     "REDIS_CACHE_URL": "`cache`",
     "REDIS_RATE_LIMIT_URL": "`cache`",

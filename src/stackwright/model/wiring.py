@@ -5,6 +5,7 @@ Pure functions; `secrets` are the values that a lookup hands in, by name.
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -393,6 +394,9 @@ def app_secrets(stack: Stack, app: str, secrets: Secrets) -> dict[str, str]:
             user = next(each["name"] for each in instance["users"] if each["secret"] == secret)
             place = f"{instance['fqdn']}:{instance['port']}"
             found[f"REDIS_{instance['name'].upper()}_URL"] = f"rediss://{user}:{secrets[secret]}@{place}"
+    if facts["cache"] and stack["cache"]["run_by"] == "hosts":
+        # Read when an instance starts: another CA replaces the instances as any other change of their environment does.
+        found["REDIS_CA_SHA256"] = hashlib.sha256(secrets["tls/ca_crt"].encode()).hexdigest()
     return found
 
 

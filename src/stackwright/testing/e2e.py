@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from stackwright import project
-from stackwright.cli.report import store, write_ca
+from stackwright.cli.report import write_ca
 from stackwright.infra import engine
+from stackwright.infra.identity import store
 from stackwright.infra.local.podman import Podman
 from stackwright.model import environment as model
 from stackwright.model.inventory import ADMIN_USER

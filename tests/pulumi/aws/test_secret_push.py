@@ -17,11 +17,12 @@ from typer.testing import CliRunner, Result
 
 from stackwright.cli import app as cli
 from stackwright.cli import secrets
+from stackwright.infra import keys, signing
 from stackwright.infra.aws import aws_cli, secret_plan, secret_push
 from stackwright.infra.aws.aws_cli import AwsCliError
 from stackwright.infra.aws.secret_plan import Known, User, Version
 from stackwright.model import Environment, load
-from stackwright.secret_store import SecretError, SecretStore
+from stackwright.secret_store import SecretError, SecretStore, new_password
 from stackwright.testing import canaries
 
 NAME = "taaleem-production"
@@ -142,6 +143,9 @@ def site(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
     monkeypatch.setattr("time.sleep", lambda _: None)
     made = Site(project=project, environment=environment, file=programs / "fake.json")
     made.state = state_of(environment)
+    keys.ensure(environment.state_folder / "ssh/id_ed25519")
+    signing.private_key(environment)
+    made.store.create()
     return made
 
 
@@ -269,7 +273,7 @@ def test_up_pushes_before_anything_reads(site: Site, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(cli.report, "artifact_commands", lambda _: [])
     monkeypatch.setattr(cli.Runner, "pulumi", lambda _, *commands: done.append(commands[-1][0]))
 
-    def stop(environment: Environment, _: Any) -> None:
+    def stop(environment: Environment, _: Any, **__: Any) -> None:
         done.append(current(site.state, SESSIONS))
         raise CutError
 
@@ -342,7 +346,7 @@ def test_secrets_go_to_no_other_account(site: Site) -> None:
     site.state = site.state | {"account": "444455556666"}
     message = site.fails("push", NAME)
     assert f"the credentials are of account 444455556666, and {NAME} is in {ACCOUNT}" in message
-    assert (len(site.calls), site.store.file.exists()) == (1, False)
+    assert (len(site.calls), set(site.store.all())) == (1, {"tls/ca_crt", "tls/ca_key"})
 
 
 def test_secrets_that_are_not_there_are_all_named(site: Site) -> None:
@@ -352,7 +356,7 @@ def test_secrets_that_are_not_there_are_all_named(site: Site) -> None:
     message = site.fails("push", NAME)
     assert f"{NAME}/{SESSIONS}, {NAME}/tls/ca_crt are not there in Secrets Manager of eu-central-1" in message
     assert f"stackwright up {NAME}" in message
-    assert (site.state, site.store.file.exists()) == (state, False)
+    assert (site.state, set(site.store.all())) == (state, {"tls/ca_crt", "tls/ca_key"})
 
 
 def test_a_user_that_is_not_there_is_named(site: Site) -> None:
@@ -401,8 +405,8 @@ def test_a_value_that_aws_would_refuse_is_refused_here(site: Site, name: str, va
     assert site.calls == []
 
 
-def test_what_we_generate_is_a_password_of_elasticache(site: Site) -> None:
-    values = {f"redis/x/{number}": site.store._generate("redis/x")["redis/x"] for number in range(200)}
+def test_what_we_generate_is_a_password_of_elasticache() -> None:
+    values = {f"redis/x/{number}": new_password() for number in range(200)}
     assert list(secret_plan.value_problems(values, values)) == []
 
 

@@ -35,6 +35,7 @@ from environments import ROOT, run
 from instance_services import Cloud
 
 from stackwright.artifact import application, runtime
+from stackwright.infra import program, signing
 from stackwright.infra.aws import bundles
 from stackwright.infra.local import podman
 from stackwright.model import Environment, load, wiring
@@ -162,7 +163,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     environment, user_data, policy = _environment(folder, cloud.port, bucket_port)
     client.create_network(podman.Network(name=LABEL, cidr=CIDR, environment=LABEL))
     try:
+        program.key_pair(environment)
+        signing.private_key(environment)
         store = SecretStore(NAME, environment.state_folder)
+        store.create()
         secrets = {each: store.get(each) for each in application_names(environment)}
         cloud.secrets = {f"{NAME}/{name}": value for name, value in secrets.items()}
         # The gateway's address is there once there is somebody on the network.

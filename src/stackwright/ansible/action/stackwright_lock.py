@@ -20,17 +20,41 @@ def started(pid: int) -> str | None:
         return None
 
 
+def machine() -> str:
+    """Name this controller for as long as its processes live: its boot, and the container that it may be.
+
+    The host name does not: two containers of a CI have the same one.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
+
+
 def holder() -> dict[str, Any]:
     """Name this run: the process of ansible-playbook, which forks a worker for each task."""
     pid = os.getppid()
-    return {"controller": platform.node(), "user": getpass.getuser(), "pid": pid, "started": started(pid)}
+    return {
+        "controller": platform.node(),
+        "machine": machine(),
+        "user": getpass.getuser(),
+        "pid": pid,
+        "started": started(pid),
+    }
 
 
 def has_ended(other: dict[str, Any]) -> bool:
     """Tell whether a holder ran on this controller and does not any more."""
-    if other.get("controller") != platform.node():
+    if other.get("machine") != machine():
         return False
     return other.get("started") is None or started(int(other["pid"])) != other["started"]
+
+
+def describe(content: dict[str, Any]) -> str:
+    """Return in words who took a lock, when and why."""
+    by = content.get("holder") or {}
+    return (
+        f"{by.get('user', 'someone')} on {by.get('controller', 'an unknown controller')}"
+        f" since {content.get('since', 'an unknown time')} ({content.get('reason') or 'no reason given'})"
+    )
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -46,12 +70,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             arguments["replace"] = found["holder"]
             result = self._execute_module(module_args=arguments, task_vars=task_vars)
         if result.get("held") is False and arguments["state"] == "held":
-            by = found.get("holder", {})
-            who = f"{by.get('user', 'someone')} on {by.get('controller', 'an unknown controller')}"
             result["failed"] = True
+            result["locked"] = True
             result["msg"] = (
-                f"locked by {who} since {found.get('since', 'an unknown time')}"
-                f" ({found.get('reason') or 'no reason given'}); "
-                f"wait for it, or remove {arguments['path']} if that run is dead"
+                f"locked by {describe(found)}; "
+                f"wait for its end; a run that is dead loses the lock when sshd ends its session, in five minutes at most"
             )
+        elif result.get("held") and result.get("found"):
+            result["earlier"] = describe(result["found"])
         return result

@@ -44,8 +44,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if status in {"failed", "unreachable"}:
             shown = self._clean(result)
             values["message"] = shown
+            values["locked"] = result.result.get("locked") is True
             values["place"] = result.task.get_path()
         self._tell("result", **values)
+        if result.result.get("note"):
+            self._tell("note", text=result.result["note"])
 
     def _clean(self, result: Any) -> str:
         """The message of a failure; what a task keeps from logs stays kept."""

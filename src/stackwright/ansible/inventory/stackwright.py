@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
         super().parse(inventory, loader, path, cache)
         try:
             environment = load(Path(path).resolve())
+            # All plugins of this run act on this project, wherever the command was started.
+            os.environ["STACKWRIGHT_ROOT"] = str(environment.root)
             found = engine.inventory(environment, self._output(environment, path, cache=cache))
         except (ModelError, engine.EngineError) as error:
             raise AnsibleParserError(str(error)) from None

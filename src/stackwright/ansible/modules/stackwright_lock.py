@@ -16,18 +16,54 @@ short_description: A lock that says who holds it, since when and why
 description:
   - Taken by creating a file, so that only one of two can. Whoever holds it may take it again, which renews it.
   - A lock whose holder's process has ended on this controller is taken over at once.
-  - One of another controller is taken over when it has not been renewed for O(stale_seconds).
+  - One of another controller is taken over once its SSH session on this host has ended. sshd ends the session of a
+    controller that no longer answers (C(ClientAliveInterval)).
+  - One that was taken without SSH is taken over when it has not been renewed for O(stale_seconds).
 options:
   path: {description: The lock's file., type: path, required: true}
   state: {description: Hold or give back., type: str, choices: [held, released], required: true}
   reason: {description: What the holder is doing., type: str, default: ""}
-  stale_seconds: {description: A lock not renewed for so long is abandoned., type: int, default: 1800}
+  stale_seconds: {description: "A lock without a session, not renewed for so long, is abandoned.", type: int, default: 1800}
   holder: {description: Internal. Who asks., type: dict}
   replace: {description: "Internal. The holder that has ended.", type: dict}
 author: [stackwright]
 """
 
 Fields = dict[str, Any]
+
+
+def process(pid: int) -> tuple[str, int, str] | None:
+    """Return a process's name, its parent and when it started, in ticks since boot; None if it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # The second field, the name in parentheses, may hold blanks.
+    fields = text.rpartition(")")[2].split()
+    return text[text.index("(") + 1 : text.rindex(")")], int(fields[1]), fields[19]
+
+
+def session() -> Fields | None:
+    """Return the process of sshd that serves the controller; None without SSH."""
+    pid = os.getpid()
+    while pid > 1:
+        found = process(pid)
+        if found is None:
+            return None
+        name, parent, started = found
+        if name.startswith("sshd"):
+            return {"pid": pid, "started": started}
+        pid = parent
+    return None
+
+
+def abandoned(path: Path, content: Fields, stale_seconds: int) -> bool:
+    """Tell whether nobody can still be at work under the lock."""
+    known = content.get("session")
+    if isinstance(known, dict):
+        found = process(int(known.get("pid", 0)))
+        return found is None or found[2] != known.get("started")
+    return time.time() - path.stat().st_mtime > stale_seconds
 
 
 def read(path: Path) -> Fields | None:
@@ -72,17 +108,26 @@ def remove(path: Path, holder: Fields) -> bool:
 def hold(module: AnsibleModule) -> Fields:
     """Take or renew the lock; on refusal say who has it."""
     path, holder = Path(module.params["path"]), module.params["holder"]
-    content = {"holder": holder, "since": time.strftime("%Y-%m-%d %H:%M:%S %z"), "reason": module.params["reason"]}
+    content = {
+        "holder": holder,
+        "session": session(),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "reason": module.params["reason"],
+    }
+    earlier = None
     if module.params["replace"] is not None:
+        earlier = read(path)
         remove(path, module.params["replace"])
     if write(path, content):
-        return {"held": True}
+        return {"held": True, "found": earlier} if earlier else {"held": True}
     found = read(path) or {"holder": {}}
     if found["holder"] == holder:
-        os.utime(path)
+        # Renewed, by one rename: the session may be another one after the host's network was away.
+        fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+        write(fresh, content | {"since": found.get("since", content["since"])})
+        fresh.replace(path)
         return {"held": True}
-    age = time.time() - path.stat().st_mtime
-    if age > module.params["stale_seconds"]:
+    if abandoned(path, found, module.params["stale_seconds"]):
         remove(path, found["holder"])
         return {"held": write(path, content), "found": found}
     return {"held": False, "found": found}

@@ -11,7 +11,7 @@ import gc
 import os
 from typing import Any
 
-from stackwright import project
+from stackwright import processes, project
 from stackwright.ansible import playbooks
 
 DOCUMENTATION = """
@@ -41,7 +41,13 @@ def _strategy() -> Any:
     return MitogenLinear
 
 
-os.register_at_fork(after_in_child=gc.disable)
+def _start_worker() -> None:
+    """In a worker: nothing to collect in so short a life, and none that goes on after a run that was killed."""
+    gc.disable()
+    processes.end_with_parent(os.getppid())
+
+
+os.register_at_fork(after_in_child=_start_worker)
 
 
 class StrategyModule(_strategy()):  # type: ignore[misc]
