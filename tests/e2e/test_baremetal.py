@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -130,10 +131,12 @@ def test_root_is_no_longer_admitted(servers: Servers, adopted: Environment) -> N
         assert adopted.ssh(host, "id -un").strip() == "root"
 
 
-def test_a_second_converge_changes_nothing_and_restarts_nothing(adopted: Environment) -> None:
+def test_a_second_up_changes_nothing_and_restarts_nothing(adopted: Environment) -> None:
+    """The state knows the servers by a user that they refuse by now."""
     before = adopted.processes()
-    recap = adopted.converge()
-    assert recap.changed == dict.fromkeys(sorted(adopted.hosts), 0), recap.changes
+    shown = adopted.stackwright("up", "--verbose").output
+    assert re.search(r"Resources:\s+\d+ unchanged", shown), shown
+    assert "0 changed" in shown
     assert not differences(before, adopted.processes())
 
 
@@ -147,3 +150,10 @@ def test_destroying_forgets_the_servers_and_leaves_them_running(servers: Servers
     assert edge.get(client.name, "/api/ready").status == 200
     assert adopted.ssh("db1", "id -un").strip() == "root"
     assert adopted.secrets.all() == secrets
+
+
+def test_servers_that_were_forgotten_are_taken_in_again_as_they_are(adopted: Environment) -> None:
+    before = adopted.processes()
+    assert "to create" in adopted.stackwright("plan", seconds=300).output
+    assert "0 changed" in adopted.stackwright("up").output
+    assert not differences(before, adopted.processes())

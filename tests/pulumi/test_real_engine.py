@@ -260,10 +260,29 @@ def test_servers_are_adopted_and_never_touched(
     assert stack.up()["create"] == 8
     assert stack.up() == {"same": 8}
 
+    # Adopted: the admin's way in is open, the first user's closed. All goes on, and an update and a new state as well.
+    containers.execute(
+        server.container,
+        "useradd --create-home stackwright && usermod -p '*' stackwright && cp -a /root/.ssh ~stackwright"
+        " && chown -R stackwright: ~stackwright && echo 'stackwright ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/stackwright"
+        " && echo PermitRootLogin no > /etc/ssh/sshd_config.d/00-stackwright.conf && systemctl reload ssh",
+    )
+    assert stack.up() == {"same": 8}
+    stack.ok(engine.preview(ENVIRONMENT))
+    describe(1, host_public)
+    assert stack.up()["update"] == 1
+    stack.ok(engine.destroy(ENVIRONMENT))
+    stack.ok(engine.remove(ENVIRONMENT))
+    stack = Stack(project, ENVIRONMENT)
+    stack.ok(engine.preview(ENVIRONMENT))
+    assert stack.up()["create"] == 8
+
     # Out of reach is an error, and the server stays in the state.
     subprocess.run([*containers.command, "stop", "--time", "1", server.container], check=True, capture_output=True)
-    done = stack.run(engine.refresh(ENVIRONMENT))
+    stack.ok(engine.refresh(ENVIRONMENT))
+    done = stack.run(engine.up(ENVIRONMENT))
     assert done.returncode != 0
+    assert "10.231.90.11:22: " in done.stdout + done.stderr
     assert len(stack.resources("stackwright:baremetal:Machine")) == 1
     containers.start_host(server.container)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from stackwright.infra import checks
 from stackwright.infra.bare_metal import ssh
 from stackwright.infra.provider.backend import Computed, Failure, Found, Input, Kind, Properties, ProviderError
+from stackwright.model.output import ADMIN_USER
 
 #: Certificates, TOTP and etcd's leases go wrong from about here on; time sync comes only with the roles.
 DEFAULT_CLOCK_SKEW_SECONDS = 30
@@ -29,7 +30,18 @@ _INPUTS = (
         default=22,
         accepts=checks.between(1, 65535),
     ),
-    Input(name="user", kind=Kind.STRING, description="Who logs in: root, or a user with sudo.", default="root"),
+    Input(
+        name="user",
+        kind=Kind.STRING,
+        description="Who logs in at the first contact: root, or a user with sudo.",
+        default="root",
+    ),
+    Input(
+        name="adminUser",
+        kind=Kind.STRING,
+        description="Who logs in once the server is adopted; the first user may be closed then.",
+        default=ADMIN_USER,
+    ),
     Input(
         name="hostKey",
         kind=Kind.STRING,
@@ -50,7 +62,12 @@ _INPUTS = (
     ),
     Input(name="cpus", kind=Kind.NUMBER, description="CPUs that it must have at least.", default=1),
     Input(name="memoryMb", kind=Kind.INTEGER, description="Memory that it must have at least, in MiB.", default=512),
-    Input(name="diskGb", kind=Kind.INTEGER, description="Free space on / that it must have, in GiB.", default=2),
+    Input(
+        name="diskGb",
+        kind=Kind.INTEGER,
+        description="Space on / that it must have, in GiB; free at the first contact.",
+        default=2,
+    ),
     Input(
         name="clockSkewSeconds",
         kind=Kind.INTEGER,
@@ -65,7 +82,7 @@ _FACTS = """
 echo "os=$ID-$VERSION_ID"
 echo "cpus=$(nproc)"
 echo "memory_kb=$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)"
-echo "disk_kb=$(df -Pk / | awk 'NR == 2 {print $4}')"
+df -Pk / | awk 'NR == 2 {print "disk_kb=" $2; print "free_kb=" $4}'
 echo "clock=$(date -u +%s)"
 echo "machine=$(uname -m)"
 echo "become=$([ "$(id -u)" = 0 ] && echo yes || { sudo -n true 2>/dev/null && echo yes; } || echo no)"
@@ -81,9 +98,13 @@ class Facts:
     cpus: int
     memory_mb: int
     disk_gb: int
+    free_gb: int
+    user: str
     #: Positive where the server's clock is ahead.
     clock_skew_seconds: float
     become: bool
+    #: The admin user logs in and is root's equal: what lies on the disk is the environment's own.
+    adopted: bool
 
 
 class MachineBackend:
@@ -104,45 +125,76 @@ class MachineBackend:
         self._now = now
 
     def check(self, old: Properties | None, new: Properties) -> list[Failure]:
+        """A look changes nothing, so that a preview already says what is wrong, whatever has changed or not."""
+        self._adopt(new, known=old is not None)
         return []
 
     def preview(self, inputs: Properties) -> Properties:
-        """A look changes nothing, so that a preview already says what is wrong."""
-        return self._adopt(inputs)
+        return {}
 
     def create(self, inputs: Properties) -> Found:
-        return Found(id=_identity(inputs), inputs=inputs, properties=inputs | self._adopt(inputs))
+        return Found(id=_identity(inputs), inputs=inputs, properties=inputs | self._adopt(inputs, known=False))
 
     def read(self, resource_id: str, state: Properties) -> Found | None:
         if "hostKey" not in state:
             return self._import(resource_id)
         inputs = {each.name: state[each.name] for each in self.inputs if each.name in state}
-        return Found(id=resource_id, inputs=inputs, properties=inputs | _shown(self._facts(_target(state))))
+        try:
+            shown = _shown(self._look(inputs, known=True)[1])
+        except ProviderError:
+            # By now the environment may say another port, key or host key, or be without this server: `check` looks
+            # at what it says, and complains. A server that does not answer is not gone.
+            shown = {each.name: state[each.name] for each in self.computed if each.name in state}
+        return Found(id=resource_id, inputs=inputs, properties=inputs | shown)
 
     def needs_repair(self, state: Properties) -> list[str]:
         return []
 
     def update(self, resource_id: str, state: Properties, inputs: Properties) -> Properties:
-        return inputs | self._adopt(inputs)
+        return inputs | self._adopt(inputs, known=True)
 
     def delete(self, resource_id: str, state: Properties) -> None:
         """The server is not ours: it is only forgotten."""
 
-    def _adopt(self, inputs: Properties) -> Properties:
-        facts = self._facts(_target(inputs))
+    def _adopt(self, inputs: Properties, *, known: bool) -> Properties:
+        target, facts = self._look(inputs, known=known)
         wrong = mismatches(facts, inputs)
         if wrong:
             listed = "".join(f"\n  - {each.property}: {each.reason}" for each in wrong)
-            raise ProviderError(f"{_target(inputs)} is not the server that the environment describes:{listed}")
+            raise ProviderError(f"{target} is not the server that the environment describes:{listed}")
         return _shown(facts)
+
+    def _look(self, inputs: Properties, *, known: bool) -> tuple[ssh.Target, Facts]:
+        """What the server is, by the first login that works: the admin's where the server is `known`, else the first user's.
+
+        Both are tried in either case: a known server may have been reinstalled, and one that a state forgot is adopted still.
+        The likelier comes first, since servers count refused logins.
+        """
+        users = [inputs["adminUser"], inputs["user"]] if known else [inputs["user"], inputs["adminUser"]]
+        powerless, refusals = None, []
+        for user in dict.fromkeys(users):
+            target = _target(inputs, user)
+            try:
+                facts = self._facts(target, adopted=user == inputs["adminUser"])
+            except ssh.LoginRefusedError as error:
+                refusals.append(str(error))
+                continue
+            except ssh.SshError as error:
+                raise ProviderError(str(error)) from error
+            if facts.become:
+                return target, facts
+            powerless = powerless or (target, facts)
+        if powerless is not None:
+            return powerless
+        raise ProviderError("\n".join(refusals))
 
     def _import(self, resource_id: str) -> Found:
         given = re.fullmatch(r"(?P<user>[^@]+)@(?P<address>[^@]+?)(:(?P<port>\d+))?", resource_id)
         if given is None:
             raise ProviderError(f"{resource_id!r} cannot be imported: the id is USER@ADDRESS or USER@ADDRESS:PORT")
         target = ssh.Target(address=given["address"], user=given["user"], port=int(given["port"] or 22))
-        facts = self._facts(target)
         try:
+            facts = self._facts(target, adopted=False)
             host_key = ssh.recorded_key(target)
         except ssh.SshError as error:
             raise ProviderError(str(error)) from error
@@ -151,32 +203,38 @@ class MachineBackend:
             "address": target.address,
             "port": target.port,
             "user": target.user,
+            "adminUser": ADMIN_USER,
             "hostKey": host_key,
             "os": [facts.os],
             "cpus": facts.cpus,
             "memoryMb": facts.memory_mb,
-            "diskGb": facts.disk_gb,
+            "diskGb": facts.free_gb,
             "clockSkewSeconds": DEFAULT_CLOCK_SKEW_SECONDS,
         }
         return Found(id=_identity(inputs), inputs=inputs, properties=inputs | _shown(facts))
 
-    def _facts(self, target: ssh.Target) -> Facts:
+    def _facts(self, target: ssh.Target, *, adopted: bool) -> Facts:
         began = self._now()
-        try:
-            lines = self._run(target, _FACTS).splitlines()
-        except ssh.SshError as error:
-            raise ProviderError(str(error)) from error
+        lines = self._run(target, _FACTS).splitlines()
         # The server read its clock somewhere within the session; half of it is the best guess.
         now = (began + self._now()) / 2
         found = dict(line.split("=", 1) for line in lines if "=" in line)
+        if "become" not in found:
+            # Images of clouds admit root's key to print whom to log in as.
+            raise ssh.LoginRefusedError(
+                f"{target}: the login ends in no shell, but in: {' '.join(lines[:1]) or 'nothing'}"
+            )
         return Facts(
             os=found["os"],
             machine=found["machine"],
             cpus=int(found["cpus"]),
             memory_mb=int(found["memory_kb"]) // 1024,
             disk_gb=int(found["disk_kb"]) // 2**20,
+            free_gb=int(found["free_kb"]) // 2**20,
+            user=target.user,
             clock_skew_seconds=int(found["clock"]) + 0.5 - now,
             become=found["become"] == "yes",
+            adopted=adopted,
         )
 
 
@@ -191,9 +249,11 @@ def mismatches(facts: Facts, wanted: Properties) -> list[Failure]:
         wrong.append(
             Failure(property="memoryMb", reason=f"it has {facts.memory_mb} MiB, {wanted['memoryMb']} are needed")
         )
-    if facts.disk_gb < wanted["diskGb"]:
+    if facts.adopted and facts.disk_gb < wanted["diskGb"]:
+        wrong.append(Failure(property="diskGb", reason=f"/ has {facts.disk_gb} GiB, {wanted['diskGb']} are needed"))
+    if not facts.adopted and facts.free_gb < wanted["diskGb"]:
         wrong.append(
-            Failure(property="diskGb", reason=f"{facts.disk_gb} GiB are free on /, {wanted['diskGb']} are needed")
+            Failure(property="diskGb", reason=f"{facts.free_gb} GiB are free on /, {wanted['diskGb']} are needed")
         )
     if abs(facts.clock_skew_seconds) > wanted["clockSkewSeconds"]:
         direction = "ahead" if facts.clock_skew_seconds > 0 else "behind"
@@ -205,14 +265,14 @@ def mismatches(facts: Facts, wanted: Properties) -> list[Failure]:
             )
         )
     if not facts.become:
-        wrong.append(Failure(property="user", reason=f"{wanted['user']} is not root and cannot use sudo unasked"))
+        wrong.append(Failure(property="user", reason=f"{facts.user} is not root and cannot use sudo unasked"))
     return wrong
 
 
-def _target(inputs: Properties) -> ssh.Target:
+def _target(inputs: Properties, user: str) -> ssh.Target:
     return ssh.Target(
         address=inputs["address"],
-        user=inputs["user"],
+        user=user,
         port=inputs["port"],
         host_key=inputs["hostKey"],
         private_key_file=inputs.get("privateKeyFile"),

@@ -13,10 +13,16 @@ from pathlib import Path
 #: A server that does not answer within this time is treated as unreachable.
 CONNECT_TIMEOUT_SECONDS = 10
 _SCRIPT_TIMEOUT_SECONDS = 60
+#: In OpenSSH's words: the server is the recorded one, and does not want this user.
+_REFUSALS = ("Permission denied", "Too many authentication failures")
 
 
 class SshError(RuntimeError):
     """The session failed; the message names the server, the cause and the remedy."""
+
+
+class LoginRefusedError(SshError):
+    """The server answers, and this user gets no shell there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +65,8 @@ def run(target: Target, script: str) -> str:
         except subprocess.TimeoutExpired:
             raise SshError(f"{target}: no answer within {_SCRIPT_TIMEOUT_SECONDS} s") from None
     if done.returncode != 0:
-        raise SshError(f"{target}: {_cause(done.stderr)}")
+        refused = any(sign in done.stderr for sign in _REFUSALS)
+        raise (LoginRefusedError if refused else SshError)(f"{target}: {_cause(done.stderr)}")
     return done.stdout
 
 
@@ -113,6 +120,11 @@ def _cause(stderr: str) -> str:
         ("no matching host key type", "the server has no host key of the recorded key's type"),
         ("Host key verification failed", "the server's host key is not the recorded one"),
         ("Permission denied", "the server refuses the login: check the user and that its authorized_keys has the key"),
+        ("Too many authentication failures", "the server refuses the login: the SSH agent offers too many keys"),
+        (
+            "Not allowed at this time",
+            "the server refuses this machine for a while, after too many refused logins: wait",
+        ),
         ("timed out", f"no answer within {CONNECT_TIMEOUT_SECONDS} s: check address, port and firewall"),
         ("Connection refused", "nothing listens on the SSH port"),
         ("No route to host", "there is no route to the address"),
