@@ -236,6 +236,10 @@ def _read(events: IO[str]) -> Iterator[dict[str, Any]]:
 
 
 def _apply(event: dict[str, Any], recap: Recap) -> None:
+    if event["event"] == "reason" and event["host"] in recap.hosts:
+        failure = recap.hosts[event["host"]].failure
+        if failure is not None:
+            failure["message"] = event["message"]
     if event["event"] != "result":
         return
     host = recap.hosts.setdefault(event["host"], HostProgress())

@@ -54,10 +54,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """The message of a failure; what a task keeps from logs stays kept."""
         found = result.result
         if result.task.no_log or found.get("_ansible_no_log"):
-            return "the task's output is secret; run it by hand on the host to see more"
+            return "the task's output is secret"
         parts = [str(found.get(key, "")).strip() for key in ("msg", "stderr")]
         failed = [str(each.get("msg", "")) for each in found.get("results", []) if each.get("failed")]
         return "\n".join(part for part in [*parts, *failed] if part) or "no message"
+
+    def reason(self, host: str, text: str) -> None:
+        """The reason of a failure whose result is censored; the strategy has taken the secrets out."""
+        self._tell("reason", host=host, message=text)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._tell("play", name=play.get_name())

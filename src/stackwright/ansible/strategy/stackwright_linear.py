@@ -11,8 +11,10 @@ import gc
 import os
 from typing import Any
 
-from stackwright import processes, project
-from stackwright.ansible import playbooks
+from ansible.utils.display import Display
+
+from stackwright import processes, project, secret_store
+from stackwright.ansible import playbooks, reasons
 
 DOCUMENTATION = """
 name: stackwright_linear
@@ -22,6 +24,8 @@ author: stackwright
 """
 
 __all__ = ["StrategyModule"]
+
+display = Display()
 
 
 def _strategy() -> Any:
@@ -52,6 +56,41 @@ os.register_at_fork(after_in_child=_start_worker)
 
 class StrategyModule(_strategy()):  # type: ignore[misc]
     """The strategy, with what every worker would have to load anew loaded before the first is forked."""
+
+    def _process_pending_results(self, iterator: Any, *args: Any, **kwargs: Any) -> Any:
+        """Also say why a task failed whose output is kept from logs: `no_log` hides the reason with the secrets."""
+        results = super()._process_pending_results(iterator, *args, **kwargs)
+        for result in results:
+            if result.is_failed() and result._return_data.get("_ansible_no_log") and not result.task.ignore_errors:  # noqa: SLF001 - callbacks get it censored
+                self._show_reason(result)
+        return results
+
+    def _show_reason(self, result: Any) -> None:
+        fields = result.task_fields
+        text = reasons.of_failure(
+            result._return_data,  # noqa: SLF001 - as above
+            fields.get("args") or {},
+            str(fields.get("action") or result.task.action),
+            self._secrets(result),
+        )
+        host = result.host.get_name()
+        display.display(f"reason of {host}, without secrets: {text}", color="red", stderr=True)
+        for plugin in self._tqm._callback_plugins:  # noqa: SLF001 - the second channel to the CLI
+            if hasattr(plugin, "reason"):
+                plugin.reason(host, text)
+
+    def _secrets(self, result: Any) -> list[str]:
+        """Every secret of the environment's vault; none where there is no environment (a scenario's hosts)."""
+        stack = self._variable_manager.get_vars(host=result.host, include_hostvars=False).get("stack")
+        if not isinstance(stack, dict):
+            return []
+        environment = str(stack["environment"])
+        with contextlib.suppress(secret_store.SecretError, FileNotFoundError, KeyError):
+            store = secret_store.SecretStore(
+                environment, project.state_folder(environment), password_command=stack["secrets"]["password_command"]
+            )
+            return list(store.all().values())
+        return []
 
     def run(self, iterator: Any, play_context: Any) -> Any:
         """Run a play; a worker lives for one task on one host, and compiling all filters was half of its time."""
