@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import lookup_loader
+from ansible.template import Templar
 
 from stackwright.ansible import playbooks
 from stackwright.ansible.filter import pm2
@@ -110,6 +112,17 @@ def test_a_member_of_etcd_keeps_its_ports_and_certificate_until_it_is_removed(st
     assert f"{address}/32" not in wiring.firewall_rules([peer], changed, [])[0]["sources"]
     other = {**peer, "name": "redis", "from": ["app"]}
     assert "10.9.9.9/32" not in wiring.firewall_rules([other], changed, ["10.9.9.9"])[0]["sources"]
+
+
+def test_a_host_keeps_what_a_group_exports_that_it_is_about_to_leave() -> None:
+    templar = Templar(loader=DataLoader(), variables={"group_names": ["ops"]})
+    exports = lookup_loader.get("stackwright_exports", loader=DataLoader(), templar=templar)
+    variables = {"group_names": ["ops"], "etcd_members": []}
+    names = [
+        {entry["name"] for entry in exports.run(["ports"], variables=variables, further_groups=groups)[0]}
+        for groups in ([], ["consensus"])
+    ]
+    assert names[1] - names[0] == {"etcd-client", "etcd-peer"}
 
 
 def test_the_database_names_lead_to_the_proxy_on_application_hosts_alone(stack: Mapping[str, Any]) -> None:

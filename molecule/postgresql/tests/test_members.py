@@ -34,7 +34,8 @@ def test_settings_reached_the_live_cluster(host):
         "track_io_timing": "on",
         "log_temp_files": "20MB",
         "archive_mode": "on",
-        "archive_command": "/usr/local/sbin/stackwright-archive push 15 'test -f %p'",
+        "archive_command": "/usr/local/sbin/stackwright-archive push 15"
+        " 'test ! -e /run/postgresql/archive-away || sleep 300'",
         "shared_buffers": "128MB",
     }
     assert {name: local(host, f"SHOW {name}") for name in settings} == settings

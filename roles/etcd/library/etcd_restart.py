@@ -16,14 +16,14 @@ module: etcd_restart
 short_description: Restart a voter that runs with older settings, while the cluster can spare it
 description:
   - Restarts the unit where one of O(files) is younger than the process, and only while every voter of the cluster
-    answers; a voter that does not answer itself is restarted at once. Ends when all voters answer again.
+    answers; a voter that hangs in its start is restarted at once. Ends when all voters answer again.
   - In a loop over voters it has to end at the first failure (C(break_when)).
 options:
   tls: {type: dict, required: true, description: 'Paths: certificate_file, key_file, ca_file.'}
   address: {type: str, required: true, description: Address of this voter.}
   unit: {type: str, required: true, description: Unit of etcd.}
   files: {type: list, elements: path, required: true, description: Files that the process reads at its start.}
-  only_down: {type: bool, default: false, description: Restart only a voter that does not answer.}
+  only_down: {type: bool, default: false, description: Restart only a voter that hangs in its start.}
   seconds: {type: int, default: 90, description: How long to wait for the voters.}
 author: [stackwright]
 """
@@ -44,44 +44,44 @@ RETURN = r"""
 """
 
 
-def started_at(module: AnsibleModule) -> int:
-    """Seconds since the epoch at which the process was started; 0 where none runs."""
-    command = ["systemctl", "show", "--timestamp=unix", "--property=ExecMainStartTimestamp,MainPID"]
-    answer = dict(
-        line.split("=", 1) for line in module.run_command([*command, module.params["unit"]], check_rc=True)[1].split()
-    )
-    return int(answer["ExecMainStartTimestamp"].lstrip("@") or 0) if answer.get("MainPID", "0") != "0" else 0
+def unit_state(module: AnsibleModule) -> dict[str, str]:
+    """What systemd says about the unit."""
+    command = ["systemctl", "show", "--timestamp=unix", "--property=ExecMainStartTimestamp,MainPID,ActiveState"]
+    lines = module.run_command([*command, module.params["unit"]], check_rc=True)[1].split()
+    return dict(line.split("=", 1) for line in lines)
 
 
-def stale(module: AnsibleModule) -> bool:
-    started = started_at(module)
+def stale(module: AnsibleModule, state: dict[str, str]) -> bool:
+    """Whether the unit's process is older than one of its files."""
+    if state.get("MainPID", "0") == "0":
+        return False
     changed = [int(Path(file).stat().st_mtime) for file in module.params["files"] if Path(file).exists()]
-    return started > 0 and max(changed, default=0) > started
+    return max(changed, default=0) > int(state["ExecMainStartTimestamp"].lstrip("@") or 0)
 
 
 def restart(module: AnsibleModule) -> bool:
     """Whether the voter was or would be restarted."""
     params: dict[str, Any] = module.params
-    if not stale(module):
-        return False
-    local = Etcd([client_url(params["address"])], params["tls"])
-    answers = local.healthy()
-    if answers and params["only_down"]:
+    state = unit_state(module)
+    # A voter that was up once is not down because it does not answer at once: that would be one restart for all.
+    starting = state["ActiveState"] != "active"
+    if not stale(module, state) or (params["only_down"] and not starting):
         return False
     if module.check_mode:
         return True
+    local = Etcd([client_url(params["address"])], params["tls"])
     membership = Membership(local, lambda peer: Etcd([client_url(peer)], params["tls"]), seconds=params["seconds"])
     voters = []
-    if answers:
+    if not starting:
         voters = [member for member in parse_members(local.call("cluster/member/list")) if not member.learner]
         membership.require(voters, "etcd was not restarted with its new settings")
     status, _, words = module.run_command(["systemctl", "restart", params["unit"]])
     if status != 0:
         raise EtcdError(f"etcd does not start with its new settings: {words.strip()}: {journal(module)}")
-    if answers:
-        membership.require(voters, "etcd was restarted")
-    else:
+    if starting:
         wait_for(local, params["seconds"])
+    else:
+        membership.require(voters, "etcd was restarted")
     return True
 
 

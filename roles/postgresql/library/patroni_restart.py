@@ -46,6 +46,10 @@ restarted: {type: list, elements: str, returned: always, description: Members th
 """
 
 
+#: Failed starts after which a unit is taken for one that cannot start.
+ATTEMPTS = 2
+
+
 def require_whole(patroni: Patroni, *, besides: str = "", seconds: int) -> None:
     """Raise where a member of the cluster does not run; one that copies the data would have to begin again."""
 
@@ -133,8 +137,19 @@ def restart_patroni(module: AnsibleModule, patroni: Patroni) -> list[str]:
 
 
 def restart_unit(module: AnsibleModule, patroni: Patroni) -> None:
-    module.run_command(["systemctl", "restart", module.params["unit"]])
-    wait(module.params["seconds"], f"Patroni is not back on {module.params['host']}", patroni.runs)
+    unit, host = module.params["unit"], module.params["host"]
+    module.run_command(["systemctl", "restart", unit])
+
+    def back() -> bool:
+        lines = module.run_command(["systemctl", "show", "--property=ActiveState,NRestarts", unit])[1].split()
+        state = dict(line.split("=", 1) for line in lines)
+        # systemd tries again and again.
+        if state["ActiveState"] == "failed" or int(state["NRestarts"]) >= ATTEMPTS:
+            journal = module.run_command(["journalctl", "--no-pager", "--output=cat", "--lines=4", f"--unit={unit}"])[1]
+            raise PatroniError(f"{unit} does not start on {host}: {' / '.join(journal.splitlines())}")
+        return patroni.runs()
+
+    wait(module.params["seconds"], f"Patroni is not back on {host}", back)
 
 
 def main() -> None:
