@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from stackwright.infra import program
+
 ROOT = Path(__file__).resolve().parents[2]
 
 STACK = """
@@ -33,6 +35,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "inventories").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STACKWRIGHT_ROOT", str(tmp_path))
+    # Every provider of these tests records, or is a stub.
+    monkeypatch.setenv(program.ALLOW_EXAMPLES, "1")
     for name in ("PULUMI_BACKEND_URL", "PULUMI_HOME", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import pulumi
 
 from stackwright.infra import keys
 from stackwright.infra.bare_metal.components import BareMetalPlatform
@@ -24,6 +27,9 @@ from stackwright.model.secrets import secret_names
 from stackwright.model.topology import Host
 from stackwright.project import root
 
+#: Set by tests whose provider only records.
+ALLOW_EXAMPLES = "STACKWRIGHT_ALLOW_EXAMPLES"
+
 
 def load_environment(name: str) -> Environment:
     """The environment that a stack is named after."""
@@ -31,13 +37,27 @@ def load_environment(name: str) -> Environment:
 
 
 def platform(environment: Environment) -> Platform:
-    """The provider that the environment names, at work with the control machine's key."""
+    """The provider that the environment names, at work with the control machine's key.
+
+    Raises ValueError for an example, which a preview alone may show.
+    """
+    refuse_example(environment)
     platforms: dict[str, Callable[[Environment, keys.KeyPair], Platform]] = {
         "local": LocalPlatform,
         "bare_metal": BareMetalPlatform,
         "aws": _aws,
     }
     return platforms[environment.provider](environment, key_pair(environment))
+
+
+def refuse_example(environment: Environment) -> None:
+    """Raise ValueError where an environment with placeholders would be created."""
+    example = environment.stack.aws is not None and environment.stack.aws.example
+    if example and not pulumi.runtime.is_dry_run() and not os.environ.get(ALLOW_EXAMPLES):
+        raise ValueError(
+            f"inventories/{environment.name}/stack.yml: aws.example: true: this environment is an example with placeholders;"
+            " replace them and remove the key"
+        )
 
 
 def _aws(environment: Environment, pair: keys.KeyPair) -> Platform:

@@ -24,8 +24,6 @@ _FOR_LINUX = {
     "cache": "Redis",
     "ops": "the repositories of backups",
 }
-#: Its image has no OpenSSH server.
-_FETCHES_SSH = "windows-2022"
 
 
 def problems(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
@@ -89,10 +87,6 @@ def _images(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[P
             message = f"is less than the image of {system} has"
             accepted = f"at least {image.least_disk_gb}"
             yield parsed.problem(("sizes", tier, "disk_gb"), message, value=size.disk_gb, accepted=accepted)
-        if system == _FETCHES_SSH and aws.nat == "none":
-            message = f"leaves {tier} without its SSH server, which {system} gets from Windows Update at its first boot"
-            accepted = "single, per_zone; or windows-2025, which has one"
-            yield parsed.problem(("aws", "nat"), message, value="none", accepted=accepted)
 
 
 def _application(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:

@@ -23,7 +23,13 @@ from pulumi.runtime import rpc, run_in_stack
 from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2_grpc
 from pulumi.runtime.settings import configure, reset_options
 
+from stackwright.testing.aws import invokes
+from stackwright.testing.aws.configuration import Configuration
+
 Properties = dict[str, Any]
+
+#: Where a lookup takes place whose arguments name no region.
+_RECORDED_REGION = "eu-central-1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +186,10 @@ class _Provider(sdk.Mocks):
         return f"{args.name}-id" if args.custom else None, inputs | (fill_in(inputs) if fill_in else {})
 
     def call(self, args: sdk.MockCallArgs) -> tuple[Properties, list[tuple[str, str]] | None]:
-        raise AssertionError(f"the program called {args.token}, which the test knows nothing of")
+        try:
+            return invokes.answer(args.token, args.args, Configuration(region=_RECORDED_REGION)), []
+        except invokes.RefusedError as error:
+            raise AssertionError(str(error)) from error
 
 
 class _Monitor(sdk.MockMonitor):

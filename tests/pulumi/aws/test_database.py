@@ -89,10 +89,23 @@ def logs(prefix: str, identifier: str, environment_class: str, *, key: str, days
     }
 
 
+#: Values that are the family's defaults, for which RDS keeps `pending-reboot` whatever it was sent.
+SETTLED = (
+    "log_autovacuum_min_duration",
+    "password_encryption",
+    "rds.force_autovacuum_logging_level",
+    "rds.force_ssl",
+)
+
+
 def parameters(**more: str) -> list[dict[str, str]]:
     values = {**LOGGED, **ALWAYS, **{name.replace("__", "."): value for name, value in more.items()}}
     return [
-        {"name": name, "value": values[name], "applyMethod": "pending-reboot" if name in STATIC else "immediate"}
+        {
+            "name": name,
+            "value": values[name],
+            "applyMethod": "pending-reboot" if name in {*STATIC, *SETTLED} else "immediate",
+        }
         for name in sorted(values)
     ]
 
@@ -239,7 +252,7 @@ def primary(environment_class: str = "production", **more: Any) -> Expected:
         "backupRetentionPeriod": {"production": 14, "staging": 7, "development": 1}[environment_class],
         "backupWindow": "02:00-03:00",
         "skipFinalSnapshot": not keeps,
-        "finalSnapshotIdentifier": "test-database-final" if keeps else None,
+        "finalSnapshotIdentifier": "test-database-final-db-security-group-id" if keeps else None,
     }
     return instance("database", "test-database", environment_class, **(fixed | more))
 
@@ -630,7 +643,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "parameters has rds.force_ssl, accepted: no setting that the component decides",
     ),
     ({"parameters": {"max_connections": "9"}}, "parameters has max_connections, accepted: no setting that the comp"),
-    ({"insights_days": 30}, "insights_days is 30, accepted: 0, 7, 731 or 31 times 1 to 23"),
+    ({"insights_days": 30}, "insights_days is 30, accepted: 0, 7 or 465"),
     ({"monitoring_seconds": 2}, "monitoring_seconds is 2, accepted: 0, 1, 5, 10, 15, 30, 60"),
     ({"log_days": 0}, "log_days is 0, accepted: 1, 3, 5"),
     ({"maintenance_day": "sunday"}, "maintenance_day is 'sunday', accepted: Mon, Tue"),

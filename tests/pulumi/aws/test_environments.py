@@ -22,6 +22,8 @@ from stackwright.model import load, topology
 from stackwright.model.inventory import build
 from stackwright.model.secrets import MASTER, secret_names
 from stackwright.policy import evaluate
+from stackwright.testing.aws import invokes
+from stackwright.testing.aws.configuration import Configuration
 from stackwright.testing.aws_models import botocore_checks, iam
 from stackwright.testing.recording import Recording, Registered
 
@@ -52,6 +54,13 @@ def test_the_graph_is_the_golden_one(project: Path, name: str) -> None:
     known = file.read_text()
     difference = difflib.unified_diff(known.splitlines(), found.splitlines(), "golden", "declared", lineterm="", n=2)
     assert found == known, "\n".join(difference)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_named_servers_start_from_an_image_that_ec2_can_describe(project: Path, name: str) -> None:
+    images = [each.inputs["ami"] for each in run(project, name).resources if each.type == "aws:ec2/instance:Instance"]
+    assert images
+    assert all(image.startswith("ami-") for image in images)
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
@@ -179,11 +188,11 @@ def test_windows_before_data_that_is_our_own(project: Path) -> None:
     recording = run(project, "mixed", stack=text)
     check(recording, project, "mixed")
     made = {name: recording.named(f"mixed-compute-{name}-instance").inputs for name in ("edge1", "app1", "db1")}
-    assert [made[name]["ami"].rpartition("/")[2] for name in made] == [
-        "Windows_Server-2025-English-Full-Base",
-        "Windows_Server-2022-English-Full-Base",
-        "amd64",
-    ]
+    windows = "/aws/service/ami-windows-latest/Windows_Server-{}-English-Full-Base"
+    parameters = (windows.format(2025), windows.format(2022), "/aws/service/debian/release/13/latest/amd64")
+    lookup, region = "aws:ssm/getParameter:getParameter", Configuration(region="eu-central-1")
+    image_ids = [invokes.answer(lookup, {"name": parameter}, region)["value"] for parameter in parameters]
+    assert [made[name]["ami"] for name in made] == image_ids
     # What Windows needs where nobody says, and what Linux does.
     assert [made[name]["rootBlockDevice"]["volumeSize"] for name in made] == [50, 50, 20]
     told = base64.b64decode(made["edge1"]["userDataBase64"]).decode()

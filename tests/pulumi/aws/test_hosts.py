@@ -15,6 +15,8 @@ from stackwright.infra.aws.firewall_rules import RuleArgs
 from stackwright.infra.aws.hosts import BetweenArgs, HostArgs, Hosts, HostsArgs, user_data
 from stackwright.infra.aws.instance_role import StatementArgs, agent_statements
 from stackwright.infra.aws.launch_template import AgentArgs
+from stackwright.testing.aws import invokes
+from stackwright.testing.aws.configuration import Configuration
 from stackwright.testing.recording import Properties, Recording, record
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUGbl6ztn+p9K2dLxgYqkA9i0Sg4JcvV1WjEwT9xQzr ops"
@@ -71,6 +73,12 @@ def run(environment_class: str = "production", **more: Any) -> Recording:
     return record(program, stack="test", computed=COMPUTED)
 
 
+def image_id(parameter: str) -> str:
+    """What the recorder answers: an id, which the provider can look up before it creates an instance."""
+    configuration = Configuration(region=REGION)
+    return str(invokes.answer("aws:ssm/getParameter:getParameter", {"name": parameter}, configuration)["value"])
+
+
 def role(name: str, *own: dict[str, Any]) -> dict[tuple[str, str], Properties]:
     publish = {
         "Sid": "PublishHostKey",
@@ -122,7 +130,7 @@ def group(tier: str) -> dict[tuple[str, str], Properties]:
 def instance(host: HostArgs, **more: Any) -> dict[tuple[str, str], Properties]:
     own = tags(f"test-{host.name}", tier=host.tiers[0])
     inputs = {
-        "ami": "resolve:ssm:/aws/service/debian/release/13/latest/amd64",
+        "ami": image_id("/aws/service/debian/release/13/latest/amd64"),
         "instanceType": host.instance_type,
         "subnetId": host.subnet_id,
         "privateIp": host.address,
@@ -287,7 +295,7 @@ def test_other_systems_and_images() -> None:
     ubuntu = HostArgs(**(vars(DB) | {"os": "ubuntu-24.04", "architecture": "arm64", "instance_type": "m7g.xlarge"}))
     pinned = HostArgs(**(vars(EDGE) | {"image_id": "ami-0123456789abcdef0"}))
     recording = run(hosts=[ubuntu, pinned])
-    image = "resolve:ssm:/aws/service/canonical/ubuntu/server/24.04/stable/current/arm64/hvm/ebs-gp3/ami-id"
+    image = image_id("/aws/service/canonical/ubuntu/server/24.04/stable/current/arm64/hvm/ebs-gp3/ami-id")
     assert recording.named("hosts-db1-instance").inputs["ami"] == image
     assert recording.named("hosts-edge1-instance").inputs["ami"] == "ami-0123456789abcdef0"
 

@@ -295,7 +295,8 @@ def test_an_internal_one_behind_a_vpc_origin() -> None:
         COMPONENT
         | security_group(label)
         | ingress("https-from-cloudfront", "HTTPS from CloudFront", 443, **from_cdn)
-        | balancer(label, internal=True)
+        # The last entry of X-Forwarded-For is what CloudFront appended: the client.
+        | balancer(label, internal=True, xffHeaderProcessingMode="preserve")
         | target_group(f"{label}-https-443")
         | https(label)
         | names("clinic.example.org", label=label)

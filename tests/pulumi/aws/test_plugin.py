@@ -616,6 +616,8 @@ def test_questions_with_one_answer_are_answered(client: Client) -> None:
     listed = client.invoke("aws:ec2/getManagedPrefixList:getManagedPrefixList", name="com.amazonaws.eu-central-1.s3")
     assert listed["id"].startswith("pl-")
     assert listed["arn"] == f"arn:aws:ec2:{REGION}:aws:prefix-list/{listed['id']}"
+    image = client.invoke("aws:ssm/getParameter:getParameter", name="/aws/service/debian/release/13/latest/amd64")
+    assert re.fullmatch(r"ami-[0-9a-f]{17}", image["value"])
     statement = {
         "actions": ["s3:GetObject"],
         "resources": ["a", "b"],
@@ -632,6 +634,17 @@ def test_questions_with_one_answer_are_answered(client: Client) -> None:
             "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
         }
     ]
+
+
+def test_an_instance_with_a_root_disk_needs_an_image_that_ec2_can_describe(client: Client) -> None:
+    """The provider asks EC2 for the image first, and EC2 knows no `resolve:ssm:` there."""
+    kind = "aws:ec2/instance:Instance"
+    parameter = "resolve:ssm:/aws/service/debian/release/13/latest/amd64"
+    disk = {"volumeSize": 20}
+    with pytest.raises(grpc.RpcError, match='InvalidAMIID.Malformed: Invalid id: "resolve:ssm:'):
+        client.create(kind, {"ami": parameter, "rootBlockDevice": disk})
+    assert client.create(kind, {"ami": parameter}).id
+    assert client.create(kind, {"ami": "ami-0123456789abcdef0", "rootBlockDevice": disk}).id
 
 
 def test_every_other_question_is_refused_by_name(client: Client) -> None:

@@ -26,6 +26,13 @@ CASES = [
         "is more than there is or less than two, got 4; accepted: eu-central-1 has the zones a, b, c: at least two",
     ),
     ("a zone that the region has not", "zones: 3", "zones: [a, d]", "aws.zones", "is more than there is"),
+    (
+        "no way to the Internet, where packages come from",
+        "  zones: 3",
+        "  nat: none\n  zones: 3",
+        "aws.nat",
+        "is not accepted, got 'none'; accepted: single, per_zone",
+    ),
     ("one zone", "zones: 3", "zones: [a]", "aws.zones", "is more than there is or less than two, got ('a',)"),
     (
         "a network too small for subnets",
@@ -206,13 +213,6 @@ CASES = [
         "",
     ),
     (
-        "a CDN whose addresses are not known",
-        "region: eu-central-1",
-        "region: me-central-1",
-        "aws.load_balancer.cdn",
-        "is not to be had in me-central-1: the list of CloudFront's addresses is not known here, got True; accepted: `cdn: false`",
-    ),
-    (
         "another issuer than ACM",
         "\naws:",
         "\ncertificates: {issuer: acme, email: a@taaleem.example}\naws:",
@@ -264,6 +264,27 @@ def test_message(project: Project, old: str, new: str, key: str, message: str) -
     problems = [line.split(": ", 2)[1:] for line in project.errors()]
     assert [found for found, _ in problems] == [key]
     assert problems[0][1].startswith(message), problems
+
+
+def test_placeholders_of_the_documentation_are_refused(project: Project) -> None:
+    """Each in a line of its own; a checksum of zeros would leave hosts that nobody can reach."""
+    project.edit("  example: true\n", "")
+    messages = [line.split(": ", 1)[1] for line in project.errors()]
+    suffix = ", or `aws.example: true`"
+    text = "is a placeholder of the documentation"
+    zeros = "0" * 64
+    assert sorted(messages) == sorted(
+        [
+            f"aws.account: {text}, got '111122223333'; accepted: the number of your account{suffix}",
+            f"aws.hosted_zone.id: {text}, got 'Z0123456789ABCDEFGHIJ'; accepted: the id of your zone{suffix}",
+            f"aws.ssm_agent.sha256.x86_64: {text}, got '{zeros}'; accepted: the package's SHA-256{suffix}",
+            f"domain: {text}, got 'emr.taaleem.example'; accepted: a domain that you have registered{suffix}",
+            *(
+                f"aws.notify[{position}]: {text}, got '{address}'; accepted: an address that is read{suffix}"
+                for position, address in enumerate(["operations@taaleem.example"])
+            ),
+        ]
+    )
 
 
 def test_section_goes_with_the_provider(project: Project) -> None:

@@ -64,6 +64,11 @@ class Account:
         return pulumi.ResourceOptions(providers=[self._provider])
 
     @property
+    def lookup_options(self) -> pulumi.InvokeOutputOptions:
+        """For a lookup: by the environment's provider, in its region and account."""
+        return pulumi.InvokeOutputOptions(provider=self._provider)
+
+    @property
     def agent(self) -> AgentArgs | None:
         """The SSM agent of servers whose image has none."""
         agent = self.aws.ssm_agent
@@ -149,7 +154,7 @@ class Account:
             nat=self.plan.nat,
             ipv6=self.aws.ipv6,
             # The others cost by zone and hour, which a small environment reaches by its NAT.
-            endpoints=None if self.context.environment_class == "production" or self.plan.nat == "none" else ["s3"],
+            endpoints=None if self.context.environment_class == "production" else ["s3"],
             flow_log_days=self.aws.flow_log_days,
             kms_key_arn=self.key.arn,
         )

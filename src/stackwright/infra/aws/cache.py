@@ -186,12 +186,18 @@ class Cache(pulumi.ComponentResource):
             maintenance_window=args.maintenance_window,
             snapshot_window=args.snapshot_window,
             snapshot_retention_limit=args.snapshot_days(group),
-            final_snapshot_identifier=context.name("cache_snapshot", part, "final").lower() if keeps else None,
+            final_snapshot_identifier=self._final_snapshot(part, security_group) if keeps else None,
             # Elsewhere in the hour of maintenance: many changes cost a failover.
             apply_immediately=not context.keeps_data,
             tags=context.tags(group_name),
             opts=self._child(protect=keeps),
         )
+
+    def _final_snapshot(self, part: str, security_group: aws.ec2.SecurityGroup) -> pulumi.Output[str]:
+        """Return a name that no earlier group of this name has used: AWS refuses a second snapshot of a name."""
+        name = self._context.name("cache_snapshot", part, "final").lower()
+        suffix = security_group.id.apply(lambda group_id: group_id[-8:].lower())
+        return pulumi.Output.concat(name[: names.RULES["cache_snapshot"].limit - 9].rstrip("-"), "-", suffix)
 
     def _create_parameters(self, name: str, purpose: str, group: CacheGroupArgs) -> aws.elasticache.ParameterGroup:
         part = _part(purpose)

@@ -5,8 +5,8 @@ through an interface of its own inside the VPC (VPC origin): no public address, 
 pass since 2026-05-01 (AWS's announcement of that day; gRPC and Lambda@Edge on the origin's side do not). The VPC needs
 an internet gateway, through which nothing of it goes. The load balancer's security group has to admit the managed prefix
 list `com.amazonaws.global.cloudfront.origin-facing` on its port; inside a VPC nobody else's distribution can use that.
-What the load balancer adds to X-Forwarded-For is then an address of the VPC, so that nginx finds the client's without a
-list of CloudFront's networks. Without `load_balancer_arn` the origin is public; the same prefix list keeps all out but
+CloudFront itself appends the client's address to X-Forwarded-For, and the internal load balancer passes the header on as
+it is (`LoadBalancer`), so that its last entry is the client, whatever address CloudFront comes from. Without `load_balancer_arn` the origin is public; the same prefix list keeps all out but
 CloudFront, that of other people included, and a firewall of the distribution can be gone round by them.
 
 TLS to the origin goes by the name that the client asked for, which is passed on in every behaviour: the load balancer's
@@ -35,6 +35,8 @@ _ORIGIN = "application"
 #: CloudFront asks again not only where a connection fails, but also where an answer takes too long: a slow page should
 #: not be made three times.
 _ATTEMPTS, _CONNECT_SECONDS = 2, 5
+#: The provider's own 15 minutes are often too few for a VPC origin (terraform-aws-cloudfront#163).
+_ORIGIN_TIMEOUTS = pulumi.CustomTimeouts(create="45m", update="45m", delete="45m")
 #: No cookies, which would be sessions (developer guide, "Configure standard logging (v2)").
 _LOG_FIELDS = (
     "date",
@@ -142,7 +144,7 @@ class Cdn(pulumi.ComponentResource):
                 ),
             ),
             tags=self._context.tags(own),
-            opts=self._child(),
+            opts=pulumi.ResourceOptions.merge(self._child(), pulumi.ResourceOptions(custom_timeouts=_ORIGIN_TIMEOUTS)),
         )
 
     def _create_policies(self, name: str) -> Mapping[str, aws.cloudfront.CachePolicy]:

@@ -24,6 +24,13 @@ _HTTPS = 443
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
 
+def nearest_price_class(region: str) -> str:
+    """Return the cheapest price class that has edge locations on the region's continent."""
+    if region.startswith(("us-", "ca-", "mx-", "eu-", "il-")):
+        return "PriceClass_100"
+    return "PriceClass_All" if region.startswith(("sa-", "ap-southeast-2", "ap-southeast-4")) else "PriceClass_200"
+
+
 @dataclass(frozen=True, kw_only=True)
 class CdnArgs:
     """A distribution and what is behind it.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 
 import pulumi
+import pulumi_aws as aws
 
 from stackwright.infra.aws.account import Account
 from stackwright.infra.aws.cdn import Cdn
-from stackwright.infra.aws.cdn_args import CdnArgs
+from stackwright.infra.aws.cdn_args import CdnArgs, nearest_price_class
 from stackwright.infra.aws.cdn_behaviours import StaticArgs
 from stackwright.infra.aws.certificate import Certificate, CertificateArgs
 from stackwright.infra.aws.cloud_data import Data
@@ -20,7 +21,7 @@ from stackwright.infra.aws.web_firewall import CLOUDFRONT, REGIONAL, WebFirewall
 from stackwright.infra.aws.web_firewall_rules import RateLimitArgs
 from stackwright.infra.components.results import Endpoint, ServiceResult
 from stackwright.model import edge, topology
-from stackwright.model.aws.regions import CLOUDFRONT_LISTS, GLOBAL_REGION
+from stackwright.model.aws.regions import GLOBAL_REGION
 from stackwright.model.system import Health
 
 _HTTPS = 443
@@ -70,7 +71,7 @@ class Edge:
     def balancer(self) -> LoadBalancer:
         """Over the application's hosts."""
         account, asked = self._account, self._asked
-        origin = OriginOnlyArgs(prefix_list_id=CLOUDFRONT_LISTS[account.aws.region]) if asked.cdn else None
+        origin = OriginOnlyArgs(prefix_list_id=self._cloudfront_addresses) if asked.cdn else None
         args = LoadBalancerArgs(
             context=account.context,
             vpc_id=account.network.vpc_id,
@@ -86,6 +87,12 @@ class Edge:
             origin_only=origin,
         )
         return LoadBalancer(f"{self._name}-load-balancer", args, account.options)
+
+    @property
+    def _cloudfront_addresses(self) -> pulumi.Output[str]:
+        """Return the id of AWS's list of the addresses that CloudFront fetches from, which differs by region."""
+        name = "com.amazonaws.global.cloudfront.origin-facing"
+        return aws.ec2.get_managed_prefix_list_output(name=name, opts=self._account.lookup_options).id
 
     @property
     def _health(self) -> Health:
@@ -135,6 +142,7 @@ class Edge:
             log_bucket_arn=self._data.store.arns["logs"],
             load_balancer_arn=self.balancer.arn,
             web_acl_arn=None if self.firewall is None else self.firewall.arn,
+            price_class=self._asked.price_class or nearest_price_class(account.aws.region),
             static=[
                 StaticArgs(url=url, max_age_days=each.max_age_days, immutable=each.immutable)
                 for url, each in static.items()

@@ -199,7 +199,10 @@ class Database(pulumi.ComponentResource):
 
     def _primary_inputs(self, shared: Shared) -> dict[str, Any]:
         args, keeps = self._args, self._context.keeps_data
-        final = self._context.name("database_snapshot", "database", "final")
+        # A name of its own for each database that was ever created here: AWS refuses a second snapshot of a name.
+        final = pulumi.Output.concat(
+            self._context.name("database_snapshot", "database", "final"), "-", shared.security_group.id
+        )
         return {
             # A major version: AWS installs the minor ones, and the provider sees no difference in them.
             "engine_version": args.chosen_version,

@@ -21,8 +21,9 @@ VERSIONS = ("14", "15", "16", "17")
 #: Quotas of RDS: replicas of an instance, and bounds of gp3 in GB.
 MOST_REPLICAS, LEAST_STORAGE_GB, MOST_STORAGE_GB = 15, 20, 65_536
 MOST_BACKUP_DAYS, LEAST_PRODUCTION_BACKUP_DAYS = 35, 7
-#: What Performance Insights keeps: a week, whole months (31 days each), two years. 0 turns it off.
-INSIGHTS_DAYS = (0, 7, *(31 * months for months in range(1, 24)), 731)
+#: What Database Insights keeps: a week (standard) or 15 months (advanced). 0 turns it off. AWS ended the other periods in
+#: 2026 together with the console of Performance Insights.
+INSIGHTS_DAYS = (0, 7, 465)
 MONITORING_SECONDS = (0, 1, 5, 10, 15, 30, 60)
 #: Of the master's password; Secrets Manager rotates at most this seldom.
 MOST_ROTATION_DAYS = 1000
@@ -130,7 +131,7 @@ def _parameter_problems(parameters: Mapping[str, str]) -> Iterator[str]:
 
 def _watch_problems(args: DatabaseArgs) -> Iterator[str]:
     if args.chosen_insights_days not in INSIGHTS_DAYS:
-        yield f"insights_days is {args.insights_days}, accepted: 0, 7, 731 or 31 times 1 to 23"
+        yield f"insights_days is {args.insights_days}, accepted: 0, 7 or 465"
     if args.chosen_monitoring_seconds not in MONITORING_SECONDS:
         accepted = ", ".join(map(str, MONITORING_SECONDS))
         yield f"monitoring_seconds is {args.monitoring_seconds}, accepted: {accepted}"

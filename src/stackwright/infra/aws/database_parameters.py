@@ -71,6 +71,17 @@ LOGGED: Mapping[str, str] = {
     # Without it RDS logs no autovacuum at all.
     "rds.force_autovacuum_logging_level": "warning",
 }
+#: Values that RDS's families `postgres15` to `postgres17` have by default, of the parameters that are set here. The first
+#: is of terraform-provider-aws#39252; the others are from memory (2026-11), not compared with
+#: `aws rds describe-engine-default-parameters`. An entry that is wrong does no harm: the value applies from the first
+#: start of the instance, as the group is there before it.
+FAMILY_DEFAULTS: Mapping[str, str] = {
+    "rds.force_ssl": "1",
+    "checkpoint_completion_target": "0.9",
+    "log_autovacuum_min_duration": "10000",
+    "password_encryption": "scram-sha-256",
+    "rds.force_autovacuum_logging_level": "warning",
+}
 _QUANTITY = re.compile(r"(-?\d+(?:\.\d+)?)\s*([A-Za-z]+)")
 
 
@@ -88,8 +99,13 @@ class Parameter:
 
     @property
     def apply_method(self) -> str:
-        """In RDS's words."""
-        return "pending-reboot" if self.static else "immediate"
+        """In RDS's words.
+
+        RDS keeps `pending-reboot` for a value that is the family's default, whatever it was sent: with `immediate`
+        each refresh would show a change (terraform-provider-aws#39252, "Problematic Plan Changes" of the provider).
+        """
+        settled = self.static or FAMILY_DEFAULTS.get(self.name) == self.value
+        return "pending-reboot" if settled else "immediate"
 
 
 def rds_values(settings: Mapping[str, str | int | float], *, max_connections: int | None = None) -> dict[str, str]:

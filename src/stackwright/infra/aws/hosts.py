@@ -237,13 +237,13 @@ class Hosts(pulumi.ComponentResource):
         )
 
     def _create_host(self, name: str, host: HostArgs, role: InstanceRole) -> aws.ec2.Instance:
-        args, context, found = self._args, self._args.context, host.image
+        args, context = self._args, self._args.context
         tags = context.tags(context.name("name_tag", host.name), tier=host.tiers[0])
         credit = launch_template.cpu_credits(context, host.instance_type, args.cpu_credits)
         first = [role, self._create_key_parameter(name, host)]
         return aws.ec2.Instance(
             f"{name}-{host.name}-instance",
-            ami=found.image_id if host.image_id is None else host.image_id,
+            ami=self._image_id(host),
             instance_type=host.instance_type,
             subnet_id=host.subnet_id,
             private_ip=host.address,
@@ -267,6 +267,17 @@ class Hosts(pulumi.ComponentResource):
             tags=tags,
             opts=self._host_options(first),
         )
+
+    def _image_id(self, host: HostArgs) -> pulumi.Input[str]:
+        """Return the id of the host's image.
+
+        The provider asks EC2 for the image of an instance with a root disk before it creates the instance, and EC2
+        refuses `resolve:ssm:` there (terraform-provider-aws#43488), so that the parameter is read here.
+        """
+        if host.image_id is not None:
+            return host.image_id
+        options = pulumi.InvokeOutputOptions(parent=self)
+        return aws.ssm.get_parameter_output(name=host.image.parameter, opts=options).insecure_value
 
     def _disk(self, host: HostArgs, tags: Mapping[str, str]) -> aws.ec2.InstanceRootBlockDeviceArgsDict:
         return {

@@ -177,8 +177,9 @@ class LoadBalancer(pulumi.ComponentResource):
             desync_mitigation_mode=args.desync or DESYNC[0],
             # The hosts choose the site by it.
             preserve_host_header=True,
-            # A client can say what it likes before the last address, which is the true one.
-            xff_header_processing_mode="append",
+            # A client can say what it likes before the last address, which is the true one. Where only CloudFront can
+            # connect, CloudFront has appended the client's address, and its own would hide it.
+            xff_header_processing_mode="preserve" if args.internal and args.origin_only else "append",
             # Without its web firewall it serves nobody.
             enable_waf_fail_open=False,
             tags=context.tags(balancer_name),

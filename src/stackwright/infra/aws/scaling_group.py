@@ -157,11 +157,18 @@ class ScalingGroup(pulumi.ComponentResource):
             # The first servers configure themselves before the program goes on.
             wait_for_capacity_timeout=f"{args.chosen_launch_timeout_seconds + 300}s",
             tags=self._tags(),
-            # Hooks have resources of their own; these are for the servers that come before those exist.
-            opts=pulumi.ResourceOptions(
-                parent=self, depends_on=list(rules), ignore_changes=["initial_lifecycle_hooks"]
-            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(rules), ignore_changes=self._ignored),
         )
+
+    @property
+    def _ignored(self) -> list[str]:
+        """Inputs that something else changes after the creation."""
+        # Hooks have resources of their own; these are for the servers that come before those exist.
+        ignored = ["initial_lifecycle_hooks"]
+        if self._args.schedules:
+            # A schedule sets both; a refreshed run in between would set them back until the next scheduled time.
+            ignored += ["min_size", "max_size"]
+        return ignored
 
     @property
     def _warmup(self) -> int:

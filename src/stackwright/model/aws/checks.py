@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 #: without being a superuser (the role managed_postgresql).
 POSTGRESQL = ("16", "17")
 
+#: Accounts of AWS's own documentation.
+EXAMPLE_ACCOUNTS = ("111122223333", "123456789012", "444455556666", "555555555555", "999999999999")
+EXAMPLE_ZONE = "Z0123456789ABCDEFGHIJ"
+RESERVED_TOP_LEVELS = ("example", "invalid", "localhost", "test")
+
 
 def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
     """Every problem of the section, and of keys that mean something else on AWS."""
@@ -29,12 +34,14 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
     if stack.provider != "aws" or stack.aws is None:
         return
     yield from _name(place, parsed)
+    if not stack.aws.example:
+        yield from _placeholders(parsed, stack, stack.aws)
     yield from _network(parsed, stack, stack.aws)
     yield from _domain(parsed, stack, stack.aws)
     yield from _topology(parsed, stack, stack.aws)
     yield from _servers(parsed, stack, stack.aws)
     yield from _group(parsed, stack.aws.app.group)
-    yield from _load_balancer(parsed, stack, stack.aws)
+    yield from _load_balancer(parsed, stack.aws)
     if system is not None:
         yield from _database(parsed, stack, stack.aws, system)
         yield from _replicas(parsed, stack, stack.aws, system)
@@ -44,6 +51,34 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
         why = "an alarm of production" if stack.class_ == "production" else "of the budget"
         message = f"is missing: nobody would hear {why}"
         yield parsed.problem(("aws", "notify"), message, accepted="at least one e-mail address")
+
+
+def _placeholders(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:
+    """Values that documentation uses; some of them cannot be corrected once servers exist."""
+    agent = aws.ssm_agent
+    values = [
+        (("aws", "account"), aws.account, aws.account in EXAMPLE_ACCOUNTS, "the number of your account"),
+        (("aws", "hosted_zone", "id"), aws.hosted_zone.id, aws.hosted_zone.id == EXAMPLE_ZONE, "the id of your zone"),
+        (("domain",), stack.domain, _reserved(stack.domain), "a domain that you have registered"),
+        *(
+            (("aws", "ssm_agent", "sha256", machine), checksum, set(checksum) == {"0"}, "the package's SHA-256")
+            for machine, checksum in (agent.sha256.items() if agent else ())
+        ),
+        *(
+            (("aws", "notify", position), address, _reserved(address.rpartition("@")[2]), "an address that is read")
+            for position, address in enumerate(aws.notify)
+        ),
+    ]
+    for path, value, is_placeholder, accepted in values:
+        if is_placeholder:
+            message = "is a placeholder of the documentation"
+            yield parsed.problem(path, message, value=value, accepted=f"{accepted}, or `aws.example: true`")
+
+
+def _reserved(domain: str) -> bool:
+    """Whether nobody can register the domain (RFC 2606 and RFC 6761)."""
+    labels = domain.lower().rstrip(".").split(".")
+    return labels[-1] in RESERVED_TOP_LEVELS or labels[-2:] in [["example", top] for top in ("com", "net", "org")]
 
 
 def _name(place: Place, parsed: Parsed[StackFile]) -> Iterator[Problem]:
@@ -184,11 +219,7 @@ def _group(parsed: Parsed[StackFile], group: ScalingGroup | None) -> Iterator[Pr
         yield parsed.problem((*path, "warm"), message, value=group.warm, accepted="0, or no `spot`")
 
 
-def _load_balancer(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:
-    if "edge" in topology.managed(stack) and aws.load_balancer.cdn and aws.region not in regions.CLOUDFRONT_LISTS:
-        message = f"is not to be had in {aws.region}: the list of CloudFront's addresses is not known here"
-        accepted = f"`cdn: false`, or one of {', '.join(regions.CLOUDFRONT_LISTS)}"
-        yield parsed.problem(("aws", "load_balancer", "cdn"), message, value=True, accepted=accepted)
+def _load_balancer(parsed: Parsed[StackFile], aws: Aws) -> Iterator[Problem]:
     if aws.load_balancer.kind == "network" and aws.load_balancer.firewall and not aws.load_balancer.cdn:
         message = "has nothing to stand on: a network load balancer passes on what it cannot read"
         accepted = "`firewall: false`, `cdn: true` or `kind: application`"

@@ -28,7 +28,7 @@ class Image:
 
     @property
     def image_id(self) -> str:
-        """For launch templates and instances: looked up by AWS each time that one starts."""
+        """For launch templates alone: looked up by AWS each time that a server starts."""
         return f"resolve:ssm:{self.parameter}"
 
     @property

@@ -43,28 +43,6 @@ ZONES: Mapping[str, str] = {
 #: CloudFront's certificates and its firewall live here, wherever the environment is.
 GLOBAL_REGION = "us-east-1"
 
-#: Region -> the list that AWS keeps of the addresses that CloudFront fetches from
-#: (`com.amazonaws.global.cloudfront.origin-facing`), which has another id in each. Those of AWS's announcement of it
-#: (2022-02), compared with three public programs in 2026-11; newer regions have one, too, and need a line.
-CLOUDFRONT_LISTS: Mapping[str, str] = {
-    "ap-northeast-1": "pl-58a04531",
-    "ap-northeast-2": "pl-22a6434b",
-    "ap-south-1": "pl-9aa247f3",
-    "ap-southeast-1": "pl-31a34658",
-    "ap-southeast-2": "pl-b8a742d1",
-    "ca-central-1": "pl-38a64351",
-    "eu-central-1": "pl-a3a144ca",
-    "eu-north-1": "pl-fab65393",
-    "eu-west-1": "pl-4fa04526",
-    "eu-west-2": "pl-93a247fa",
-    "eu-west-3": "pl-75b1541c",
-    "sa-east-1": "pl-5da64334",
-    "us-east-1": "pl-3b927c52",
-    "us-east-2": "pl-b6a144df",
-    "us-west-1": "pl-4ea04527",
-    "us-west-2": "pl-82a045eb",
-}
-
 
 def zones(region: str, wanted: int | tuple[str, ...]) -> tuple[str, ...]:
     """The names of the zones: the first `wanted` of the region, or those with the letters.

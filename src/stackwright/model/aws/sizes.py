@@ -58,7 +58,7 @@ NOT_OFFERED: Mapping[str, tuple[str, ...]] = {
     "eu-central-2": ("r7i",),
     "eu-south-1": ("m7g",),
     "il-central-1": ("r7i",),
-    "me-central-1": ("c7g", "r7i", "t3", "t4g"),
+    "me-central-1": ("c7g", "r7i"),
     "me-south-1": ("c7i", "m7i", "r7i"),
 }
 #: Usable memory of a cache node, MB: less than the machine's.

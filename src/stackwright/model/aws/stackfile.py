@@ -132,6 +132,8 @@ class AwsLoadBalancer:
     kind: Literal["application", "network"] = "application"
     cdn: bool = True
     """CloudFront in front, which keeps `/_next/static` and the like."""
+    price_class: Literal["PriceClass_100", "PriceClass_200", "PriceClass_All"] | None = None
+    """Where CloudFront serves from; otherwise the cheapest class with edge locations on the region's continent."""
     firewall: bool = True
     """WAF with AWS's managed rules and the system's rate limits."""
     sticky_seconds: Annotated[int, Field(ge=1, le=604_800)] | None = None
@@ -200,12 +202,14 @@ class Aws:
     region: Region
     account: Account
     """Nothing is done in any other."""
+    example: bool = False
+    """The environment is documentation: placeholders are accepted, and nothing is ever created."""
     hosted_zone: HostedZone
     zones: Annotated[int, Field(ge=2, le=6)] | tuple[Annotated[str, Field(pattern=r"^[a-f]$")], ...] = 3
     """How many, or which by letter; two will do for staging."""
     ipv6: bool = False
-    nat: Literal["none", "single", "per_zone"] | None = None
-    """How servers reach the Internet; otherwise one in each zone in production, one in all elsewhere."""
+    nat: Literal["single", "per_zone"] | None = None
+    """How servers reach the Internet, where packages come from; otherwise one in each zone in production, one in all elsewhere."""
     peers: tuple[Cidr, ...] = ()
     """Networks that this one will be connected with, and must not overlap."""
     flow_log_days: LogDays = 30

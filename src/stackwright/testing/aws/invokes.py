@@ -98,6 +98,25 @@ def _prefix_list(arguments: Mapping[str, Any], configuration: Configuration) -> 
     }
 
 
+def _parameter(arguments: Mapping[str, Any], configuration: Configuration) -> Values:
+    """A public parameter that holds the id of an image."""
+    name, region = arguments["name"], arguments.get("region") or configuration.region
+    if not name.startswith("/aws/service/"):
+        raise RefusedError(f"aws:ssm/getParameter:getParameter: {name} is not a public parameter of an image")
+    image_id = f"ami-{hashlib.sha256(f'{region}|{name}'.encode()).hexdigest()[:17]}"
+    return {
+        "arn": f"arn:{partition(region)}:ssm:{region}::parameter{name}",
+        "id": name,
+        "insecureValue": image_id,
+        "name": name,
+        "region": region,
+        "type": "String",
+        "value": image_id,
+        "version": 1,
+        "withDecryption": True,
+    }
+
+
 def _policy_document(arguments: Mapping[str, Any], _: Configuration) -> Values:
     merged = [*(arguments.get("sourcePolicyDocuments") or ()), *(arguments.get("overridePolicyDocuments") or ())]
     if merged or arguments.get("sourceJson") or arguments.get("overrideJson"):
@@ -146,4 +165,5 @@ _ANSWERS: Mapping[str, Callable[[Mapping[str, Any], Configuration], Values]] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:ec2/getManagedPrefixList:getManagedPrefixList": _prefix_list,
     "aws:iam/getPolicyDocument:getPolicyDocument": _policy_document,
+    "aws:ssm/getParameter:getParameter": _parameter,
 }

@@ -24,7 +24,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from stackwright.testing import aws
-from stackwright.testing.aws import invokes, plausible, sdk_schema, sdk_source, wire
+from stackwright.testing.aws import invokes, plausible, preflight, sdk_schema, sdk_source, wire
 from stackwright.testing.aws.check import Failure, check, completed
 from stackwright.testing.aws.configuration import Configuration, ConfigurationError, configured, problems
 from stackwright.testing.aws.diff import Change, Difference, diff
@@ -44,6 +44,7 @@ _EXPLAINED = (
     OrderError,
     OrderedFailureError,
     invokes.RefusedError,
+    preflight.PreflightError,
     sdk_source.UnknownTypeError,
 )
 
@@ -198,6 +199,7 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
             if error:
                 raise OrderedFailureError(error)
             if operation == "create" and not preview:
+                preflight.check(token, wire.values(request.properties))
                 made_id = self._made(resource, request.urn, wire.values(request.properties)).id
             yield resource
             if not preview:
