@@ -8,11 +8,21 @@ import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 #: What a stopped command gets to end by itself before the next signal: Pulumi writes its state, Ansible ends its workers.
 GRACE_SECONDS = 20.0
+
+
+def machine() -> str:
+    """Name this controller for as long as its processes live: its boot, and the container that it may be.
+
+    The host name does not: two containers of a CI have the same one.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
 
 
 def end_with_parent(parent: int) -> None:

@@ -184,7 +184,10 @@ class SecretStore:
         return self.password_file.read_bytes().strip()
 
     def _password_source(self) -> str:
-        return f"`{self._password_command}`" if self._password_command is not None else str(self.password_file)
+        if self._password_command is None:
+            return str(self.password_file)
+        # Its program alone: an argument may be what must not be shown.
+        return f"`{self._password_command.split()[0]}` (secrets.password_command)"
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -20,6 +20,7 @@ from conftest import ROOT
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
+from stackwright import processes
 from stackwright.infra import engine
 
 
@@ -97,17 +98,28 @@ def test_an_old_cli_gives_way_to_the_built_one(cli: Path, project: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("pid", "host", "recovers"),
-    [(2**22 + 1, socket.gethostname(), True), (os.getpid(), socket.gethostname(), False), (2**22 + 1, "other", False)],
-    ids=["dead", "alive", "elsewhere"],
+    ("pid", "host", "machine", "recovers"),
+    [
+        (2**22 + 1, socket.gethostname(), processes.machine(), True),
+        (os.getpid(), socket.gethostname(), processes.machine(), False),
+        (2**22 + 1, "other", processes.machine(), False),
+        # A second container with the same host name.
+        (2**22 + 1, socket.gethostname(), "boot/pid:[1]", False),
+    ],
+    ids=["dead", "alive", "elsewhere", "same name elsewhere"],
 )
 def test_only_the_lock_of_a_dead_process_of_this_machine_is_taken_away(
-    cli: Path, project: Path, pid: int, host: str, recovers: bool
+    cli: Path, project: Path, monkeypatch: pytest.MonkeyPatch, pid: int, host: str, machine: str, recovers: bool
 ) -> None:
     assert engine.recover("test") == ()
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, "machine", lambda: machine)
+        engine.remember_machine("test")
     lock = project / ".state/test/pulumi/.pulumi/locks/organization/stackwright/test/some.json"
     lock.parent.mkdir(parents=True)
     lock.write_text(json.dumps({"pid": pid, "username": "me", "hostname": host}))
+    # Whoever finds the lock does not make it his own by trying.
+    engine.remember_machine("test")
     argv = [" ".join(command.argv[:4]) for command in engine.recover("test")]
     assert argv == (["pulumi cancel --yes test"] if recovers else [])
 

@@ -183,6 +183,7 @@ def test_a_create_that_fails_half_way_leaves_nothing(
 
 def test_a_run_that_was_killed_is_gone_on_with(stack: Stack, containers: podman.Podman) -> None:
     command = engine.up(ENVIRONMENT)
+    engine.remember_machine(ENVIRONMENT)
     run = subprocess.Popen(
         command.argv, cwd=command.folder, env={**os.environ, **command.variables}, stdout=subprocess.DEVNULL
     )

@@ -150,7 +150,10 @@ class Pair:
 
     @property
     def key_matches(self) -> bool:
-        key = serialization.load_pem_private_key(self.key, None)
+        try:
+            key = serialization.load_pem_private_key(self.key, None)
+        except (ValueError, TypeError):
+            raise TlsError("the private key cannot be read: it is damaged, or has a passphrase") from None
         return public_bytes(key.public_key()) == public_bytes(self.leaf.public_key())
 
 

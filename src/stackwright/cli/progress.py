@@ -146,6 +146,7 @@ class Runner:
     def pulumi(self, *commands: engine.Command) -> None:
         """Run Pulumi's commands one after the other."""
         for command in commands:
+            engine.remember_machine(command.variables["PULUMI_STACK"])
             self.run(command.argv, {**os.environ, **command.variables}, command.folder)
 
     def converge(self, argv: Sequence[str], environment: Mapping[str, str]) -> Recap:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from stackwright import processes
 from stackwright.infra import keys, outputs
 from stackwright.infra.local.images import cache_folder
 from stackwright.model.environment import Environment
@@ -184,7 +185,8 @@ def output(environment: str) -> Command:
 def recover(environment: str) -> tuple[Command, ...]:
     """What has to run first where an earlier run was killed: nothing, or `pulumi cancel`, which takes its lock away.
 
-    Only a lock of a process of this machine that is no more counts; anybody else's stays.
+    Only a lock of a process of this machine that is no more counts; any other stays. The host name in it does not tell
+    machines apart: two containers of a CI have the same one.
     """
     url = backend_url(environment)
     if not url.startswith("file://"):
@@ -193,7 +195,21 @@ def recover(environment: str) -> tuple[Command, ...]:
     ours = [lock for lock in found if lock.get("hostname") == socket.gethostname()]
     if not found or len(ours) < len(found) or any(_runs(int(lock["pid"])) for lock in ours):
         return ()
+    marker = _machine_file(environment)
+    if not marker.is_file() or marker.read_text() != processes.machine():
+        return ()
     return (_command(environment, "cancel", "--yes", environment),)
+
+
+def remember_machine(environment: str) -> None:
+    """Write down that this machine is about to lock the stack, unless another one holds it."""
+    url = backend_url(environment)
+    if url.startswith("file://") and not outputs.locks(url, PROJECT, environment):
+        keys.write(_machine_file(environment), processes.machine(), mode=0o600)
+
+
+def _machine_file(environment: str) -> Path:
+    return state_folder(environment) / "pulumi-machine"
 
 
 def _runs(process: int) -> bool:

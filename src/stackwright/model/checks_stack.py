@@ -18,6 +18,7 @@ from stackwright.model import (
     files,
     naming,
     reserved,
+    site_certificate,
     source,
     topology,
 )
@@ -25,7 +26,7 @@ from stackwright.model.aws import checks as checks_aws
 from stackwright.model.errors import KeyPath, ModelError, Problem, nearest
 from stackwright.model.files import Parsed, Place
 from stackwright.model.plan import plan_hosts
-from stackwright.model.stackfile import Network, Server, StackFile
+from stackwright.model.stackfile import CertificateFiles, Network, Server, StackFile
 from stackwright.model.system import System
 
 #: Providers that can run a load balancer, a database and a cache as services of their own, which size C is about.
@@ -41,7 +42,7 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
     yield from _servers(place, parsed, stack)
     yield from _sizes(parsed, stack)
     yield from _topology(place, parsed, stack, system)
-    yield from _certificates(place, parsed, stack)
+    yield from _certificates(place, parsed, stack, system)
     yield from _admins(parsed, stack)
     yield from checks_apps.stack_problems(parsed, stack, system)
     yield from checks_os.problems(parsed, stack)
@@ -326,8 +327,10 @@ def _promised(parsed: Parsed[StackFile], stack: StackFile, groups: dict[str, tup
             yield parsed.problem(("topology", tier), message, value=number, accepted="as many as `hosts` has")
 
 
-def _certificates(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
-    certificates, path = stack.certificates, ("certificates",)
+def _certificates(
+    place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None
+) -> Iterator[Problem]:
+    certificates, path, clean = stack.certificates, ("certificates",), True
     if certificates.issuer == "acme" and certificates.email is None:
         message = "is missing: the authority warns this address before a certificate ends"
         yield parsed.problem((*path, "email"), message, accepted="an e-mail address")
@@ -344,8 +347,21 @@ def _certificates(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> 
     for here, name in named.items():
         found = list(_file(place, parsed, here, name))
         yield from found
+        clean &= not found or here[0] != "certificates"
         if name is not None and not found and str(here[-1]) in ("directory_ca", "ca_file"):
             yield from _certificate_file(place, parsed, here, name)
+    if clean and certificates.files is not None and system is not None:
+        yield from _site_certificate(place, parsed, stack, certificates.files, system)
+
+
+def _site_certificate(
+    place: Place, parsed: Parsed[StackFile], stack: StackFile, files: CertificateFiles, system: System
+) -> Iterator[Problem]:
+    names = {name for site in system.sites.values() for name in naming.site_names(site, stack.domain, stack.aliases)}
+    for fault in site_certificate.faults(place.root / files.certificate, place.root / files.key, names):
+        path = ("certificates", "files", fault.file)
+        value = files.certificate if fault.file == "certificate" else files.key
+        yield parsed.problem(path, fault.message, value=value, accepted=fault.accepted)
 
 
 def _certificate_file(place: Place, parsed: Parsed[StackFile], path: KeyPath, name: str) -> Iterator[Problem]:

@@ -321,8 +321,10 @@ class Effects:
         self._inputs: dict[int, Any] = {}
         folder = root / "certs"
         folder.mkdir()
+        key = None
         for name in ("a", "b"):
-            certificate, key = pair()
+            # Two certificates of one key: each file can be changed alone.
+            certificate, key = pair(key)
             (folder / f"{name}.pem").write_bytes(certificate)
             (folder / f"{name}.pem.pub").write_text(KEY if name == "a" else OTHER_KEY)
             (folder / f"{name}.key").write_bytes(key)
@@ -380,18 +382,19 @@ def effects(tmp_path_factory: pytest.TempPathFactory) -> Effects:
     return Effects(tmp_path_factory.mktemp("keys"))
 
 
-def pair() -> tuple[bytes, bytes]:
-    """A certificate for the site's names, and its key."""
+def pair(private: bytes | None) -> tuple[bytes, bytes]:
+    """A certificate for the site's names, and its key: `private` if it is given."""
     from datetime import UTC, datetime, timedelta
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    key = ec.generate_private_key(ec.SECP256R1())
+    known = None if private is None else serialization.load_pem_private_key(private, None)
+    key = known if isinstance(known, ec.EllipticCurvePrivateKey) else ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "taaleem.test")])
     now = datetime.now(UTC)
-    names = [x509.DNSName(host) for host in ("taaleem.test", "www.taaleem.test")]
+    names = [x509.DNSName(host) for host in ("taaleem.test", "*.taaleem.test", "clinic.test", "*.clinic.test")]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -404,8 +407,8 @@ def pair() -> tuple[bytes, bytes]:
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return certificate.public_bytes(pem), private
+    text = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return certificate.public_bytes(pem), text
 
 
 @pytest.fixture(autouse=True)

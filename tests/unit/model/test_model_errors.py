@@ -581,6 +581,17 @@ def test_link_that_leaves_the_project(project: Project, tmp_path_factory: pytest
     ]
 
 
+def test_a_certificate_that_cannot_serve_is_named_with_its_line(project: Project) -> None:
+    project.edit("{issuer: internal}", "{issuer: files, files: {certificate: systems/taaleem.yml, key: a.key}}")
+    (project.root / "a.key").write_text("canary")
+    errors = project.errors()
+    assert [error.partition(", got ")[0] for error in errors] == [
+        f"{STACK}:13: certificates.files.certificate: holds no certificate",
+        f"{STACK}:13: certificates.files.key: holds no private key",
+    ]
+    assert not [error for error in errors if "canary" in error]
+
+
 def test_network_of_another_local_environment(project: Project) -> None:
     project.write()
     project.name = "other"

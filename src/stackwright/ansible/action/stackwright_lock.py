@@ -10,6 +10,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from stackwright import processes
+
 
 def started(pid: int) -> str | None:
     """When a process started, in clock ticks since boot: with the number it names one process. None if it has ended."""
@@ -20,21 +22,12 @@ def started(pid: int) -> str | None:
         return None
 
 
-def machine() -> str:
-    """Name this controller for as long as its processes live: its boot, and the container that it may be.
-
-    The host name does not: two containers of a CI have the same one.
-    """
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
-
-
 def holder() -> dict[str, Any]:
     """Name this run: the process of ansible-playbook, which forks a worker for each task."""
     pid = os.getppid()
     return {
         "controller": platform.node(),
-        "machine": machine(),
+        "machine": processes.machine(),
         "user": getpass.getuser(),
         "pid": pid,
         "started": started(pid),
@@ -43,7 +36,7 @@ def holder() -> dict[str, Any]:
 
 def has_ended(other: dict[str, Any]) -> bool:
     """Tell whether a holder ran on this controller and does not any more."""
-    if other.get("machine") != machine():
+    if other.get("machine") != processes.machine():
         return False
     return other.get("started") is None or started(int(other["pid"])) != other["started"]
 
