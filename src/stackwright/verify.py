@@ -8,11 +8,15 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
+
+from stackwright.artifact import description
 
 _TIMEOUT_SECONDS = 10
 
@@ -38,8 +42,9 @@ class Answer:
 class Edge:
     """An edge host, asked by its address for any name, as `curl --resolve` does."""
 
-    def __init__(self, address: str, ca_file: Path | None) -> None:
+    def __init__(self, address: str, ca_file: Path | None, *, proxy_protocol: bool = False) -> None:
         self.address = address
+        self.proxy_protocol = proxy_protocol
         self.context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
 
     def get(
@@ -73,16 +78,25 @@ class Edge:
 
     def connect(self, name: str, *, tls: bool) -> socket.socket:
         """A connection to the edge, for the site `name`."""
-        plain = socket.create_connection((self.address, 443 if tls else 80), timeout=_TIMEOUT_SECONDS)
+        port = 443 if tls else 80
+        plain = socket.create_connection((self.address, port), timeout=_TIMEOUT_SECONDS)
+        if self.proxy_protocol:
+            # As the balancer in front does; the edge does not believe this machine's word, and listens to no one without it.
+            client, client_port = plain.getsockname()[:2]
+            plain.sendall(f"PROXY TCP4 {client} {self.address} {client_port} {port}\r\n".encode())
         return self.context.wrap_socket(plain, server_hostname=name) if tls else plain
 
 
-def verify(stack: dict[str, Any], ca_file: Path | None) -> Iterator[Finding]:
-    """Look at every site on every edge host of `stack` (the inventory's variable)."""
+def verify(stack: dict[str, Any], ca_file: Path | None, root: Path) -> Iterator[Finding]:
+    """Look at every site on every edge host of `stack` (the inventory's variable); releases are named from `root`."""
     for host in stack["groups"]["edge"]:
-        edge = Edge(stack["hosts"][host]["address"], ca_file)
+        edge = Edge(stack["hosts"][host]["address"], ca_file, proxy_protocol=stack["edge"]["proxy_protocol"])
         for site in stack["edge"]["sites"]:
-            yield from _site(host, edge, site["names"][0], stack["apps"][site["app"]]["health"])
+            app = stack["apps"][site["app"]]
+            yield from _site(host, edge, site["names"][0], app["health"])
+            for static in app["static"]:
+                look = partial(_static, edge, site["names"][0], static, root / app["artifact"])
+                yield finding(f"{host}: a file of https://{site['names'][0]}{static['url']}", look)
         yield finding(f"{host}: a name that no site has is refused", partial(_unknown, edge))
 
 
@@ -117,6 +131,37 @@ def status(edge: Edge, name: str, path: str) -> tuple[bool, str]:
 def _hsts(edge: Edge, name: str, path: str) -> tuple[bool, str]:
     value = edge.get(name, path).headers.get("strict-transport-security", "")
     return value.startswith("max-age="), value or "no Strict-Transport-Security"
+
+
+def _static(edge: Edge, name: str, static: dict[str, Any], file: Path) -> tuple[bool, str]:
+    """Whether the edge serves a file that the release has below an address."""
+    place = static["url"].strip("/")
+    try:
+        release = description.read(file)
+        path = first_file(Path(release.static_path), place)
+    except (OSError, description.DescriptionError, tarfile.TarError) as error:
+        return False, f"the release cannot be read: {error}"
+    if path is None:
+        return False, f"release {release.release} has no file below {place}/"
+    return status_of(edge.get(name, f"/{place}/{quote(path)}"), f"/{place}/{path} of release {release.release}")
+
+
+def status_of(answer: Answer, subject: str) -> tuple[bool, str]:
+    """Whether the answer is 200, with what was asked for."""
+    return answer.status == 200, f"{answer.status} {subject}"
+
+
+def first_file(archive: Path, folder: str) -> str | None:
+    """Return the path, below `folder` of an archive of static files, of one that a web server shows."""
+    with tarfile.open(archive) as files:
+        for member in files:
+            # The first part is the archive's one top folder.
+            parts = tuple(part for part in PurePosixPath(member.name).parts if part != ".")[1:]
+            wanted = PurePosixPath(folder).parts
+            below = parts[len(wanted) :]
+            if member.isfile() and parts[: len(wanted)] == wanted and not any(part.startswith(".") for part in below):
+                return "/".join(below)
+    return None
 
 
 def _unknown(edge: Edge) -> tuple[bool, str]:

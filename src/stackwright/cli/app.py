@@ -422,7 +422,7 @@ def _converge(environment: Environment, runner: Runner, *, allow_older: bool) ->
 def _findings(environment: Environment, stack: dict[str, Any], ca_file: Path | None) -> Iterator[verify.Finding]:
     if environment.stack.aws is not None:
         return verify_public.of(environment, stack, ca_file)
-    return verify.verify(stack, ca_file)
+    return verify.verify(stack, ca_file, environment.root)
 
 
 def _require(findings: Iterator[verify.Finding]) -> None:

@@ -87,6 +87,24 @@ def edge_sites(stack: Stack, host: str) -> list[Data]:
     ]
 
 
+def static_applications(stack: Stack, host: str, artifact: Mapping[str, Any]) -> list[Data]:
+    """Return static_files_applications of an edge host: of the first application, if it has static files.
+
+    Where a cloud balances hosts, an edge serves the instances next to it alone.
+    """
+    name, app = next(iter(stack["apps"].items()))
+    hosts = list(app["instances_by_host"]) if stack["edge"]["balances"] == "all" else [host]
+    application = {
+        "name": name,
+        "release": artifact["release"],
+        "archive": artifact["static_path"],
+        "sha256": artifact["static_sha256"],
+        "hosts": hosts,
+        "host_releases": posixpath.join(APP_ROOT, name, "releases"),
+    }
+    return [application] if app["static"] else []
+
+
 def nginx_balancer(stack: Stack, certificate_folder: str) -> Data:
     """Return nginx_balancer: nothing where users come to the edge by themselves."""
     if stack["edge"]["balances"] == "all":
@@ -505,6 +523,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "tls_certificates": tls_certificates,
     "host_entries": host_entries,
     "edge_sites": edge_sites,
+    "static_applications": static_applications,
     "nginx_balancer": nginx_balancer,
     "redis_instances": redis_instances,
     "postgresql_roles": postgresql_roles,
