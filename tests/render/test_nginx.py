@@ -8,6 +8,7 @@ import itertools
 import json
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from stackwright.model import edge_nginx
 from stackwright.testing import edge_contract, nginx
@@ -92,6 +95,11 @@ def matrix() -> dict[str, dict[str, Any]]:
             "nginx_sites": [site(tls=1)],
             "nginx_trusted_proxies": ["10.0.0.0/8"],
             "nginx_balancer": {"health_path": "/api/health", "upstream": "shop"},
+        },
+        "behind a balancer that speaks the PROXY protocol": {
+            "nginx_sites": [site(tls=1)],
+            "nginx_trusted_proxies": ["10.0.0.0/8"],
+            "nginx_proxy_protocol": True,
         },
         "behind a proxy": {"nginx_sites": [site()], "nginx_trusted_proxies": ["10.0.0.0/8", "2001:db8::/32"]},
         "308": {"nginx_sites": [site(tls=1, redirect_http_status=308)]},
@@ -194,6 +202,51 @@ def test_nginx_refuses_a_mistake(local: str, certificates: list[dict[str, str]],
     files["sites/shop.conf"] += "no_such_directive on;\n"
     with pytest.raises(AssertionError, match="no_such_directive"):
         nginx.test(write(files, tmp_path), tmp_path)
+
+
+def _domain(length: int, serial: int = 0) -> str:
+    """A host name of that many characters."""
+    labels = f"{serial}." + ".".join("a" * 60 for _ in range(5))
+    return labels[:length].rstrip(".-").ljust(length, "b")
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(length=253, aliases=1, sites=1, name=30, header=10)
+@example(length=47, aliases=0, sites=1, name=30, header=10)
+@example(length=64, aliases=100, sites=8, name=30, header=80)
+@given(
+    length=st.integers(20, 253),
+    aliases=st.integers(0, 30),
+    sites=st.integers(1, 4),
+    name=st.integers(1, 30),
+    header=st.integers(1, 80),
+)
+def test_tables_are_as_large_as_the_names_need(
+    length: int, aliases: int, sites: int, name: int, header: int, local: str, certificates: list[dict[str, str]]
+) -> None:
+    inputs = []
+    for number in range(sites):
+        own = f"{'s' * max(1, name - 2)}{number}"
+        limits = [{"zone": f"{'z' * max(1, name - 2)}{zone}", "rate": "1r/s", "methods": ["POST"]} for zone in range(4)]
+        inputs.append(
+            site(
+                name=own,
+                server_names=[_domain(length, 1000 * number + alias) for alias in range(aliases + 1)],
+                headers={f"X-{'h' * header}-{index}": "x" for index in range(20)},
+                limits=limits,
+                upstreams=[{"name": own, "members": [{"address": "127.0.0.1", "port": 1024 + i} for i in range(300)]}],
+                locations=[{"path": "/", "upstream": own, "limits": [limit["zone"] for limit in limits]}],
+            )
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        said = nginx.test(write(render({"nginx_sites": inputs}, local, certificates), Path(folder)), Path(folder))
+    assert "[warn]" not in said, said
+
+
+def test_the_longest_media_type_is_taken(local: str, certificates: list[dict[str, str]], tmp_path: Path) -> None:
+    longest = f"application/{'x' * (edge_nginx.LONGEST_TYPE - len('application/'))}"
+    inputs = {"nginx_sites": [site(compression={"types": [longest]})]}
+    assert "[warn]" not in nginx.test(write(render(inputs, local, certificates), tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize("name", MATRIX)

@@ -55,7 +55,7 @@ def read(file: Path) -> Description:
         if not pattern.fullmatch(content[name]):
             raise DescriptionError(f"{file}: {name}: got {content[name]!r}; must be {accepted}")
     paths = {name: str(file.parent / content[name]) for name in ("path", "static_path")}
-    return Description(**{name: paths.get(name, content[name]) for name in names})
+    return Description(**{name: str(paths.get(name, content[name])) for name in names})
 
 
 def check_static(release: Description, static: Sequence[Mapping[str, Any]]) -> None:

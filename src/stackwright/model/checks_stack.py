@@ -38,6 +38,7 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
     yield from _place(place, parsed, system)
     yield from _names(parsed, stack)
     yield from _network(parsed, stack.network)
+    yield from _edge(parsed, stack)
     yield from _neighbours(place, parsed, stack)
     yield from _servers(place, parsed, stack)
     yield from _sizes(parsed, stack)
@@ -101,6 +102,16 @@ def _network(parsed: Parsed[StackFile], network: Network) -> Iterator[Problem]:
         message = f"overlaps the subnet of {tiers[first]}, {cidrs[first]}"
         accepted = "subnets that share no address"
         yield parsed.problem(("network", "subnets", tiers[second]), message, value=cidrs[second], accepted=accepted)
+
+
+def _edge(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
+    path = ("edge", "proxy_protocol")
+    if stack.edge.proxy_protocol and "edge" in topology.managed(stack):
+        message = f"is what no load balancer of {stack.provider} speaks here: it passes HTTP on"
+        yield parsed.problem(path, message, value=True, accepted="false")
+    elif stack.edge.proxy_protocol and not stack.edge.trusted_proxies:
+        message = "needs `trusted_proxies`: without them every client could choose its address"
+        yield parsed.problem(path, message, value=True, accepted="`trusted_proxies` with the balancers' networks")
 
 
 def _neighbours(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:

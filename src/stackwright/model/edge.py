@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stackwright.model import naming, topology
+from stackwright.model import capacity, naming, topology
 from stackwright.model.system import Compression, Health, RateLimit, StaticPath, Timeouts, Tls
 
 #: How long a cloud's load balancer keeps an idle connection: WebSockets may be silent for an hour.
@@ -69,6 +69,7 @@ class EdgeSite:
     static: tuple[StaticPath, ...]
     limits: tuple[RateLimit, ...]
     connections_per_client: int
+    streams_per_client: int
     headers: dict[str, str]
     timeouts: Timeouts
     body_limit_mb: int
@@ -98,11 +99,20 @@ def _site(environment: Environment, name: str, site: Site) -> EdgeSite:
         static=plan.app.static,
         limits=site.rate_limits if override is None or override.rate_limits is None else override.rate_limits,
         connections_per_client=site.connections_per_client,
+        streams_per_client=_streams(environment, site),
         headers=dict(site.headers),
         timeouts=_timeouts(environment, site),
         body_limit_mb=(override and override.body_limit_mb) or site.body_limit_mb,
         compression=site.compression,
     )
+
+
+def _streams(environment: Environment, site: Site) -> int:
+    """A stream has two connections, to the client and to the instance: one address gets at most half of a worker's."""
+    if site.streams_per_client is not None:
+        return site.streams_per_client
+    smallest = min((host.memory_mb for host in environment.plan.hosts if "edge" in host.groups), default=0)
+    return capacity.edge_connections(smallest) // 4
 
 
 def _timeouts(environment: Environment, site: Site) -> Timeouts:

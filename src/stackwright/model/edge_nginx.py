@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 Data = dict[str, Any]
 
@@ -36,6 +36,7 @@ DEFAULTS: Mapping[str, Data] = {
         "upstreams": [],
         "limits": [],
         "connections_per_client": 0,
+        "streams_per_client": 0,
     },
     "hsts": {"include_subdomains": False, "preload": False},
     "timeouts": {
@@ -91,6 +92,28 @@ DEFAULTS: Mapping[str, Data] = {
 
 # What the edge itself says in its answers; an instance's own is hidden, so that no header comes twice.
 _EDGE_HEADERS = ("Strict-Transport-Security", "X-Request-ID")
+# What belongs to one answer: its length and form, its age, what the connection does next.
+_ANSWER_HEADERS = frozenset(
+    [
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-range",
+        "content-type",
+        "date",
+        "etag",
+        "keep-alive",
+        "last-modified",
+        "location",
+        "retry-after",
+        "server",
+        "set-cookie",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
 # What is nobody's business.
 _HIDDEN_HEADERS = ("X-Powered-By",)
 
@@ -103,11 +126,29 @@ _UNSAFE = re.compile(r"[\s;{}\"'$\\#]")
 _UNSAFE_VALUE = re.compile(r"[\r\n$]")
 
 
+# nginx keeps them in a table whose buckets have 64 bytes, in every version and without a directive to change it.
+LONGEST_TYPE = 46
+
+
+class Mistake(NamedTuple):
+    """One thing that is wrong with the sites."""
+
+    #: Name of the site; empty for what concerns several.
+    site: str
+    #: Part of the site, as `("headers", "X-Frame-Options")` or `("locations", "/public/")`.
+    part: tuple[str, ...]
+    message: str
+
+    def __str__(self) -> str:
+        return f"site {self.site}: {self.message}" if self.site else self.message
+
+
 class EdgeError(ValueError):
     """All that is wrong with the sites, one line each."""
 
-    def __init__(self, problems: Iterable[str]) -> None:
-        super().__init__("\n".join(problems))
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(map(str, self.mistakes)))
 
 
 def nginx_sites(edge: Iterable[Mapping[str, Any]], *, certificate_folder: str, static_root: str) -> list[Data]:
@@ -140,6 +181,7 @@ def _from_neutral(site: Mapping[str, Any], certificate_folder: str, static_root:
         "timeouts": _neutral_timeouts(site["timeouts"]),
         "compression": {**site["compression"], "types": list(site["compression"]["types"])},
         "connections_per_client": site["connections_per_client"],
+        "streams_per_client": site["streams_per_client"],
         "upstreams": [_neutral_upstream(upstream) for upstream in site["upstreams"]],
         "limits": [_neutral_limit(limit) for limit in site["limits"]],
         "locations": _neutral_locations(site, static_root),
@@ -209,8 +251,16 @@ def _covers(path: str, other: str) -> bool:
 def _neutral_locations(site: Mapping[str, Any], static_root: str) -> list[Data]:
     exact = {route["path"]: route for route in site["routes"] if route["exact"]}
     below = {route["path"]: route for route in site["routes"] if not route["exact"]}
-    # A limit's path is a location of its own, which behaves like the route that it is part of.
+    statics = {static["url"].rstrip("/") + "/": static for static in site["static"]}
+    # A limit's path is a location of its own, which behaves like the route, or the static files, that it is part of.
     for limit in site["limits"]:
+        path = limit["path"].rstrip("/") + "/"
+        served = max((url for url in statics if path.startswith(url)), key=len, default="")
+        # A route below them, such as a stream, comes first.
+        routed = max((route for route in below if _covers(route, limit["path"])), key=len)
+        if len(served) > len(routed.rstrip("/") + "/"):
+            statics.setdefault(path, statics[served])
+            continue
         parent = max((path for path in below if _covers(path, limit["path"])), key=len)
         below.setdefault(limit["path"], below[parent])
 
@@ -220,17 +270,20 @@ def _neutral_locations(site: Mapping[str, Any], static_root: str) -> list[Data]:
             exact[path] = route
         result.append(_neutral_location(site, path, route, "prefix"))
     result += [_neutral_location(site, path, route, "exact") for path, route in sorted(exact.items())]
-    for static in site["static"]:
-        result.append(
-            {
-                "path": static["url"].rstrip("/") + "/",
-                "type": "static",
-                "directory": f"{static_root}/{site['app']}/current/{static['url'].strip('/')}/",
-                "cache": {"max_age_seconds": static["max_age_days"] * 86400, "immutable": static["immutable"]},
-                "limits": _limits_of(site, static["url"]),
-            }
-        )
+    repeated = Counter(static["url"].rstrip("/") + "/" for static in site["static"])
+    for path, static in statics.items():
+        result += [_static_location(site, path, static, static_root)] * max(1, repeated[path])
     return result
+
+
+def _static_location(site: Mapping[str, Any], path: str, static: Mapping[str, Any], static_root: str) -> Data:
+    return {
+        "path": path,
+        "type": "static",
+        "directory": f"{static_root}/{site['app']}/current{path}",
+        "cache": {"max_age_seconds": static["max_age_days"] * 86400, "immutable": static["immutable"]},
+        "limits": _limits_of(site, path.rstrip("/") or "/"),
+    }
 
 
 def _neutral_location(site: Mapping[str, Any], path: str, route: Mapping[str, Any], match: str) -> Data:
@@ -256,14 +309,14 @@ def quote(value: str) -> str:
 
 def normalise(sites: Iterable[Mapping[str, Any]]) -> list[Data]:
     """Fill in nested defaults and derive what the templates print; raise EdgeError with every mistake."""
-    result = [_site(site) for site in sites]
-    problems = [*_check_names(result)]
-    upstreams = {upstream["name"] for site in result for upstream in site["upstreams"]}
-    for site in result:
-        problems += [f"site {site['name']}: {problem}" for problem in _check_site(site, upstreams)]
-    if problems:
-        raise EdgeError(problems)
-    return [_derive(site) for site in result]
+    filled = [_site(site) for site in sites]
+    mistakes = [*_check_names(filled)]
+    upstreams = {upstream["name"] for site in filled for upstream in site["upstreams"]}
+    for site in filled:
+        mistakes += [Mistake(site["name"], part, message) for part, message in _check_site(site, upstreams)]
+    if mistakes:
+        raise EdgeError(mistakes)
+    return [_derive(site) for site in filled]
 
 
 def _fill(kind: str, value: Mapping[str, Any]) -> Data:
@@ -293,71 +346,93 @@ def _site(value: Mapping[str, Any]) -> Data:
     return site
 
 
-def _check_names(sites: list[Data]) -> Iterable[str]:
-    def twice(what: str, names: Iterable[str]) -> Iterable[str]:
-        return (f"{what} {name!r} is used {count} times" for name, count in Counter(names).items() if count > 1)
-
-    yield from twice("site name", (site["name"] for site in sites))
-    yield from twice("server name", (name.lower() for site in sites for name in site["server_names"]))
-    yield from twice("upstream name", (upstream["name"] for site in sites for upstream in site["upstreams"]))
+_Found = Iterable[tuple[tuple[str, ...], str]]
 
 
-def _check_site(site: Data, upstreams: set[str]) -> Iterable[str]:
+def _check_names(sites: list[Data]) -> Iterable[Mistake]:
+    def repeated(kind: str, names: Iterable[tuple[str, str]]) -> Iterable[Mistake]:
+        pairs = list(names)
+        counts = Counter(name for _, name in pairs)
+        last = {name: site for site, name in pairs}
+        return (
+            Mistake(last[name], (kind, name), f"{kind} name {name!r} is used {count} times")
+            for name, count in counts.items()
+            if count > 1
+        )
+
+    yield from repeated("site", ((site["name"], site["name"]) for site in sites))
+    yield from repeated("server", ((site["name"], name.lower()) for site in sites for name in site["server_names"]))
+    yield from repeated("upstream", ((site["name"], up["name"]) for site in sites for up in site["upstreams"]))
+
+
+def _check_site(site: Data, upstreams: set[str]) -> _Found:
     if not _NAME.fullmatch(site["name"]):
-        yield "the name may have letters, digits, '-' and '_'"
+        yield ("name",), "the name may have letters, digits, '-' and '_'"
     if not site["server_names"]:
-        yield "server_names is empty; a site answers to at least one name"
+        yield ("server_names",), "server_names is empty; a site answers to at least one name"
     for name in site["server_names"]:
         if not _SERVER_NAME.fullmatch(name):
-            yield f"server name {name!r} is no host name"
+            yield ("server_names", name), f"server name {name!r} is no host name"
     if site["tls"] and not 1 <= len(site["tls"]["certificates"]) <= 2:
-        yield "tls.certificates wants one certificate, or one ECDSA and one RSA"
+        yield ("tls",), "tls.certificates wants one certificate, or one ECDSA and one RSA"
     if site["hsts"] and not site["tls"]:
-        yield "hsts without tls: browsers ignore the header over HTTP"
+        yield ("hsts",), "hsts without tls: browsers ignore the header over HTTP"
     yield from _check_headers(site)
     yield from _check_types(site["compression"]["types"])
     for upstream in site["upstreams"]:
-        yield from (f"upstream {upstream['name']}: {problem}" for problem in _check_upstream(upstream))
+        for message in _check_upstream(upstream):
+            yield ("upstreams", upstream["name"]), f"upstream {upstream['name']}: {message}"
     yield from _check_limits(site["limits"])
     zones = {limit["zone"] for limit in site["limits"]}
-    seen = Counter((location["match"], location["path"]) for location in site["locations"])
+    counts = Counter((location["match"], location["path"]) for location in site["locations"])
     for location in site["locations"]:
-        problems = _check_location(location, upstreams, zones)
-        yield from (f"location {location['path']}: {problem}" for problem in problems)
-        if seen[location["match"], location["path"]] > 1:
-            yield f"location {location['path']} is there twice"
+        part = ("locations", location["path"])
+        for message in _check_location(location, upstreams, zones):
+            yield part, f"location {location['path']}: {message}"
+        if counts[location["match"], location["path"]] > 1:
+            yield part, f"location {location['path']} is there twice"
 
 
-def _check_types(types: list[str]) -> Iterable[str]:
+def _check_types(types: list[str]) -> _Found:
     for kind in types:
+        part = ("compression", kind)
         if not re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+", kind):
-            yield f"compression type {kind!r} is no media type"
+            yield part, f"compression type {kind!r} is no media type"
+        if len(kind) > LONGEST_TYPE:
+            yield part, f"compression type {kind!r} has {len(kind)} characters; nginx takes at most {LONGEST_TYPE}"
         if kind == "text/event-stream":
-            yield "compression would hold up text/event-stream"
+            yield part, "compression would hold up text/event-stream"
 
 
-def _check_limits(limits: list[Data]) -> Iterable[str]:
+def _check_limits(limits: list[Data]) -> _Found:
     zones = [limit["zone"] for limit in limits]
     for limit in limits:
+        part = ("limits", limit["zone"])
         if not _RATE.fullmatch(limit["rate"]):
-            yield f"limit {limit['zone']}: rate {limit['rate']!r} is not like '10r/s' or '5r/m'"
+            yield part, f"limit {limit['zone']}: rate {limit['rate']!r} is not like '10r/s' or '5r/m'"
         if any(not re.fullmatch("[A-Z]+", method) for method in limit["methods"]):
-            yield f"limit {limit['zone']}: methods are words in capitals"
+            yield part, f"limit {limit['zone']}: methods are words in capitals"
         if not _NAME.fullmatch(limit["zone"]) or zones.count(limit["zone"]) > 1:
-            yield f"limit {limit['zone']!r}: zones are unique and have letters, digits, '-' and '_'"
+            yield part, f"limit {limit['zone']!r}: zones are unique and have letters, digits, '-' and '_'"
 
 
-def _check_headers(site: Data) -> Iterable[str]:
+def _check_headers(site: Data) -> _Found:
+    counts = Counter(name.lower() for name in site["headers"])
     for name, value in site["headers"].items():
+        part = ("headers", name)
         if not _HEADER.fullmatch(name):
-            yield f"{name!r} is no header name"
+            yield part, f"{name!r} is no header name"
         if _UNSAFE_VALUE.search(str(value)):
-            yield f"header {name}: line ends and '$' cannot be sent"
-        if name.lower() in {each.lower() for each in _EDGE_HEADERS}:
-            yield f"header {name} is the edge's own (hsts, request id)"
+            yield part, f"header {name}: line ends and '$' cannot be sent"
+        if name.lower() in {header.lower() for header in _EDGE_HEADERS}:
+            yield part, f"header {name} is the edge's own (hsts, request id)"
+        if name.lower() in _ANSWER_HEADERS:
+            yield part, f"header {name} says something of one answer; it cannot be the same for all of the site"
+        if counts[name.lower()] > 1:
+            yield part, f"header {name} is there twice, in other letters"
     for name in site["request_headers_removed"]:
         if not _HEADER.fullmatch(name):
-            yield f"{name!r} is no header name"
+            yield ("request_headers_removed", name), f"{name!r} is no header name"
 
 
 def _check_upstream(upstream: Data) -> Iterable[str]:
@@ -445,7 +520,7 @@ def _derive_limit(site: str, limit: Data) -> Data:
     return {
         **limit,
         "zone": zone,
-        "counted": "$binary_remote_addr" if limit["key"] == "client" else "$server_name",
+        "counted": "$edge_client" if limit["key"] == "client" else "$server_name",
         "variable": f"edge_limit_{zone}".replace("-", "_"),
         "retry_after": _retry_after(limit["rate"]),
     }
@@ -461,7 +536,8 @@ def _derive_upstream(upstream: Data) -> Data:
         words += [f"max_fails={member['max_fails']}", f"fail_timeout={member['fail_timeout_seconds']}s"]
         words += ["backup"] if member["backup"] else []
         members.append({**member, "server": " ".join(words)})
-    return {**upstream, "members": members}
+    # A member takes about half a kilobyte.
+    return {**upstream, "members": members, "zone_kb": max(256, 64 + 2 * len(members))}
 
 
 def _derive_location(location: Data, limits: Mapping[str, Data], number: int) -> Data:
@@ -476,6 +552,37 @@ def _derive_location(location: Data, limits: Mapping[str, Data], number: int) ->
         "cache_control": _cache_control(cache) if cache else "",
         "fallback": f"@missing_{number}" if location["type"] == "static" and location["upstream"] else "",
     }
+
+
+def tables(sites: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the sizes of nginx's hash tables, by directive, for normalised sites: a name that fits no bucket is an error."""
+    sites = list(sites)
+    names = [name for site in sites for name in site["server_names"]]
+    variables = [limit["variable"] for site in sites for limit in site["limits"]]
+    headers = [
+        name
+        for site in sites
+        for name in (*site["headers"], *site["request_headers_removed"], *site["response_headers_hidden"])
+    ]
+    # The second number is what nginx and its modules bring: names, variables, headers that are always there.
+    return {
+        **_table("server_names_hash", names, 512),
+        **_table("variables_hash", variables, 1024),
+        **_table("proxy_headers_hash", headers, 512),
+        **_table("types_hash", [], 2048),
+    }
+
+
+def _table(name: str, keys: list[str], least: int) -> dict[str, int]:
+    """Two pointers and the key, in words of 8 bytes, are an element; a bucket holds at least four of the longest."""
+    longest = max((len(key) for key in keys), default=0)
+    bucket = 128
+    while bucket < 4 * (longest + 2 + 8 + 16):
+        bucket *= 2
+    size = least
+    while size < 4 * len(keys):
+        size *= 2
+    return {f"{name}_bucket_size": bucket, f"{name}_max_size": size}
 
 
 def health_checks(sites: Iterable[Mapping[str, Any]]) -> Data:
@@ -515,5 +622,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "nginx_tls_min_version": tls_min_version,
     "nginx_normalise": normalise,
     "nginx_health_checks": health_checks,
+    "nginx_tables": tables,
     "nginx_quote": quote,
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackwright.model import checks, files, naming, topology
+from stackwright.model import checks, checks_edge, files, naming, topology
 from stackwright.model.capacity import ConnectionBudget, HostPlan
 from stackwright.model.errors import ModelError
 from stackwright.model.plan import Plan, make_plan
@@ -122,4 +122,7 @@ def load(path: Path | str) -> Environment:
         plan, problems = make_plan(place, stack, system)
     if problems or plan is None or system is None:
         raise ModelError(problems)
-    return Environment(name=place.name, root=place.root, system=system.need(), stack=stack.need(), plan=plan)
+    environment = Environment(name=place.name, root=place.root, system=system.need(), stack=stack.need(), plan=plan)
+    if mistakes := list(checks_edge.problems(environment, stack, system)):
+        raise ModelError(mistakes)
+    return environment

@@ -17,12 +17,12 @@
         cache: [purpose], uploads: [folder], static: [{url, folder, max_age_days, immutable}],
         keep_releases, artifact: path in the project,
         instances_by_host: {host: [{name, address, port}]}}}
-    edge: {worker_connections, balances: all|own, sites: [{name, app, names: [str], tls: {min_version, http2, redirect_http,
+    edge: {worker_connections, balances: all|own, trusted_proxies: [cidr], proxy_protocol, sites: [{name, app, names: [str], tls: {min_version, http2, redirect_http,
         hsts: null | {max_age_days, include_subdomains, preload}},
         upstreams: [{name, members: [{host, address, port, weight}], balance, keepalive, health: {...}}],
         routes: [{path, upstream, exact, websocket, buffered, logged}],
         static: [{url, folder, max_age_days, immutable}],
-        limits: [{name, path, requests, per: second|minute, burst, methods: [str]}], connections_per_client,
+        limits: [{name, path, requests, per: second|minute, burst, methods: [str]}], connections_per_client, streams_per_client,
         headers: {name: value}, timeouts: {connect_seconds, read_seconds, send_seconds, client_header_seconds,
         client_body_seconds, keepalive_seconds}, body_limit_mb,
         compression: {gzip, brotli, min_bytes, types: [str]}}]}
@@ -290,6 +290,8 @@ def _edge(environment: Environment, hosts: tuple[Host, ...]) -> dict[str, Any]:
     return {
         "worker_connections": capacity.edge_connections(smallest),
         "balances": "own" if "edge" in topology.managed(environment.stack) else "all",
+        "trusted_proxies": list(environment.stack.edge.trusted_proxies),
+        "proxy_protocol": environment.stack.edge.proxy_protocol,
         "sites": [_plain(site) for site in edge.sites(environment)],
     }
 

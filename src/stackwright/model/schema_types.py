@@ -62,6 +62,16 @@ def _source(value: str) -> str:
     return value
 
 
+def _proxy(value: str) -> str:
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError as error:
+        raise refuse(f"is not a network ({error})", "a network such as 203.0.113.0/24 or 2001:db8::/32") from error
+    if network.prefixlen < (8 if network.version == 4 else 16):
+        raise refuse("is nearly everybody", "a network of a CDN or balancer, with a prefix of at least /8 (IPv6: /16)")
+    return value
+
+
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 
 
@@ -164,6 +174,7 @@ HeaderValue = Annotated[str, AfterValidator(_header)]
 Domain = Annotated[str, AfterValidator(_domain), words("a domain name such as clinic.example.org")]
 Cidr = Annotated[str, AfterValidator(_cidr), words("a network such as 10.87.20.0/24")]
 SourceCidr = Annotated[str, AfterValidator(_source), words("a network such as 203.0.113.0/24")]
+ProxyCidr = Annotated[str, AfterValidator(_proxy), words("a network such as 203.0.113.0/24 or 2001:db8::/32")]
 Address = Annotated[str, AfterValidator(_address), words("an address such as 10.87.20.11")]
 PublicKey = Annotated[str, AfterValidator(_public_key), words("a line such as `ssh-ed25519 AAAA... comment`")]
 ProjectPath = Annotated[str, AfterValidator(_file), words(_IN_PROJECT, min_length=1)]

@@ -20,6 +20,7 @@ from stackwright.model.schema_types import (
     Port,
     Positive,
     ProjectPath,
+    ProxyCidr,
     PublicKey,
     SourceCidr,
     User,
@@ -34,6 +35,16 @@ Tier = Literal["edge", "app", "database", "cache", "ops"]
 SizedTier = Literal["server", "edge", "app", "database", "cache", "ops"]
 Group = Literal["edge", "app", "database", "cache", "ops", "consensus"]
 OperatingSystem = Literal["debian-12", "debian-13", "ubuntu-24.04", "windows-2022", "windows-2025"]
+
+
+@schema
+class Edge:
+    """What is in front of the load balancers."""
+
+    trusted_proxies: tuple[ProxyCidr, ...] = ()
+    """Networks of a CDN or a balancer: what it says of the client's address is believed. Anybody else is the client."""
+    proxy_protocol: bool = False
+    """The balancer in front passes TCP on and speaks the PROXY protocol, to ports 80 and 443; wants `trusted_proxies`."""
 
 
 @schema
@@ -197,6 +208,7 @@ class StackFile:
     domain: Domain
     aliases: tuple[Domain, ...] = ()
     network: Network
+    edge: Edge = Field(default_factory=Edge)
     topology: Topology | None = None
     os: OperatingSystem = "debian-13"
     """Of hosts that are created."""

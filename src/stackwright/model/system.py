@@ -194,7 +194,11 @@ class Timeouts:
 
 @schema
 class RateLimit:
-    """How much one client may ask of a part of the site; more is answered 429."""
+    """How much one client address may ask of a part of the site; more is answered 429.
+
+    All who share a router are one address, a clinic for example; of IPv6 a /64 is one. What one user may do is for the
+    application to limit, which knows the user.
+    """
 
     name: Identifier
     path: UrlPath
@@ -238,8 +242,10 @@ class Site:
     unbuffered: tuple[UrlPath, ...] = ()
     """Paths whose answers are streams (server-sent events): passed on as they come."""
     rate_limits: tuple[RateLimit, ...] = ()
-    connections_per_client: Annotated[int, Field(ge=0, le=65_535)] = 100
-    """0: no limit."""
+    connections_per_client: Annotated[int, Field(ge=0, le=65_535)] = 500
+    """Requests of one client address at once, without streams; a clinic is one address. 0: no limit."""
+    streams_per_client: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    """WebSockets and event streams of one client address at once; half of what one worker of the edge can hold if not given. 0: no limit."""
 
 
 @schema

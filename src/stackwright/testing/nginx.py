@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
+import socket
 import subprocess
+import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -52,6 +56,27 @@ def test(main: Path, prefix: Path) -> str:
     run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert run.returncode == 0, run.stderr
     return run.stderr
+
+
+@contextlib.contextmanager
+def running(main: Path, prefix: Path, port: int) -> Iterator[None]:
+    """Run nginx with a main file until the block ends; it answers at 127.0.0.1:`port` from the beginning on."""
+    root = unpacked()
+    environment = {"LD_LIBRARY_PATH": ":".join(map(str, root.glob("usr/lib/*-linux-*")))}
+    command = [str(root / "usr/sbin/nginx"), "-c", str(main), "-p", str(prefix), "-g", "daemon off;"]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        until = time.monotonic() + 10
+        while True:
+            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert process.poll() is None, "nginx has ended"
+            assert time.monotonic() < until, "nginx does not answer"
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
 
 
 def _candidate_version() -> str:
