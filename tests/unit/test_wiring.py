@@ -354,3 +354,19 @@ def test_no_application_may_set_a_variable_that_it_is_given(stack: Mapping[str, 
         **wiring.app_secrets(stack, "emr", AnySecret()),
     }
     assert given.keys() - facts["environment"].keys() - facts["secrets"].keys() <= GENERATED_VARIABLES.keys()
+
+
+def test_no_variable_is_generated_that_an_application_could_set_itself(
+    stack: Mapping[str, Any], in_cloud: Mapping[str, Any]
+) -> None:
+    """What wiring and the process manager give an instance is refused in `environment`, and nothing else is."""
+    generated: set[str] = set()
+    for facts in (stack, in_cloud):
+        host = first(facts, "app")
+        (application,) = wiring.pm2_applications(facts, host)
+        (entry, *_) = pm2.pm2_ecosystem(pm2.normalise(application), "/usr/bin/node")["apps"]
+        generated |= set(entry["env"]) | set(wiring.app_secrets(facts, "emr", AnySecret()))
+    declared = facts["apps"]["emr"]
+    generated -= {*declared["environment"], *declared["secrets"], "NODE_ENV"}
+    assert generated <= set(GENERATED_VARIABLES)
+    assert {name for name, source in GENERATED_VARIABLES.items() if source != "the process manager"} <= generated

@@ -73,7 +73,7 @@ def links(environment: Environment) -> Iterator[Link]:
     if environment.system.cache:
         ports = _span(sorted(instance.port for instance in environment.system.cache.values()))
         yield Link(source="app", target="cache", label="Redis, TLS", ports=ports)
-        if not cloud:
+        if not cloud and any(one.persistence != "none" for one in environment.system.cache.values()):
             yield Link(source="cache", target="ops", label="backup, TLS", ports="8500", copy=True)
 
 

@@ -10,7 +10,7 @@ _ALONE = """name: taaleem
 title: Small
 apps:
   web:
-    runtime: {name: nodejs, version: "22"}
+    runtime: {name: nodejs, version: "24"}
     artifact: dist/web.json
     process: {name: web, command: [server.js], first_port: 3000, memory_mb: 256}
     health: {path: /healthz, ready_path: /readyz}

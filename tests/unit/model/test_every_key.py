@@ -136,7 +136,6 @@ hosts:
 }
 #: A value instead, where the type alone suggests none that is accepted.
 VALUES: Mapping[str, Any] = {
-    "apps.emr.runtime.version": "22",
     "apps.emr.artifact": "dist/b.json",
     "apps.emr.process.command[0]": "main.js",
     "apps.emr.process.mode": "cluster",
