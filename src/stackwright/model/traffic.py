@@ -89,6 +89,8 @@ def _cache(environment: Environment) -> Iterator[Traffic]:
 
 
 def _files(environment: Environment) -> Iterator[Traffic]:
+    if not environment.groups["ops"]:
+        return
     for source in ("edge", "app", "database", "cache"):
         if any("ops" not in environment.host(name).groups for name in environment.groups[source]):
             yield Traffic(source=source, target="ops", port=RESTIC, reason=f"Backups of files of {source}")
