@@ -164,10 +164,18 @@ def test_a_run_limited_by_tags_still_knows_its_hosts(path: Path) -> None:
 
 
 #: Change nothing, or are the begin itself, or run where no controller does (a server that configures itself).
-WITHOUT_BEGIN = {"begin", "refuse-windows", "adopt", "status-app", "configure-self", "drain"}
+WITHOUT_BEGIN = {"begin", "refuse-windows", "adopt", "status-app", "configure-self", "drain", "reach-retiring-hosts"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
 def test_a_playbook_that_changes_hosts_begins_with_the_lock_and_the_checks(path: Path) -> None:
     imports = [play.get("ansible.builtin.import_playbook") for play in load(path)]
     assert (path.stem in WITHOUT_BEGIN) != (imports[:2][-1] == "begin.yml" or imports[0] == "begin.yml"), imports
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
+def test_plays_for_every_host_leave_hosts_alone_that_are_about_to_go(path: Path) -> None:
+    """They are in no tier, and `stack.hosts` does not have them."""
+    for play in load(path):
+        groups = str(play.get("hosts", "")).replace(",", ":").split(":")
+        assert "all" not in groups or "!retiring" in groups, play["name"]

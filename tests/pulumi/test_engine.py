@@ -22,6 +22,8 @@ from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
 from stackwright import processes
 from stackwright.infra import engine
+from stackwright.model.output import RETIRING_VARIABLE
+from stackwright.model.transition import Transition
 
 
 @pytest.fixture
@@ -70,7 +72,27 @@ def test_commands_are_what_a_person_would_type(cli: Path, project: Path, monkeyp
     assert engine.up("test").folder == project / "pulumi"
 
 
+def test_hosts_that_go_stay_until_they_are_removed(cli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    entry = {"address": "10.231.90.42", "groups": ["database"]}
+    change = Transition(retiring={"db2": entry, "db1": {**entry, "groups": ["cache"]}}, leaving=("db2",), joining=())
+    for command in (engine.up("test", change), engine.up_without("test", "test-group", change)):
+        excluded = [command.argv[place + 1] for place, word in enumerate(command.argv) if word == "--exclude"]
+        assert "urn:pulumi:test::stackwright::**::test-compute-db2" in excluded
+        # On AWS a host is several resources.
+        assert "urn:pulumi:test::stackwright::**::test-compute-db2-**" in excluded
+        assert not [urn for urn in excluded if "db1" in urn]
+        # The output keeps what the next run has to know.
+        assert json.loads(command.variables[RETIRING_VARIABLE]).keys() == {"db1", "db2"}
+    last = engine.remove_hosts("test")
+    assert "--exclude" not in last.argv
+    # A host that is gone already cannot be asked.
+    assert "--refresh" not in last.argv
+    assert last.variables[RETIRING_VARIABLE] == "{}"
+
+
 COMMANDS = {
+    "remove_hosts": "pulumi up --yes --skip-preview --non-interactive",
     "select": "pulumi stack select --create test --non-interactive",
     "preview": "pulumi preview --refresh --diff --non-interactive",
     "up": "pulumi up --refresh --yes --skip-preview --non-interactive",

@@ -19,7 +19,7 @@ from rich.text import Text
 from stackwright import project, verify, verify_public
 from stackwright.artifact.configuration import Bundle, BundleError
 from stackwright.artifact.wheels import WheelError
-from stackwright.cli import database, doctor, report, secrets
+from stackwright.cli import database, doctor, hosts, report, secrets
 from stackwright.cli.progress import CommandFailedError, Runner
 from stackwright.cli.run_record import LockedError, exclusive
 from stackwright.infra import engine, identity, keys
@@ -56,6 +56,10 @@ EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="A folder be
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' own output.")]
 Assume = Annotated[
     list[str] | None, typer.Option("--assume", metavar="NAME=VALUE", help="Of what the cost goes by: nat_gb=100.")
+]
+Lost = Annotated[
+    list[str] | None,
+    typer.Option("--lost", metavar="HOST", help="Remove a host that does not answer, or holds what no other host has."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -94,8 +98,9 @@ def _interrupt(number: int, _frame: object) -> None:
 def validate(name: EnvironmentName) -> None:
     """Check stack.yml and its system, and say what they come to."""
     environment = _load(name)
-    hosts, slots = len(environment.hosts), len(environment.slots)
-    number = f"{hosts} host{'' if hosts == 1 else 's'}" + (f", up to {slots} in a group" if slots else "")
+    count, slots = len(environment.hosts), len(environment.slots)
+    number = f"{count} host{'' if count == 1 else 's'}" + (f", up to {slots} in a group" if slots else "")
+    hosts.compare(console, environment)
     console.print(f"{_stack_file(environment)}: valid; {number}, {environment.provider}")
 
 
@@ -106,6 +111,7 @@ def plan(name: EnvironmentName, verbose: Verbose = True, assume: Assume = None) 
     _check_assumptions(assume)
     credentials.require(environment)
     identity.require_nothing_lost(environment)
+    hosts.announce(console, hosts.check(environment))
     runner = _runner(environment, verbose=verbose)
     with _project_folder(environment):
         runner.pulumi(engine.select(name), *engine.recover(name), engine.preview(name))
@@ -122,12 +128,18 @@ def cost(name: EnvironmentName, assume: Assume = None) -> None:
 
 
 @app.command()
-def up(name: EnvironmentName, verbose: Verbose = False, allow_older: Older = False) -> None:
-    """Provision the hosts, converge them, check the result from outside."""
+def up(name: EnvironmentName, verbose: Verbose = False, allow_older: Older = False, lost: Lost = None) -> None:
+    """Provision the hosts, converge them, remove those that are not in the file, check the result from outside."""
     environment = _load(name)
     _announce(environment)
     credentials.require(environment)
+    change = hosts.check(environment, lost or ())
+    hosts.announce(console, change)
     with _run(environment, "up", verbose=verbose) as runner:
+
+        def converge(playbook: str, options: Sequence[str]) -> None:
+            _converge(environment, runner, playbook, options, allow_older=allow_older)
+
         # Before anything else: keys and secrets are made here once, or they are all here.
         identity.create(environment)
         with runner.phase("Artifacts"):
@@ -135,16 +147,20 @@ def up(name: EnvironmentName, verbose: Verbose = False, allow_older: Older = Fal
                 runner.run(command, os.environ)
         with runner.phase("Provisioning"):
             # Servers of a group configure themselves as soon as they are there: what they ask has to be there before.
-            first = engine.up_without(name, group_component(name)) if environment.slots else engine.up(name)
+            first = (
+                engine.up_without(name, group_component(name), change) if environment.slots else engine.up(name, change)
+            )
             runner.pulumi(engine.select(name), *engine.recover(name), first)
         _record_host_keys(environment, runner)
         secrets.fill(environment, runner)
+        hosts.hand_over(change, converge, lost or ())
         if environment.hosts:
-            _converge(environment, runner, allow_older=allow_older)
+            converge("site", hosts.options(lost or ()))
         if environment.slots:
             _upload_bundle(environment, runner)
             with runner.phase("Servers that configure themselves"):
-                runner.pulumi(engine.up(name))
+                runner.pulumi(engine.up(name, change))
+        hosts.remove(environment, change, runner, converge, lost or ())
         stack = _stack(environment)
         ca_file = report.write_ca(environment)
         with runner.phase("Verification"):
@@ -400,12 +416,23 @@ def _upload_bundle(environment: Environment, runner: Runner) -> None:
         console.print(f"  serial {made.serial}, {'uploaded' if fresh else 'there already'}")
 
 
-def _converge(environment: Environment, runner: Runner, *, allow_older: bool) -> None:
+#: What the phase of a playbook is called.
+_PHASES = {"site": "Converging", "hand-over": "Handing over", "retire-hosts": "Retiring hosts"}
+
+
+def _converge(
+    environment: Environment,
+    runner: Runner,
+    playbook: str = "site",
+    options: Sequence[str] = (),
+    *,
+    allow_older: bool,
+) -> None:
     database_ca.ensure(environment)
-    argv = ["ansible-playbook", "-i", str(_stack_file(environment)), "playbooks/site.yml"]
+    argv = ["ansible-playbook", "-i", str(_stack_file(environment)), f"playbooks/{playbook}.yml", *options]
     if allow_older:
         argv += ["-e", "stackwright_allow_older=true"]
-    with runner.phase("Converging"):
+    with runner.phase(_PHASES[playbook]):
         recap = runner.converge(argv, os.environ)
         if recap.code == 0:
             console.print(f"  {recap.changed} changed")

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -26,7 +26,8 @@ from stackwright.infra import keys, outputs
 from stackwright.infra.local.images import cache_folder
 from stackwright.model.environment import Environment
 from stackwright.model.inventory import Inventory, build
-from stackwright.model.output import OUTPUT_NAME, InventoryError
+from stackwright.model.output import OUTPUT_NAME, RETIRING_VARIABLE, InventoryError
+from stackwright.model.transition import Transition
 from stackwright.project import root, state_folder
 
 #: The CLI that set-up builds, and the oldest that is taken from PATH: that of the pinned SDK.
@@ -150,16 +151,34 @@ def preview(environment: str) -> Command:
     return _command(environment, "preview", "--refresh", "--diff")
 
 
-def up(environment: str) -> Command:
-    """Make the hosts be what the environment says."""
-    return _command(environment, "up", "--refresh", "--yes", "--skip-preview")
+def up(environment: str, transition: Transition | None = None) -> Command:
+    """Make the hosts be what the environment says; those that `transition` takes away stay until `remove_hosts`."""
+    return _up(environment, transition, "--refresh")
 
 
-def up_without(environment: str, component: str) -> Command:
+def up_without(environment: str, component: str, transition: Transition | None = None) -> Command:
     """As `up`, but for a component, whose resources stay as they are or are not made yet, and what depends on it."""
     everything = f"urn:pulumi:{environment}::{PROJECT}::**::{component}"
     excluded = ("--exclude", everything, "--exclude", f"{everything}-**", "--exclude-dependents")
-    return _command(environment, "up", "--refresh", "--yes", "--skip-preview", *excluded)
+    return _up(environment, transition, "--refresh", *excluded)
+
+
+def remove_hosts(environment: str) -> Command:
+    """Remove the hosts that `up` has left. It asks none of them anything, since they may be gone already."""
+    return _up(environment, None)
+
+
+def _up(environment: str, transition: Transition | None, *options: str) -> Command:
+    leaving = transition.leaving if transition else ()
+    excluded = [
+        option
+        for name in leaving
+        for urn in (f"{environment}-compute-{name}", f"{environment}-compute-{name}-**")
+        for option in ("--exclude", f"urn:pulumi:{environment}::{PROJECT}::**::{urn}")
+    ]
+    command = _command(environment, "up", *options, "--yes", "--skip-preview", *excluded)
+    recorded = json.dumps(dict(transition.retiring) if transition else {})
+    return replace(command, variables={**command.variables, RETIRING_VARIABLE: recorded})
 
 
 def refresh(environment: str) -> Command:

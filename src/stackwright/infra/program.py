@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ from stackwright.infra.components.protocols import (
 from stackwright.infra.components.results import CloudResult, HostResult
 from stackwright.infra.local.components import LocalPlatform
 from stackwright.model import Environment, load, topology
-from stackwright.model.output import OUTPUT_VERSION, login_user, private_key_file
+from stackwright.model.output import OUTPUT_VERSION, RETIRING_VARIABLE, login_user, private_key_file
 from stackwright.model.secrets import secret_names
 from stackwright.model.topology import Host
 from stackwright.project import root
@@ -93,6 +94,7 @@ def inventory_output(
         "provider": environment.provider,
         "network": {"cidr": network.result.cidr},
         "hosts": {host.name: _host(environment, host, compute.result.hosts[host.name]) for host in environment.hosts},
+        **_retiring(),
         "endpoints": {
             name: {"scheme": each.scheme, "addresses": list(each.addresses), "port": each.port}
             for service in services
@@ -102,6 +104,11 @@ def inventory_output(
         "secrets": [spec.name for spec in secret_names(environment)],
         **_cloud(cloud),
     }
+
+
+def _retiring() -> dict[str, Any]:
+    retiring = json.loads(os.environ.get(RETIRING_VARIABLE, "{}"))
+    return {"retiring": retiring} if retiring else {}
 
 
 def _cloud(found: CloudResult | None) -> dict[str, Any]:
@@ -119,6 +126,7 @@ def _host(environment: Environment, host: Host, made: HostResult) -> dict[str, A
         "groups": list(host.groups),
         "cpus": host.cpus,
         "memory_mb": host.memory_mb,
+        "os": host.os,
         "connection": {
             "user": login_user(host),
             "bootstrap_user": host.bootstrap_user,

@@ -9,6 +9,7 @@
     network: {cidr}
     hosts: {name: {address, fqdn, groups: [str], cpus, memory_mb, os}}
     groups: {edge|app|database|cache|ops|consensus: [host]}
+    retiring: {name: {address, fqdn, groups: [str]}}, hosts that are about to go or to lose these tiers
     apps: {app: {name, process_name, runtime: {name, version}, command: [str], mode, first_port, memory_mb,
         restarts: {limit, min_uptime_seconds}, start_timeout_seconds, kill_seconds, log_date_format,
         watch, health: {path, ready_path, interval_seconds, timeout_seconds, failures, retry_after_seconds},
@@ -56,7 +57,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stackwright.model import capacity, edge, naming, secrets, topology
+from stackwright.model import capacity, edge, naming, secrets, topology, transition
 from stackwright.model.aws.names import cache_user
 from stackwright.model.environment import Environment
 from stackwright.model.output import UPLOADS, InventoryError, from_environment, host_key_file, hosts_of
@@ -111,7 +112,8 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
     """
     if output is None:
         output = from_environment(environment)
-    known = hosts_of(environment, output)
+    known = {**output.get("retiring", {}), **hosts_of(environment, output)}
+    known_names = {host.name for host in environment.hosts}
     # Every output of what a cloud runs says where in it.
     cloud = output.get("cloud") or ({} if topology.managed(environment.stack) else None)
     hosts = tuple(
@@ -119,20 +121,46 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
         for host in environment.hosts
     )
     known_hosts_file = environment.state_folder / "ssh" / "known_hosts"
+    retiring = transition.between(environment, output).retiring
+    leaving = tuple(_leaving(environment, name, entry) for name, entry in retiring.items() if name not in known_names)
     return Inventory(
-        groups={**environment.groups, **topology.playbook_groups(environment.stack, hosts, environment.system)},
+        groups={
+            **environment.groups,
+            **topology.playbook_groups(environment.stack, hosts, environment.system),
+            "retiring": tuple(host.name for host in leaving),
+            **{
+                f"retiring_{tier}": tuple(name for name, entry in retiring.items() if tier in entry["groups"])
+                for tier in topology.TIERS
+            },
+        },
         hosts={
             host.name: HostVariables(
                 name=host.name,
-                groups=host.groups,
+                groups=host.groups if host.name in known_names else (),
                 variables=_variables(environment, host, known[host.name], known_hosts_file),
             )
-            for host in hosts
+            for host in (*hosts, *leaving)
         },
-        variables={"stack": stack(environment, hosts, output["endpoints"], cloud)},
+        variables={"stack": stack(environment, hosts, output["endpoints"], cloud, retiring)},
         known_hosts_file=known_hosts_file,
-        known_hosts="".join(f"{_known_as(host)} {_bare_key(host)}\n" for host in hosts),
+        known_hosts="".join(f"{_known_as(host)} {_bare_key(host)}\n" for host in (*hosts, *leaving)),
     )
+
+
+def _leaving(environment: Environment, name: str, entry: Mapping[str, Any]) -> Host:
+    """A host that the file no longer has, as its last output describes it."""
+    connection = entry["connection"]
+    host = Host(
+        name=name,
+        address=entry["address"],
+        groups=tuple(entry["groups"]),
+        cpus=entry["cpus"],
+        memory_mb=entry["memory_mb"],
+        os=entry.get("os") or environment.stack.os,
+        bootstrap_user=connection["bootstrap_user"],
+        port=connection["port"],
+    )
+    return replace(host, host_key=_host_key(environment, host, entry))
 
 
 def _host_key(environment: Environment, host: Host, known: Mapping[str, Any]) -> str:
@@ -192,6 +220,7 @@ def stack(
     hosts: tuple[Host, ...],
     endpoints: Mapping[str, Any] | None = None,
     cloud: Mapping[str, Any] | None = None,
+    retiring: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The read-only facts that group_vars wire into role inputs.
 
@@ -214,6 +243,14 @@ def stack(
         "network": {"cidr": environment.network.cidr},
         "hosts": {host.name: _host(environment, host) for host in hosts},
         "groups": {group: list(names) for group, names in groups.items()},
+        "retiring": {
+            name: {
+                "address": entry["address"],
+                "fqdn": naming.fqdn(name, environment.name),
+                "groups": list(entry["groups"]),
+            }
+            for name, entry in (retiring or {}).items()
+        },
         "apps": {name: _app(plan, {host.name for host in hosts}) for name, plan in environment.apps.items()},
         "edge": _edge(environment, hosts),
         "database": _database(environment, hosts, found, (cloud or {}).get("master_secret")),

@@ -30,6 +30,8 @@ from stackwright.model.topology import Host
 
 OUTPUT_NAME = "stackwright_inventory"
 OUTPUT_VERSION = 1
+#: Hosts that the program leaves as they are, as JSON: its output's `retiring`.
+RETIRING_VARIABLE = "STACKWRIGHT_RETIRING"
 ADMIN_USER = "stackwright"
 #: The purpose of the bucket that applications write to.
 UPLOADS = "uploads"
@@ -68,6 +70,8 @@ class OutputHost:
     connection: Connection
     cpus: Cpus
     memory_mb: MegaBytes
+    os: str | None = None
+    """Operating system; null in the output of an earlier version."""
 
 
 @schema
@@ -109,6 +113,8 @@ class Output:
     provider: Literal["local", "bare_metal", "aws"]
     network: OutputNetwork
     hosts: dict[Name, OutputHost]
+    retiring: dict[Name, OutputHost] = Field(default_factory=dict)
+    """Hosts that are about to go, and hosts that stay and are about to lose the tiers in `groups`."""
     endpoints: dict[Identifier, Endpoint]
     """`https`, `postgresql`, `postgresql_replica`, `redis_<purpose>`, `database_backups`, `file_backups`."""
     secrets: tuple[str, ...]
@@ -141,6 +147,7 @@ def make_output(environment: Environment, host_keys: Mapping[str, str]) -> dict[
                 },
                 "cpus": host.cpus,
                 "memory_mb": host.memory_mb,
+                "os": host.os,
             }
             for host in environment.hosts
         },
@@ -209,11 +216,10 @@ def hosts_of(environment: Environment, output: Mapping[str, Any]) -> Mapping[str
     if output["environment"] != environment.name:
         raise InventoryError(f"the output is of environment {output['environment']}, not of {environment.name}")
     hosts: Mapping[str, Mapping[str, Any]] = output["hosts"]
-    wanted = {host.name for host in environment.hosts}
-    if wanted != set(hosts):
-        differing = ", ".join(sorted(wanted ^ set(hosts)))
+    missing = {host.name for host in environment.hosts} - set(hosts)
+    if missing:
         raise InventoryError(
-            f"the hosts of {environment.name} are not those of its stack.yml ({differing}):"
+            f"{', '.join(sorted(missing))} in the stack.yml of {environment.name} is not provisioned:"
             f" run `stackwright up {environment.name}`"
         )
     return hosts

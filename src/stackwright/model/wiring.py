@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -29,10 +30,31 @@ def members(stack: Stack, names: Iterable[str]) -> list[Data]:
     return [{"name": name, "address": stack["hosts"][name]["address"]} for name in names]
 
 
+def retiring_members(stack: Stack, tier: str) -> list[Data]:
+    """Return `[{name, address}]` of the hosts that are about to lose a tier."""
+    return [
+        {"name": name, "address": host["address"]} for name, host in stack["retiring"].items() if tier in host["groups"]
+    ]
+
+
+def ssh_command(variables: Mapping[str, Any]) -> list[str]:
+    """Return the words that log in to the host of these variables, as Ansible does."""
+    return [
+        *("ssh", "-o", "BatchMode=yes", "-p", str(variables["ansible_port"])),
+        *("-i", variables["ansible_ssh_private_key_file"], *shlex.split(variables["ansible_ssh_common_args"])),
+        f"{variables['ansible_user']}@{variables['ansible_host']}",
+    ]
+
+
 def addresses(stack: Stack, groups: Iterable[str]) -> list[str]:
-    """Return the addresses of all hosts of the groups, each once; the group `hosts` is every host."""
+    """Return the addresses of all hosts of the groups, each once; the group `hosts` is every host.
+
+    `retiring_<tier>` are the hosts that are about to lose the tier.
+    """
     found: dict[str, None] = {}
     for group in groups:
+        if group.startswith("retiring_"):
+            found.update((host["address"], None) for host in retiring_members(stack, group.removeprefix("retiring_")))
         names = stack["hosts"] if group == "hosts" else stack["groups"].get(group, [])
         found.update((stack["hosts"][name]["address"], None) for name in names)
     return list(found)
@@ -105,6 +127,31 @@ def static_applications(stack: Stack, host: str, artifact: Mapping[str, Any]) ->
     return [application] if app["static"] else []
 
 
+def edge_members(sites: Iterable[Mapping[str, Any]]) -> dict[str, list[Data]]:
+    """Return the members of each upstream of `edge_sites`."""
+    return {upstream["name"]: list(upstream["members"]) for site in sites for upstream in site["upstreams"]}
+
+
+def edge_sites_with(sites: Iterable[Mapping[str, Any]], members: Mapping[str, list[Data]], stack: Stack) -> list[Data]:
+    """Return `edge_sites` with the members that an edge had before, as far as their hosts still run the application.
+
+    An instance with another port is there only when the application's own turn has come; until then the previous one answers.
+    """
+    return [
+        {**site, "upstreams": [_with_members(each, members, stack) for each in site["upstreams"]]} for site in sites
+    ]
+
+
+def _with_members(upstream: Mapping[str, Any], members: Mapping[str, list[Data]], stack: Stack) -> Data:
+    known = [(member["address"], member["port"]) for member in upstream["members"]]
+    previous = [
+        member
+        for member in members.get(upstream["name"], [])
+        if member["host"] in stack["groups"]["app"] and (member["address"], member["port"]) not in known
+    ]
+    return {**upstream, "members": [*upstream["members"], *previous]}
+
+
 def nginx_balancer(stack: Stack, certificate_folder: str) -> Data:
     """Return nginx_balancer: nothing where users come to the edge by themselves."""
     if stack["edge"]["balances"] == "all":
@@ -135,7 +182,9 @@ def tls_certificates(certificates: Iterable[Mapping[str, Any]], stack: Stack, ho
         if site:
             entry["dns"] = list(stack["certificates"]["names"])
         else:
-            entry["dns"] = [host, stack["hosts"][host]["fqdn"], *_service_names(each["role"], stack)]
+            entry["dns"] = list(
+                dict.fromkeys([host, stack["hosts"][host]["fqdn"], *_service_names(each["role"], stack)])
+            )
             entry["common_name"] = each.get("common_name", "")
             entry["ip"] = list(dict.fromkeys([stack["hosts"][host]["address"], "127.0.0.1"]))
         if issuer == "files":
@@ -150,6 +199,10 @@ def _service_names(role: str, stack: Stack) -> list[str]:
     if role == "etcd":
         # What tells a voter's certificate from the others of the same CA.
         return [stack["database"]["voter_name"]]
+    if role == "redis":
+        # An instance that moves to another host is still asked for by the name of the previous one.
+        names = [stack["hosts"][name]["fqdn"] for name in stack["groups"]["cache"]]
+        return names + [host["fqdn"] for host in stack["retiring"].values() if "cache" in host["groups"]]
     if role == "postgresql":
         return [stack["database"]["primary_name"], stack["database"]["replica_name"]]
     return []
@@ -516,6 +569,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "backup_files_sets": backup_files_sets,
     "backup_files_clients": backup_files_clients,
     "stack_members": members,
+    "stack_retiring_members": retiring_members,
+    "ssh_command": ssh_command,
     "stack_addresses": addresses,
     "stack_host_networks": host_networks,
     "firewall_rules": firewall_rules,
@@ -524,6 +579,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "host_entries": host_entries,
     "edge_sites": edge_sites,
     "static_applications": static_applications,
+    "edge_members": edge_members,
+    "edge_sites_with": edge_sites_with,
     "nginx_balancer": nginx_balancer,
     "redis_instances": redis_instances,
     "postgresql_roles": postgresql_roles,

@@ -99,8 +99,11 @@ def test_the_groups_are_the_same_and_none_is_empty_but_what_nobody_has() -> None
     """No Windows, and no database that a cloud runs."""
     for name in ALIKE:
         groups = inventory(name).groups
-        assert tuple(groups) == GROUPS
-        assert [group for group, members in groups.items() if not members] == ["database_admin", "windows"], name
+        # What is about to go is nowhere yet.
+        retiring = tuple(group for group in groups if group.startswith("retiring"))
+        assert tuple(group for group in groups if group not in retiring) == GROUPS
+        empty = [group for group, members in groups.items() if not members]
+        assert empty == ["database_admin", "windows", *retiring], name
         assert {host for members in groups.values() for host in members} == set(inventory(name).hosts)
 
 
