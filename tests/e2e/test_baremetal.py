@@ -103,6 +103,19 @@ def test_a_server_with_another_host_key_is_refused_before_anything_is_done(serve
     assert podman.Podman().execute(servers.containers["app1"], "getent passwd stackwright || echo none") == "none\n"
 
 
+def test_a_server_that_is_not_empty_is_refused_before_any_is_touched(servers: Servers) -> None:
+    client, occupied = podman.Podman(), servers.containers["db1"]
+    client.execute(occupied, "mkdir /etc/haproxy && touch /etc/haproxy/haproxy.cfg")
+    try:
+        argv = ["ansible-playbook", "-i", str(servers.environment.file), "playbooks/adopt.yml"]
+        done = servers.environment.run(*argv, expect=2)
+    finally:
+        client.execute(occupied, "rm -r /etc/haproxy")
+    assert "db1 (10.87.40.12): /etc/haproxy/haproxy.cfg is there" in done.output
+    for container in servers.containers.values():
+        assert client.execute(container, "getent passwd stackwright || echo none") == "none\n"
+
+
 def test_servers_are_adopted_and_answer(servers: Servers, adopted: Environment) -> None:
     adopted.stackwright("verify", seconds=300)
     assert adopted.group("edge") == ["app1"]

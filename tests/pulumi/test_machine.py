@@ -253,7 +253,7 @@ def test_an_admin_without_sudo_leaves_it_to_the_first_user() -> None:
 
 def test_free_space_matters_at_the_first_contact_and_the_size_of_the_disk_from_then_on() -> None:
     state = backend().create(INPUTS).properties
-    full = Logins(admitted={"stackwright"}, facts={"free_kb": 2**20})
+    full = Logins(admitted={"stackwright"}, facts={"free_kb": 2**20, "adopted": "yes"})
     with serving((full.backend,)) as client:
         assert not client.check(MACHINE, INPUTS | {"memoryMb": 3000}, old=state).failures
         client.update(MACHINE, "root@192.0.2.7:22", state, INPUTS | {"memoryMb": 3000, "diskGb": 90})

@@ -352,6 +352,7 @@ def _certificates(
         (*path, "files", "certificate"): certificates.files.certificate if certificates.files else None,
         (*path, "files", "key"): certificates.files.key if certificates.files else None,
         (*path, "directory_ca"): certificates.directory_ca,
+        (*path, "eab", "hmac_key_file"): certificates.eab.hmac_key_file if certificates.eab else None,
         ("access", "ssh_private_key"): stack.access.ssh_private_key,
         ("aws", "database", "ca_file"): stack.aws.database.ca_file if stack.aws else None,
     }

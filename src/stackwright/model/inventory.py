@@ -41,13 +41,14 @@
     logs: {rotate_mb, keep}
     backups: {host, full_day, time, keep_full, keep_differential, files_every_hours, files_keep_days,
         archive_timeout_seconds}
-    certificates: {issuer, names: [str], email, directory, directory_ca, files: null | {certificate, key}}
+    certificates: {issuer, names: [str], email, directory, directory_ca,
+        eab: null | {key_id, hmac_key_file}, files: null | {certificate, key}}
     secrets: {names: [str], password_command: null | str, cloud: null | {region, domain, prefix}}
     access: {admin_user, admins: [{name, keys: [str]}], ssh_from: [cidr]}
     capacity: {memory: {host: {memory_mb, shares: {part: mb}}}, connections: null | {max_connections,
         reserved: {who: n}, pooled}, kernel: {host: {sysctl: {name: value}, open_files: {service: n}}}}
 
-Each host also has `stack_host: {name, groups, bootstrap_user, cpus, memory_mb, disk_gb, os, host_key}`.
+Each host also has `stack_host: {name, groups, bootstrap_user, takeover, cpus, memory_mb, disk_gb, os, host_key}`.
 """
 
 from __future__ import annotations
@@ -206,6 +207,7 @@ def _variables(
             "name": host.name,
             "groups": list(host.groups),
             "bootstrap_user": connection["bootstrap_user"],
+            "takeover": host.takeover,
             "cpus": host.cpus,
             "memory_mb": host.memory_mb,
             "disk_gb": host.disk_gb,

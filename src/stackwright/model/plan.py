@@ -61,6 +61,7 @@ def _adopted(place: Place, stack: StackFile) -> tuple[Host, ...]:
             disk_gb=server.disk_gb,
             os=server.os,
             bootstrap_user=server.user,
+            takeover=server.takeover,
             port=server.port,
             host_key=server.host_key or _recorded_key(place, server.host_key_file),
         )

@@ -102,6 +102,8 @@ class Server:
     """What the server identifies itself with: a line such as `ssh-ed25519 AAAA...`."""
     host_key_file: ProjectPath | None = None
     """The same, in a file."""
+    takeover: bool = False
+    """Whether a server that is not empty may be taken all the same: what it has is replaced then."""
 
 
 @schema
@@ -111,6 +113,15 @@ class CertificateFiles:
     certificate: ProjectPath
     """The full chain, PEM."""
     key: ProjectPath
+
+
+@schema
+class AccountBinding:
+    """An external account binding of an ACME account."""
+
+    key_id: Annotated[str, Field(pattern=r"^[!-~]+$")]
+    hmac_key_file: ProjectPath
+    """A file with the key in base64url, as the authority gives it out."""
 
 
 @schema
@@ -124,6 +135,8 @@ class Certificates:
     """For `acme`: the authority."""
     directory_ca: ProjectPath | None = None
     """For `acme`: the CA of a private authority's own HTTPS."""
+    eab: AccountBinding | None = None
+    """For `acme`: what an authority gives out that admits known accounts only."""
     files: CertificateFiles | None = None
     """For `files`."""
 

@@ -67,6 +67,8 @@ class Host:
     disk_gb: int | None = None
     os: str = "debian-13"
     bootstrap_user: str = "root"
+    #: Whether what the server has at first contact may be replaced.
+    takeover: bool = False
     port: int = 22
     #: Public key line; None where the provider records it at creation.
     host_key: str | None = None

@@ -101,7 +101,8 @@ STACKS = {
 topology: {{size: A}}
 sizes: {{server: {{cpus: 2, memory_mb: 8192, disk_gb: 20}}}}
 certificates:
-  {{issuer: acme, email: a@example.org, directory: https://acme.example/directory, directory_ca: certs/a.pem}}
+  {{issuer: acme, email: a@example.org, directory: https://acme.example/directory, directory_ca: certs/a.pem,
+    eab: {{key_id: a, hmac_key_file: certs/a.pem}}}}
 access: {{admins: [{{name: lena, keys: [{KEY}]}}], ssh_from: [10.0.0.0/8], ssh_private_key: certs/a.pem}}
 secrets: {{password_command: cat a}}
 apps: {{emr: {{instances: 2, memory_mb: 600, database_pool: 9, environment: {{A: a}}, artifact: dist/a.json}}}}
@@ -130,7 +131,7 @@ certificates: {issuer: files, files: {certificate: certs/a.pem, key: certs/a.key
     + f"""
 hosts:
   - {{name: server1, address: 10.87.20.11, groups: [edge, app, database, cache, ops], cpus: 2, memory_mb: 8192, disk_gb: 20,
-      os: debian-13, user: root, port: 22, host_key: {KEY}}}
+      os: debian-13, user: root, port: 22, takeover: false, host_key: {KEY}}}
   - {{name: server2, address: 10.87.20.12, groups: [edge], cpus: 2, memory_mb: 8192, host_key_file: certs/a.pub}}
 """,
 }
@@ -187,6 +188,7 @@ VALUES: Mapping[str, Any] = {
     "certificates.directory": "https://other.example/directory",
     "certificates.email": "b@example.org",
     "certificates.directory_ca": "certs/b.pem",
+    "certificates.eab.hmac_key_file": "certs/b.pem",
     "certificates.files.certificate": "certs/b.pem",
     "certificates.files.key": "certs/b.key",
     "access.admins[0].keys[0]": OTHER_KEY,

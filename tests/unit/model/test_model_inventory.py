@@ -221,6 +221,7 @@ def test_host_variables() -> None:
             "name": "db1",
             "groups": ["database", "consensus"],
             "bootstrap_user": "root",
+            "takeover": False,
             "cpus": 1,
             "memory_mb": 2048,
             "disk_gb": None,

@@ -85,6 +85,8 @@ echo "memory_kb=$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)"
 df -Pk / | awk 'NR == 2 {print "disk_kb=" $2; print "free_kb=" $4}'
 echo "clock=$(date -u +%s)"
 echo "machine=$(uname -m)"
+[ "$(id -u)" = 0 ] && become= || become="sudo -n"
+echo "adopted=$($become test -e /etc/sudoers.d/stackwright-admins 2>/dev/null && echo yes || echo no)"
 echo "become=$([ "$(id -u)" = 0 ] && echo yes || { sudo -n true 2>/dev/null && echo yes; } || echo no)"
 """
 
@@ -103,7 +105,7 @@ class Facts:
     #: Positive where the server's clock is ahead.
     clock_skew_seconds: float
     become: bool
-    #: The admin user logs in and is root's equal: what lies on the disk is the environment's own.
+    #: It has had its first contact: what lies on the disk is the environment's own.
     adopted: bool
 
 
@@ -175,7 +177,7 @@ class MachineBackend:
         for user in dict.fromkeys(users):
             target = _target(inputs, user)
             try:
-                facts = self._facts(target, adopted=user == inputs["adminUser"])
+                facts = self._facts(target)
             except ssh.LoginRefusedError as error:
                 refusals.append(str(error))
                 continue
@@ -194,7 +196,7 @@ class MachineBackend:
             raise ProviderError(f"{resource_id!r} cannot be imported: the id is USER@ADDRESS or USER@ADDRESS:PORT")
         target = ssh.Target(address=given["address"], user=given["user"], port=int(given["port"] or 22))
         try:
-            facts = self._facts(target, adopted=False)
+            facts = self._facts(target)
             host_key = ssh.recorded_key(target)
         except ssh.SshError as error:
             raise ProviderError(str(error)) from error
@@ -213,7 +215,7 @@ class MachineBackend:
         }
         return Found(id=_identity(inputs), inputs=inputs, properties=inputs | _shown(facts))
 
-    def _facts(self, target: ssh.Target, *, adopted: bool) -> Facts:
+    def _facts(self, target: ssh.Target) -> Facts:
         began = self._now()
         lines = self._run(target, _FACTS).splitlines()
         # The server read its clock somewhere within the session; half of it is the best guess.
@@ -234,7 +236,7 @@ class MachineBackend:
             user=target.user,
             clock_skew_seconds=int(found["clock"]) + 0.5 - now,
             become=found["become"] == "yes",
-            adopted=adopted,
+            adopted=found.get("adopted") == "yes",
         )
 
 
