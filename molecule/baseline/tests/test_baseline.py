@@ -43,6 +43,17 @@ def test_root_is_closed_even_with_a_key(host: Any) -> None:
         assert "Permission denied" in refused.stderr
 
 
+def test_only_admins_are_admitted_even_with_a_key(host: Any) -> None:
+    """Such as the first user of a rented server, who has sudo."""
+    with host.sudo():
+        host.check_output("id debian >/dev/null 2>&1 || useradd --create-home --password '*' debian")
+        with_probe_key(host, "debian")
+        refused = ssh(host, "debian")
+        without_probe_key(host, "debian")
+        assert refused.rc == 9
+        assert "Permission denied" in refused.stderr
+
+
 def test_passwords_are_not_even_asked_for(host: Any) -> None:
     with host.sudo():
         refused = ssh(host, "alice", "PubkeyAuthentication=no")
@@ -56,10 +67,24 @@ def test_old_key_exchanges_are_refused(host: Any) -> None:
         assert "no matching cipher" in ssh(host, "alice", "Ciphers=aes128-cbc").stderr
 
 
-def test_names_resolve(host: Any) -> None:
+def test_names_resolve_after_a_restart_that_wrote_the_file_anew(host: Any) -> None:
+    """podman did, and cloud-init tried to: see side_effect.yml."""
+    with host.sudo():
+        assert "datasource" in host.check_output("cloud-init query --all")
+        assert "update_etc_hosts" in host.check_output("cat /var/log/cloud-init.log")
     assert host.check_output("hostname") == "host1"
     assert host.check_output("getent hosts host1.molecule.internal").split()[0] == ADDRESS
     assert host.check_output("getent hosts database-primary.molecule.internal").split()[0] == "127.0.0.1"
+
+
+def test_names_come_back_whoever_takes_them_away(host: Any) -> None:
+    """A provider's user data may outrank what cloud-init was told, and DHCP clients have hooks."""
+    with host.sudo():
+        host.check_output("printf '127.0.0.1 localhost\\n127.0.1.1 host1\\n' > /etc/hosts")
+        ask = "getent ahostsv4 host1.molecule.internal && getent ahostsv4 host1 | head -1"
+        found = host.check_output(f"for i in $(seq 50); do {ask} && exit 0; sleep 0.1; done; exit 1")
+    assert {line.split()[0] for line in found.splitlines()} == {ADDRESS}
+    assert host.check_output("grep -c 'BEGIN stackwright' /etc/hosts") == "1"
 
 
 def test_time_is_watched(host: Any) -> None:
@@ -98,7 +123,7 @@ def test_limits_reach_services_and_sessions(host: Any) -> None:
 
 def test_kernel_settings_are_in_force_unless_the_machine_below_keeps_them(host: Any) -> None:
     with host.sudo():
-        lines = host.check_output("grep -v ^# /etc/sysctl.d/60-stackwright.conf").splitlines()
+        lines = host.check_output("grep -v ^# /etc/sysctl.d/zz-stackwright.conf").splitlines()
         wanted = dict(line.split(" = ", 1) for line in lines)
         assert wanted["net.ipv4.ip_local_port_range"] == "20000 60999"
         assert wanted["vm.overcommit_memory"] == "1"

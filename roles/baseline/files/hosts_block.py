@@ -1,0 +1,51 @@
+#!/usr/bin/python3
+"""Put the names of the environment's hosts into /etc/hosts; run at boot, and whenever something has written that file.
+
+Container engines write /etc/hosts anew at each start, cloud-init at each boot.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+BEGIN, END = "# BEGIN stackwright", "# END stackwright"
+
+
+def with_block(text: str, names: str) -> str:
+    """`text` with the block of `names`, in front of everything: the first line that has a name counts."""
+    block = f"{BEGIN}\n{names.rstrip()}\n{END}\n" if names.strip() else ""
+    if block and text.count(BEGIN) == 1 and block in text:
+        return text
+    complete = rf"^{BEGIN}\n(?:(?!{BEGIN}\n).*\n)*?{END}\n?"
+    rest = re.sub(complete, "", text, flags=re.MULTILINE)
+    return block + re.sub(rf"^(?:{BEGIN}|{END})\n?", "", rest, flags=re.MULTILINE)
+
+
+def write(path: Path, text: str) -> None:
+    """Replace the file; where it is a mount, as in a container, write it in place."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.write(text)
+        os.fchmod(file.fileno(), 0o644)
+    try:
+        Path(file.name).replace(path)
+    except OSError:
+        Path(file.name).unlink()
+        path.write_text(text)
+
+
+def main() -> None:
+    """Compare first: writing it unasked would start the unit that watches the file again."""
+    names, path = (Path(each) for each in sys.argv[1:3])
+    text = path.read_text() if path.exists() else ""
+    wanted = with_block(text, names.read_text())
+    if wanted != text:
+        write(path, wanted)
+        print(f"{path}: the names of the environment's hosts were not there, and are now")
+
+
+if __name__ == "__main__":
+    main()
