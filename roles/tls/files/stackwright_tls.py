@@ -18,6 +18,7 @@ import os
 import pwd
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -436,10 +437,11 @@ def leftovers(config: Config) -> list[Path]:
 
 
 def groups_left_over(config: Config) -> list[str]:
-    """Groups of certificates that are gone; one that is some user's own group stays."""
+    """Groups of certificates that are gone: those that own what is left of one. Another `tls-` group is somebody else's."""
     own = {each.pw_gid for each in pwd.getpwall()}
     wanted = {each.group for each in config.certificates}
-    groups = [each for each in grp.getgrall() if each.gr_name.startswith("tls-") and each.gr_gid not in own]
+    owning = {path.stat().st_gid for path in (ROOT / ".versions").glob("*/*")}
+    groups = [each for each in grp.getgrall() if each.gr_name.startswith("tls-") and each.gr_gid in owning - own]
     return [each.gr_name for each in groups if each.gr_name not in wanted]
 
 
@@ -523,8 +525,9 @@ def install(config: Config, *, dry_run: bool) -> dict[str, Any]:
     with nullcontext() if dry_run else alone():
         changes = perform(list(deliveries(config, given)), dry_run=dry_run)
         # Only now are the former versions out of use.
-        steps = [(f"{path}: removed", partial(remove, path)) for path in leftovers(config)]
-        steps += [(f"group {name}: removed", partial(run, "groupdel", name)) for name in groups_left_over(config)]
+        # Groups first: what is left of a certificate tells a later run which ones they are.
+        steps = [(f"group {name}: removed", partial(run, "groupdel", name)) for name in groups_left_over(config)]
+        steps += [(f"{path}: removed", partial(remove, path)) for path in leftovers(config)]
         changes += perform(steps, dry_run=dry_run)
     for each in [] if dry_run else config.of_issuer("internal"):
         each.pending_key.unlink(missing_ok=True)
@@ -660,6 +663,8 @@ def acme(config: Config, *, dry_run: bool) -> dict[str, Any]:
     """Obtain or renew what the ACME server issues, swap it in and reload its users; a failure spares the others."""
     home = Path(config.acme["home"])
     faults, changes = [], []
+    if not dry_run and any(map(acme_is_due, config.of_issuer("acme"))):
+        require_web_server()
     for each in config.of_issuer("acme"):
         domains = [word for name in each.dns for word in ("-d", name)]
         command = ["certbot", "certonly", "--config", config.acme["config"], "--cert-name", each.name, *domains]
@@ -690,6 +695,16 @@ def acme(config: Config, *, dry_run: bool) -> dict[str, Any]:
     if faults:
         raise TlsError("\n".join(faults))
     return {"changed": changes + reloaded}
+
+
+def require_web_server() -> None:
+    """Refuse to ask where the answer to the challenge is sure to be missing: authorities count failed validations."""
+    try:
+        socket.create_connection(("localhost", 80), timeout=5).close()
+    except OSError as error:
+        raise TlsError(
+            f"nothing answers on port 80 of this host ({error.strerror or error}), where the authority would ask: not asked"
+        ) from None
 
 
 COMMANDS = {"request": request, "install": install, "reload": reload, "check": check, "acme": acme}
