@@ -360,6 +360,28 @@ def test_make_local_again_changes_nothing_and_restarts_nothing(local: Environmen
     assert not differences(before, local.processes())
 
 
+def test_a_controller_without_the_vault_is_refused_and_changes_nothing(local: Environment) -> None:
+    def checksums() -> dict[str, str]:
+        script = "find /etc /usr/local -xdev -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum"
+        return {
+            host: local.ssh(host, f"{script}; sha256sum /var/lib/stackwright/converge.json") for host in local.hosts
+        }
+
+    vault = local.state_folder / "secrets.vault.yml"
+    before, aside = checksums(), vault.with_name("secrets.aside")
+    vault.rename(aside)
+    try:
+        by_verb = local.stackwright("converge", seconds=300, expect=1).output
+        playbook = ("ansible-playbook", "-i", str(local.file), "playbooks/site.yml")
+        by_hand = local.run(*playbook, seconds=300, expect=2).output
+        assert not vault.exists()
+    finally:
+        aside.rename(vault)
+    for output in (by_verb, by_hand):
+        assert "are created once" in " ".join(output.split())
+    assert checksums() == before
+
+
 # --- releases -------------------------------------------------------------------------------------------------------
 
 
