@@ -56,13 +56,19 @@ packages() {
   [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null || fail "installing ${missing[*]} needs root: run as root, or: sudo apt-get install ${missing[*]}"
   say "installing: ${missing[*]}"
   # Services that packages start by themselves are not wanted on the controller: it only needs the programs.
-  as_root sh -c "printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d"
-  trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+  # A policy that is there is somebody's, and decides.
+  local policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ] && [ ! -L "$policy" ]; then
+    trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+    as_root sh -c "printf '#!/bin/sh\nexit 101\n' > $policy && chmod 755 $policy"
+  fi
   as_root apt-get update -qq
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$cache/apt.log" 2>&1 ||
     fail "apt-get could not install ${missing[*]}: see $cache/apt.log"
-  as_root rm -f /usr/sbin/policy-rc.d
-  trap - EXIT
+  if [ -n "$(trap -p EXIT)" ]; then
+    as_root rm -f "$policy"
+    trap - EXIT
+  fi
 }
 
 # --- Python ------------------------------------------------------------------------------------------------------

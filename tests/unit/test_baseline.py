@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import jinja2
 import pytest
+import yaml
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/baseline"
 NAMES = "10.0.0.1 db1.test.internal db1\n"
@@ -132,3 +134,13 @@ def test_a_file_that_is_read_later_is_named() -> None:
         "/usr/lib/sysctl.d/99-protect-links.conf: fs.protected_fifos is 1, and has to be 2",
         "no file: fs.protected_regular is nothing, and has to be 2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "listens"),
+    [({}, True), ({"lo": {"ipv4": {}}}, False), ({"lo": {"ipv4": {}, "ipv6": [{"address": "::1"}]}}, True)],
+    ids=["not asked", "ipv6.disable=1", "as usual"],
+)
+def test_the_edge_listens_on_ipv6_where_the_host_has_it(facts: dict[str, object], listens: bool) -> None:
+    wiring = yaml.safe_load((ROLE.parents[1] / "playbooks/group_vars/edge/nginx.yml").read_text())
+    assert jinja2.Environment().from_string(wiring["nginx_ipv6"]).render(ansible_facts=facts) == str(listens)

@@ -102,6 +102,10 @@ def validate(name: EnvironmentName) -> None:
     number = f"{count} host{'' if count == 1 else 's'}" + (f", up to {slots} in a group" if slots else "")
     hosts.compare(console, environment)
     console.print(f"{_stack_file(environment)}: valid; {number}, {environment.provider}")
+    if environment.provider == "bare_metal" and not environment.stack.access.ssh_from:
+        console.print(
+            "  note: SSH is open to any address, by key alone; access.ssh_from names the networks that may reach it"
+        )
 
 
 @app.command()
