@@ -27,7 +27,7 @@ _PARTS = ("main.conf", "http.conf", "tls.conf", "proxy.conf", "upstreams.conf", 
 _STATIC = "/var/lib/bench/static"
 #: Where each listens.
 OURS, ORIGINAL = 443, 8443
-#: Below the model's default limit of 100 connections per client.
+#: Below the limit of connections per client that the model has by default.
 _CONNECTIONS = 32
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
