@@ -137,6 +137,7 @@ def up(name: EnvironmentName, verbose: Verbose = False, allow_older: Older = Fal
     environment = _load(name)
     _announce(environment)
     credentials.require(environment)
+    identity.require_nothing_lost(environment)
     change = hosts.check(environment, lost or ())
     hosts.announce(console, change)
     with _run(environment, "up", verbose=verbose) as runner:

@@ -175,9 +175,7 @@ class Runner:
         return recap
 
     def _note(self, event: Mapping[str, Any], recap: Recap) -> None:
-        """Keep in the run's record where the converge is, and show what it has to say of itself."""
-        if event["event"] == "note":
-            self.console.print(Text(f"  {event['text']}", style="yellow"), soft_wrap=True)
+        """Keep in the run's record where the converge is."""
         if self.record is None:
             return
         if event["event"] == "play":

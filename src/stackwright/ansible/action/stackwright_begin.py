@@ -32,9 +32,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             text = "nothing was changed on any host:\n" + "\n".join(reasons)
             return result | {"failed": True, "locked": locked, "msg": text}
         if earlier:
-            note = f"a run that did not finish: {'; '.join(earlier)}. This one takes its lock over and goes through all of it"
-            self._display.warning(note)
-            result["note"] = note
+            # A run does not give its lock back: it may have ended well or not, which the CLI's own record tells.
+            self._display.display(f"the lock was that of {'; '.join(earlier)}, whose run has ended")
         return result
 
     def _reasons(self, states: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:

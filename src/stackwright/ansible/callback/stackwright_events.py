@@ -47,8 +47,6 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             values["locked"] = result.result.get("locked") is True
             values["place"] = result.task.get_path()
         self._tell("result", **values)
-        if result.result.get("note"):
-            self._tell("note", text=result.result["note"])
 
     def _clean(self, result: Any) -> str:
         """The message of a failure; what a task keeps from logs stays kept."""
