@@ -176,7 +176,15 @@ def test_setenv() -> None:
 
 
 def describe(**changes: Any) -> str:
-    member = {"name": "a-5005", "alive": True, "release": "v2", "health": 200, "ready": 200, "stale": False}
+    member = {
+        "name": "a-5005",
+        "alive": True,
+        "release": "v2",
+        "health": 200,
+        "ready": 200,
+        "ready_body": "",
+        "stale": False,
+    }
     return state.explain(member | changes, "v2")
 
 
@@ -185,8 +193,17 @@ def describe(**changes: Any) -> str:
     [
         ({"alive": False}, "a-5005 does not answer"),
         ({"release": None, "health": 500}, "a-5005 answers 500 to the health check"),
+        (
+            {"release": None},
+            "a-5005 answers 200 to the health check, but its answer is not JSON with the key `release` (expected v2)",
+        ),
         ({"release": "v1"}, "a-5005 runs release v1, not v2"),
         ({"ready": 503}, "a-5005 runs release v2 but answers 503 to the readiness check"),
+        (
+            {"ready": 503, "ready_body": "no database"},
+            "a-5005 runs release v2 but answers 503 to the readiness check: no database",
+        ),
+        ({"ready": 0}, "a-5005 runs release v2 but answers nothing to the readiness check"),
         ({"stale": True}, "a-5005 runs with outdated files"),
     ],
 )
@@ -248,3 +265,129 @@ def test_archive_of_another_release_is_refused(tmp_path: Path, content: str | No
         (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(archive.ArchiveError, match=message):
         archive.verify_manifest(tmp_path, "manifest.json", {"release": "v2"})
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        ({"msg": "locked by someone"}, "locked by someone"),
+        ({}, "the task"),
+        (
+            {"msg": "non-zero return code", "cmd": ["nginx-drain", "x"], "rc": 3, "stderr": "no upstream x"},
+            "`nginx-drain x` ended with 3: no upstream x",
+        ),
+        (
+            {"msg": "non-zero return code", "cmd": "sh -c x", "rc": 1, "stderr": "", "stdout": "in the output"},
+            "`sh -c x` ended with 1: in the output",
+        ),
+        (
+            {
+                "msg": "One or more items failed",
+                "results": [{"rc": 0}, {"failed": True, "msg": "", "cmd": ["a"], "rc": 4, "stderr": "refused"}],
+            },
+            "`a` ended with 4: refused",
+        ),
+        ({"msg": "All items completed", "results": [{"unreachable": True, "msg": "no route"}]}, "no route"),
+    ],
+)
+def test_the_cause_of_a_failure_is_found_wherever_it_is(failure: dict[str, Any], reason: str) -> None:
+    assert app_release.app_release_reason(failure, "the task") == reason
+
+
+def test_hosts_that_are_left_out_are_named_by_commas_or_blanks() -> None:
+    assert app_release.app_release_names("app2, app3") == ["app2", "app3"]
+    assert app_release.app_release_names("") == []
+
+
+def test_commands_of_services_are_filled() -> None:
+    services = [{"name": "x", "pending": ["a", "{service}"], "restart": ["b", "{service}"]}]
+    assert app_release.app_release_services(services, service="emr") == [
+        {"name": "x", "pending": ["a", "emr"], "restart": ["b", "emr"]}
+    ]
+
+
+def test_caches_are_below_folders_of_root_alone() -> None:
+    paths = app_release.app_release_cache_paths([".next/cache", "tmp"], "/var/cache/emr", "v1", "emr")
+    assert [(entry["path"], entry["owner"]) for entry in paths] == [
+        ("/var/cache/emr", "root"),
+        ("/var/cache/emr/v1", "root"),
+        ("/var/cache/emr/v1/.next_cache", "emr"),
+        ("/var/cache/emr/v1/tmp", "emr"),
+    ]
+    assert app_release.app_release_cache_paths([], "/var/cache/emr", "v1", "emr") == []
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A host with one instance whose answers a test sets, under a manager that says what it is told."""
+    answers: dict[str, Any] = {"health": (200, '{"release": "v1"}'), "ready": (200, "")}
+    monkeypatch.setattr(state, "get", lambda _address, _port, path: answers[path])
+    for name in ("current", "confirmed"):
+        (tmp_path / name).symlink_to("releases/v1")
+    (tmp_path / "rolling").mkdir()
+
+    def ask(
+        release: str = "v1", instances: Any = None, unexpected: Any = (), pending: str = "none", **changes: Any
+    ) -> Any:
+        known = [{"name": "a-5005", "stale": False, "processes": [{}]}] if instances is None else instances
+        manager, service = tmp_path / "manager", tmp_path / "service"
+        manager.write_text(
+            f"#!/bin/sh\ncat <<END\n{json.dumps({'instances': known, 'unexpected': list(unexpected)})}\nEND\n"
+        )
+        service.write_text(f"#!/bin/sh\necho '{pending}'\n")
+        for file in (manager, service):
+            file.chmod(0o755)
+        answers.update(changes)
+        return state.describe(
+            {
+                "root": str(tmp_path),
+                "release": release,
+                "members": [{"name": "a-5005", "address": "127.0.0.1", "port": 5005}],
+                "health_path": "health",
+                "ready_path": "ready",
+                "status_command": [str(manager)],
+                "services": [{"name": "pooler", "pending": [str(service)]}],
+            }
+        )
+
+    return ask
+
+
+def test_a_host_with_the_release_is_settled(host: Any) -> None:
+    assert host()["settled"]
+
+
+def test_an_instance_that_is_not_ready_is_not_replaced(host: Any) -> None:
+    """The database is away: the release is right, and a restart would not help."""
+    assert host(ready=(503, "no database"))["settled"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"release": "v2"},
+        {"health": (0, "")},
+        {"health": (500, "")},
+        {"instances": [{"name": "a-5005", "stale": True, "processes": [{}]}]},
+        # What answers on the port is not an instance of this manager: another application, or another name of this one.
+        {"instances": []},
+        {"instances": [{"name": "a-5005", "stale": False, "processes": []}]},
+    ],
+)
+def test_an_instance_is_replaced(host: Any, changes: dict[str, Any]) -> None:
+    found = host(**changes)
+    assert found["members"][0]["replace"]
+    assert found["todo"] == ["a-5005"]
+    assert not found["settled"]
+
+
+def test_what_a_host_owes_is_found(host: Any, tmp_path: Path) -> None:
+    assert host(pending="restart: unit")["pending"] == ["pooler"]
+    assert not host(pending="restart: unit")["settled"]
+    assert host(pending="none", unexpected=["a-5006"])["surplus"] == ["a-5006"]
+    assert not host(unexpected=["a-5006"])["settled"]
+    for name in ("a-5005", "a-5006"):
+        (tmp_path / "rolling" / name).touch()
+    marked = host()
+    assert (marked["todo"], marked["marks_of_removed"]) == (["a-5005"], ["a-5006"])
+    assert not marked["members"][0]["replace"]

@@ -323,6 +323,26 @@ def test_an_edge_that_users_come_to_answers_no_load_balancer(stack: Mapping[str,
     assert wiring.nginx_balancer(stack, "/tls") == {}
 
 
+def test_an_application_is_drained_from_every_upstream_of_its_sites(stack: Mapping[str, Any]) -> None:
+    site = stack["edge"]["sites"][0]
+    names = {upstream["name"] for upstream in site["upstreams"]}
+    assert set(wiring.app_upstreams(stack, "emr")) == names
+    sites = [
+        {**site, "name": "portal", "upstreams": [{**site["upstreams"][0], "name": "portal"}]},
+        {**site, "name": "api", "upstreams": [{**site["upstreams"][0], "name": "api"}]},
+        {**site, "name": "elsewhere", "app": "other"},
+    ]
+    assert wiring.app_upstreams({**stack, "edge": {**stack["edge"], "sites": sites}}, "emr") == ["portal", "api"]
+
+
+def test_a_migration_has_the_environment_of_the_application(stack: Mapping[str, Any]) -> None:
+    host = first(stack, "app")
+    assert wiring.migration_environment(stack, "emr", host) == {
+        "NODE_ENV": "production",
+        **wiring.app_environment(stack, "emr", host),
+    }
+
+
 def test_every_folder_of_uploads_is_given(stack: Mapping[str, Any]) -> None:
     apps = {"emr": {**stack["apps"]["emr"], "uploads": ["scans", "letters/out"]}}
     given = wiring.app_environment({**stack, "apps": apps}, "emr", first(stack, "app"))
@@ -370,3 +390,30 @@ def test_no_variable_is_generated_that_an_application_could_set_itself(
     generated -= {*declared["environment"], *declared["secrets"], "NODE_ENV"}
     assert generated <= set(GENERATED_VARIABLES)
     assert {name for name, source in GENERATED_VARIABLES.items() if source != "the process manager"} <= generated
+
+
+def test_limits_of_sessions_reach_the_pooler(stack: Mapping[str, Any]) -> None:
+    host = first(stack, "app")
+    assert [each["session"] for each in wiring.pgbouncer_databases(stack, host)] == [{}, {}]
+    limits = {"statement_timeout_ms": 1000, "lock_timeout_ms": 0, "idle_in_transaction_timeout_ms": 5000}
+    pools = {host: [{**pool, "session": limits} for pool in stack["database"]["pools"][host]]}
+    databases = wiring.pgbouncer_databases({**stack, "database": {**stack["database"], "pools": pools}}, host)
+    assert databases[0]["session"] == {"statement_timeout": 1000, "idle_in_transaction_session_timeout": 5000}
+
+
+def test_a_rollout_restarts_the_pooler_where_there_is_one(stack: Mapping[str, Any]) -> None:
+    assert [service["name"] for service in wiring.app_services(stack)] == ["PgBouncer", "process manager"]
+    assert [service["name"] for service in wiring.app_services({**stack, "database": None})] == ["process manager"]
+
+
+def test_caches_are_writable_and_not_backed_up(stack: Mapping[str, Any]) -> None:
+    host = first(stack, "app")
+    apps = {"emr": {**stack["apps"]["emr"], "cache_folders": [".next/cache"]}}
+    application = wiring.pm2_applications({**stack, "apps": apps}, host)[0]
+    assert application["cache_directory"] == "/var/cache/emr"
+    paths = pm2.pm2_writable_paths(pm2.pm2_application(application), "/var/lib/pm2")
+    assert "/var/cache/emr" in paths
+    assert "/var/cache/emr" not in [
+        path for each in pm2.pm2_exports([application])["backups"] for path in each["paths"]
+    ]
+    assert wiring.pm2_applications(stack, host)[0]["cache_directory"] is None

@@ -14,9 +14,11 @@ FLAWS = {
     "v2": "",
     "v3": "",
     "v4": "",
+    "v5": "",
     "crash": "crash",
     "unready": "unready",
     "migration": "migration",
+    "nameless": "nameless",
 }
 
 

@@ -4,12 +4,22 @@ const fs = require('fs');
 const http = require('http');
 
 const { release, flaw } = JSON.parse(fs.readFileSync(`${__dirname}/manifest.json`, 'utf8'));
-if (flaw === 'crash') process.exit(1);
+if (flaw === 'crash') throw new Error('this release ends at its start');
 
+// What stands for a database that is away.
+const outage = '/srv/contract/outage';
 const server = http.createServer((request, response) => {
-  const identity = { release, instance: process.env.INSTANCE_ID, secret: process.env.SECRET };
-  if (request.url === '/api/ready') return response.writeHead(flaw === 'unready' ? 503 : 200).end();
-  if (request.url.startsWith('/migrated/')) console.log(`migrated ${request.url.split('/')[2]} while ${release} serves`);
+  const identity = { release, instance: process.env.INSTANCE_ID, secret: process.env.SECRET, pid: process.pid };
+  if (flaw === 'nameless') delete identity.release;
+  if (request.url === '/api/ready') {
+    const ready = flaw !== 'unready' && !fs.existsSync(outage);
+    return response.writeHead(ready ? 200 : 503).end(ready ? '' : 'no database');
+  }
+  if (request.url.startsWith('/migrated/')) {
+    const [migrated, words] = request.url.split('/').slice(2).map(decodeURIComponent);
+    console.log(`migrated ${migrated} by ${words} while ${release} serves`);
+  }
+  if (request.url === '/cache') fs.writeFileSync(`${__dirname}/.next/cache/page`, release);
   return response.end(JSON.stringify(identity));
 });
 server.listen(process.env.PORT, process.env.HOST, () => process.send('ready'));

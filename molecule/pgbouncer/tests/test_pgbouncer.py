@@ -126,6 +126,51 @@ print(json.dumps([pids, other_cursor.fetchone()[0]]))
     assert pids[1] in pids[0]
 
 
+def connect_with(host, database, options):
+    """The first answer to a start with further parameters, sent as libraries of Node.js do: libpq has no words for them."""
+    return host.run(
+        "python3 -c %s",
+        "import socket, struct\n"
+        f"parameters = {{'user': 'taaleem', 'database': {database!r}, **{options!r}}}\n"
+        "body = b''.join(f'{key}\\0{value}\\0'.encode() for key, value in parameters.items()) + b'\\0'\n"
+        "client = socket.create_connection(('127.0.0.1', 6432), 5)\n"
+        "client.sendall(struct.pack('!II', len(body) + 8, 196608) + body)\n"
+        "print(client.recv(400).decode(errors='replace'))",
+    ).stdout
+
+
+@pytest.mark.parametrize("name", ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"])
+def test_timeouts_that_libraries_send_are_admitted(host, name):
+    answer = connect_with(host, "taaleem", {name: "1000"})
+    assert answer.startswith("R"), answer
+    assert "SCRAM-SHA-256" in answer
+
+
+def test_parameters_that_would_be_lost_in_silence_are_refused(host):
+    assert "unsupported startup parameter" in connect_with(host, "taaleem", {"options": "-c search_path=tenant_a"})
+    assert "unsupported startup parameter" in connect_with(host, "taaleem", {"search_path": "tenant_a"})
+
+
+def test_limits_of_sessions_hold(host):
+    assert query(host, "SHOW statement_timeout", database="limited").stdout.strip() == "700ms"
+    assert "statement timeout" in query(host, "SELECT pg_sleep(3)", database="limited").stderr
+    assert query(host, "SHOW statement_timeout").stdout.strip() == "0"
+
+
+def test_another_limit_of_sessions_holds_after_a_reload(host):
+    old = pid(host)
+    assert query(host, "SHOW statement_timeout", database="limited").rc == 0
+    host.check_output(
+        f"cp -p {INI} /root/ini && sed -i \"s/statement_timeout = ''700''/statement_timeout = ''900''/\" {INI}"
+    )
+    try:
+        host.check_output("systemctl reload pgbouncer")
+        assert query(host, "SHOW statement_timeout", database="limited").stdout.strip() == "900ms"
+    finally:
+        host.check_output(f"cp -p /root/ini {INI} && systemctl reload pgbouncer")
+    assert pid(host) == old
+
+
 def test_prepared_statements_work_across_connections(host):
     bench = (
         f"cd / && PGPASSWORD={PASSWORD} /usr/lib/postgresql/{release(host)}/bin/pgbench --no-vacuum --protocol=prepared"

@@ -7,7 +7,10 @@
 //   reload              replace every instance, one after another
 //   apply               the same, but only what differs from its configuration; remove what is no longer in it
 //   restart NAME...     replace these instances
+//   start               start configured instances that do not run, where their port is free
+//   prune               remove instances that are no longer configured
 //   status              JSON on standard output
+//   files NAME...       the log files of these instances
 //   revision            `current`, `outdated` or `stopped`: is this process made of the files that are installed?
 
 const childProcess = require('child_process');
@@ -113,6 +116,8 @@ const statusOf = async (name) => (await status()).instances.find((instance) => i
 // new worker before it stops the old one.
 async function replace(app) {
   const before = await statusOf(app.name);
+  // One of another name or mode that has the port would keep this one from listening.
+  for (const name of await unexpectedOn(app.env.PORT)) await remove(name);
   if (app.exec_mode === 'cluster' && before.processes.length === app.instances) {
     // PM2 takes a changed configuration at a reload only from a file.
     const file = path.join(home, `reload-${process.pid}.json`);
@@ -131,6 +136,31 @@ async function replace(app) {
   console.log(`${app.name} replaced`);
 }
 
+async function remove(name) {
+  await call(pm2, 'delete', name);
+  console.log(`${name} removed`);
+}
+
+async function unexpectedOn(port) {
+  const names = ecosystem().map((app) => app.name);
+  const processes = await call(pm2, 'list');
+  const holders = processes.filter((item) => !names.includes(item.name) && String(item.pm2_env.PORT) === String(port));
+  return [...new Set(holders.map((item) => item.name))];
+}
+
+async function prune() {
+  for (const name of (await status()).unexpected) await remove(name);
+}
+
+// Beside what runs: the old ones serve until the edge sends to the new ones.
+async function startMissing() {
+  const now = await status();
+  for (const app of ecosystem()) {
+    const missing = now.instances.find((instance) => instance.name === app.name).processes.length === 0;
+    if (missing && (await unexpectedOn(app.env.PORT)).length === 0) await replace(app);
+  }
+}
+
 async function replaceEach(apps) {
   for (const app of apps) await replace(app);
 }
@@ -139,10 +169,7 @@ async function apply() {
   const now = await status();
   const stale = now.instances.filter((instance) => instance.stale).map((instance) => instance.name);
   await replaceEach(ecosystem().filter((app) => stale.includes(app.name)));
-  for (const name of now.unexpected) {
-    await call(pm2, 'delete', name);
-    console.log(`${name} removed`);
-  }
+  await prune();
 }
 
 // One descriptor per file, written synchronously: nothing is buffered here, so reopening loses nothing.
@@ -267,13 +294,16 @@ async function main([verb, ...names]) {
   const apps = ecosystem();
   const unknown = names.filter((name) => !apps.some((app) => app.name === name));
   if (unknown.length) throw new Error(`no such instance: ${unknown.join(', ')}; known: ${apps.map((app) => app.name).join(', ')}`);
+  if (verb === 'files') return apps.filter((app) => names.includes(app.name)).forEach((app) => console.log(`${app.out_file}\n${app.error_file}`));
   const actions = {
     reload: () => replaceEach(apps),
     apply,
+    start: startMissing,
+    prune,
     restart: () => replaceEach(apps.filter((app) => names.includes(app.name))),
     status: async () => console.log(JSON.stringify(await status())),
   };
-  if (!actions[verb]) throw new Error('usage: run | reload | apply | restart NAME... | status | revision');
+  if (!actions[verb]) throw new Error('usage: run | reload | apply | restart NAME... | start | prune | status | files NAME... | revision');
   await asClient(actions[verb]);
   return process.exit(0);
 }

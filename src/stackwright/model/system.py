@@ -95,6 +95,18 @@ class Health:
 
 
 @schema
+class DatabaseSession:
+    """Limits of the sessions behind PgBouncer, where a client cannot set its own: it shares them with others."""
+
+    statement_timeout_ms: Annotated[int, Field(ge=0, le=86_400_000)] = 0
+    """A statement that takes longer is cancelled; 0: never."""
+    lock_timeout_ms: Annotated[int, Field(ge=0, le=86_400_000)] = 0
+    """A statement that waits longer for a lock is cancelled; 0: never."""
+    idle_in_transaction_timeout_ms: Annotated[int, Field(ge=0, le=86_400_000)] = 0
+    """A session idle in a transaction for longer is ended; 0: never (PgBouncer closes the client after a minute)."""
+
+
+@schema
 class AppDatabase:
     """What the application asks of the database."""
 
@@ -106,6 +118,7 @@ class AppDatabase:
     pool_timeout_seconds: Seconds = 20
     read_from_replica: bool = True
     """Offer the application a second address, of the replica, for reads that may be stale."""
+    session: DatabaseSession = Field(default_factory=DatabaseSession)
 
 
 @schema
@@ -129,7 +142,7 @@ class App:
     process: Process
     health: Health
     migrate: tuple[str, ...] = ()
-    """Run once per release, before the first instance gets it, while the old release still serves."""
+    """Script of the release and its arguments: run once per release, before the first instance gets it, while the old one serves."""
     environment: dict[Variable, str | int | bool] = Field(default_factory=dict)
     secrets: dict[Variable, str] = Field(default_factory=dict)
     """Variable of the environment -> name of a secret. `app/<app>/<word>` is generated for the application."""
@@ -137,6 +150,8 @@ class App:
     cache: tuple[Purpose, ...] = ()
     uploads: tuple[ReleasePath, ...] = ()
     """Folders that outlive a release: of each host, and backed up there. In size C there is one, and it is a bucket."""
+    cache_folders: tuple[ReleasePath, ...] = ()
+    """Folders of the release that the program may write, such as `.next/cache`; each release begins with empty ones on each host."""
     static: tuple[StaticPath, ...] = ()
     keep_releases: Annotated[int, Field(ge=2, le=50)] = 5
 

@@ -18,6 +18,7 @@ Stack = Mapping[str, Any]
 Secrets = Mapping[str, str]
 
 APP_ROOT = "/srv"
+_CACHE_ROOT = "/var/cache"
 _CA_FOLDER = "/etc/stackwright/ca"
 STATIC_ROOT = "/var/lib/stackwright/static"
 _PERSISTENCE = {"append_only": "aof", "snapshot": "rdb", "none": "none"}
@@ -350,6 +351,33 @@ def app_members(stack: Stack, app: str) -> list[Data]:
     return [{"host": host, **each} for host in hosts for each in instance_names(stack, app, host)]
 
 
+def app_upstreams(stack: Stack, app: str) -> list[str]:
+    """Return app_release_upstreams: every upstream of every site of an application, as the edge names them."""
+    sites = [site for site in stack["edge"]["sites"] if site["app"] == app]
+    return list(dict.fromkeys(upstream["name"] for site in sites for upstream in site["upstreams"]))
+
+
+def app_services(stack: Stack) -> list[Data]:
+    """Return app_release_services: what a rollout restarts on a host while its instances are out of the edges."""
+    manager = "/usr/local/sbin/pm2-app"
+    pooler = {
+        "name": "PgBouncer",
+        "pending": ["/usr/local/lib/stackwright/pgbouncer_service.py", "pending"],
+        "restart": ["systemctl", "restart", "pgbouncer.service"],
+    }
+    processes = {
+        "name": "process manager",
+        "pending": [manager, "{service}", "pending"],
+        "restart": [manager, "{service}", "up"],
+    }
+    return [pooler, processes] if stack["database"] is not None else [processes]
+
+
+def migration_environment(stack: Stack, app: str, host: str) -> dict[str, str]:
+    """Return app_release_migrate_environment: what the instances are given, so far as everybody may read it."""
+    return {"NODE_ENV": "production"} | app_environment(stack, app, host)
+
+
 def pm2_applications(stack: Stack, host: str, label: str | None = None) -> list[Data]:
     """Return pm2_applications of an application host; `label` is what users and logs see where it is not the host's name."""
     return [_pm2_application(stack, app, host, label or host) for app in stack["apps"]]
@@ -386,6 +414,7 @@ def _pm2_application(stack: Stack, app: str, host: str, label: str) -> Data:
         "listen_timeout_seconds": facts["start_timeout_seconds"],
         "log_date_format": facts["log_date_format"],
         "writable_paths": uploads_folders(stack, app),
+        "cache_directory": f"{_CACHE_ROOT}/{app}" if facts["cache_folders"] else None,
     }
 
 
@@ -495,6 +524,7 @@ def pgbouncer_databases(stack: Stack, host: str) -> list[Data]:
                 "host": database["primary_name"],
                 "port": database["write_port"],
                 "pool_size": pool["primary"],
+                "session": _session(pool["session"]),
             }
         )
         if pool["replica_alias"]:
@@ -505,9 +535,19 @@ def pgbouncer_databases(stack: Stack, host: str) -> list[Data]:
                     "host": database["replica_name"],
                     "port": database["read_port"],
                     "pool_size": pool["replica"],
+                    "session": _session(pool["session"]),
                 }
             )
     return found
+
+
+def _session(limits: Mapping[str, int]) -> dict[str, int]:
+    names = {
+        "statement_timeout": limits["statement_timeout_ms"],
+        "lock_timeout": limits["lock_timeout_ms"],
+        "idle_in_transaction_session_timeout": limits["idle_in_transaction_timeout_ms"],
+    }
+    return {name: value for name, value in names.items() if value}
 
 
 def pgbouncer_users(stack: Stack, host: str, secrets: Secrets) -> list[Data]:
@@ -587,6 +627,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "postgresql_databases": postgresql_databases,
     "postgresql_privileges": postgresql_privileges,
     "app_members": app_members,
+    "app_services": app_services,
+    "app_upstreams": app_upstreams,
+    "migration_environment": migration_environment,
     "pm2_applications": pm2_applications,
     "app_secrets": app_secrets,
     "database_ca_file": database_ca_file,

@@ -28,6 +28,7 @@ DEFAULTS: Fields = {
     "open_files": 65536,
     "tasks_max": 4096,
     "writable_paths": [],
+    "cache_directory": None,
     "supplementary_groups": [],
 }
 
@@ -108,6 +109,12 @@ def pm2_ecosystem(application: Fields, interpreter: str) -> Fields:
     return {"apps": [_entry(application, instance, interpreter) for instance in application["instances"]]}
 
 
+def pm2_writable_paths(application: Fields, home: str) -> list[str]:
+    """Return what a normalised application may write, so far as it owns it."""
+    cache = [application["cache_directory"]] if application["cache_directory"] else []
+    return [f"{home}/{application['name']}", application["log_directory"], *application["writable_paths"], *cache]
+
+
 def pm2_stop_seconds(application: Fields) -> int:
     """How long PM2 may take to stop all instances of a normalised application, one after another."""
     workers = int(sum(instance["workers"] for instance in application["instances"]))
@@ -159,4 +166,5 @@ class FilterModule:
             "pm2_exports": pm2_exports,
             "pm2_start_seconds": pm2_start_seconds,
             "pm2_stop_seconds": pm2_stop_seconds,
+            "pm2_writable_paths": pm2_writable_paths,
         }

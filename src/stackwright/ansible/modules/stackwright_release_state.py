@@ -23,13 +23,18 @@ options:
   members: {description: "Instances: name, address, port.", type: list, elements: dict, required: true}
   health_path: {description: Answers JSON with the running release., type: str, required: true}
   ready_path: {description: Answers 200 or 503., type: str, required: true}
-  stale_command: {description: "Prints names of instances with outdated files.", type: list, elements: str, default: []}
+  status_command: {description: "Prints JSON: instances with name and stale, and unexpected names.", type: list, elements: str, default: []}
+  services: {description: "Services of the host: name, pending (prints `restart` when it needs one).", type: list, elements: dict, default: []}
+  log_command: {description: "Prints the last lines of the log of the instance {name}.", type: list, elements: str, default: []}
   wait_seconds: {description: Wait so long for all members to be ready with the release., type: int, default: 0}
+  require_ready: {description: Whether an instance that runs the release but is not ready after the wait is a failure., type: bool, default: true}
 author: [stackwright]
 """
 
 REQUEST_TIMEOUT_SECONDS = 5
 POLL_SECONDS = 0.5
+#: Of a body and of a line of the log, in a message.
+EXCERPT_CHARACTERS = 300
 Fields = dict[str, Any]
 
 
@@ -62,62 +67,153 @@ def link(path: Path) -> str | None:
     return path.readlink().name if path.is_symlink() else None
 
 
-def stale_names(command: list[str]) -> list[str]:
-    """Ask the process manager; without it, as in a check on a bare host, nothing is stale."""
+def run(command: list[str]) -> subprocess.CompletedProcess[str] | None:
+    """Run a program of the host; None without it, as in a check on a bare host."""
     if not command or not Path(command[0]).exists():
-        return []
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+        return None
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def ask(parameters: Fields, member: Fields, wanted: str | None, stale: list[str]) -> Fields:
+def manager_status(command: list[str]) -> Fields | None:
+    """Ask the process manager; one that does not run has no instances. None where there is no manager."""
+    process = run(command)
+    if process is None:
+        return None
+    if process.returncode:
+        return {"instances": [], "unexpected": []}
+    content: Fields = json.loads(process.stdout)
+    return content
+
+
+def managed_names(manager: Fields | None, members: list[Fields]) -> set[str]:
+    """Return the members whose processes are the manager's and run with what is installed; all without a manager."""
+    if manager is None:
+        return {str(member["name"]) for member in members}
+    return {str(entry["name"]) for entry in manager["instances"] if entry["processes"] and not entry["stale"]}
+
+
+def left_out(path: Path) -> list[str]:
+    """Return the hosts that an earlier run took out of the edges because it could not reach them."""
+    return path.read_text().split() if path.is_file() else []
+
+
+def pending_services(services: list[Fields]) -> list[str]:
+    """Return the services whose process needs a restart, as each says of itself."""
+    names = []
+    for service in services:
+        process = run(service["pending"])
+        if process is None:
+            continue
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(service['pending'])}: {process.stderr.strip() or process.stdout.strip()}")
+        if process.stdout.startswith("restart"):
+            names.append(str(service["name"]))
+    return names
+
+
+def ask(parameters: Fields, member: Fields, wanted: str | None, current: set[str]) -> Fields:
     """Describe one instance."""
     address, port = member["address"], int(member["port"])
     health, body = get(address, port, parameters["health_path"])
-    ready, _ = get(address, port, parameters["ready_path"])
+    ready, ready_body = get(address, port, parameters["ready_path"])
     release = running_release(health, body)
     # A marker says that a deployment died while it had this instance drained.
     marked = (Path(parameters["root"]) / "rolling" / member["name"]).exists()
-    settled = release == wanted and ready == http.client.OK and member["name"] not in stale
+    # Readiness is no part of it: a database that is away is no reason to replace an instance.
+    stale = member["name"] not in current
+    replace = release != wanted or stale
     return {
         "name": member["name"],
+        "host": member.get("host", ""),
+        "address": address,
+        "port": port,
         "alive": health != 0,
         "release": release,
         "health": health,
         "ready": ready,
-        "stale": member["name"] in stale,
-        "todo": not settled or marked,
-        "healthy": settled,
+        "ready_body": "" if ready == http.client.OK else ready_body[:EXCERPT_CHARACTERS].strip(),
+        "stale": stale,
+        "marked": marked,
+        "replace": replace,
+        "todo": replace or marked,
+        "serves": release == wanted,
+        "healthy": not replace and ready == http.client.OK,
     }
 
 
 def describe(parameters: Fields) -> Fields:
     """Describe the host."""
     root = Path(parameters["root"])
-    stale = stale_names(parameters["stale_command"])
+    manager = manager_status(parameters["status_command"])
+    current = managed_names(manager, parameters["members"])
     links = {name: link(root / name) for name in ("current", "confirmed", "previous")}
     wanted = parameters["release"] or links["confirmed"]
-    members = [ask(parameters, member, wanted, stale) for member in parameters["members"]]
-    settled = links["current"] == links["confirmed"] == wanted
+    members = [ask(parameters, member, wanted, current) for member in parameters["members"]]
+    names = {member["name"] for member in members}
+    pending = pending_services(parameters["services"])
+    surplus = sorted(manager["unexpected"]) if manager else []
+    todo = [*(member["name"] for member in members if member["todo"]), *pending, *surplus]
     return {
         **links,
         "releases": sorted(path.name for path in root.glob("releases/[!.]*")),
         "members": members,
-        "todo": [member["name"] for member in members if member["todo"]],
-        "settled": settled and not any(member["todo"] for member in members),
+        "pending": pending,
+        "surplus": surplus,
+        "marks_of_removed": sorted(path.name for path in root.glob("rolling/*") if path.name not in names),
+        "left_out": left_out(root / "left-out"),
+        "todo": todo,
+        "settled": links["current"] == links["confirmed"] == wanted and not todo,
     }
 
 
 def explain(member: Fields, release: str) -> str:
     """Say what is wrong with an instance."""
+    name = member["name"]
     if not member["alive"]:
-        return f"{member['name']} does not answer"
+        return f"{name} does not answer"
+    if member["release"] is None and member["health"] == http.client.OK:
+        return f"{name} answers 200 to the health check, but its answer is not JSON with the key `release` (expected {release})"
     if member["release"] is None:
-        return f"{member['name']} answers {member['health']} to the health check"
+        return f"{name} answers {member['health']} to the health check"
     if member["release"] != release:
-        return f"{member['name']} runs release {member['release']}, not {release}"
+        return f"{name} runs release {member['release']}, not {release}"
     if member["ready"] != http.client.OK:
-        return f"{member['name']} runs release {release} but answers {member['ready']} to the readiness check"
-    return f"{member['name']} runs with outdated files"
+        body = f": {member['ready_body']}" if member["ready_body"] else ""
+        return f"{name} runs release {release} but answers {member['ready'] or 'nothing'} to the readiness check{body}"
+    return f"{name} runs with outdated files"
+
+
+def last_lines(command: list[str], names: list[str]) -> str:
+    """Return what the instances wrote last, which says more than any check."""
+    parts = []
+    for name in names:
+        process = run([word.format(name=name) for word in command])
+        lines = [] if process is None else [line[:EXCERPT_CHARACTERS] for line in process.stdout.splitlines()]
+        if lines:
+            parts.append("\n".join([f"Last lines of the log of {name}:", *lines]))
+    return "".join(f"\n{part}" for part in parts)
+
+
+def await_members(module: AnsibleModule) -> Fields:
+    """Describe the host once all members are ready with the release; fail with the reasons when the time is over."""
+    parameters = module.params
+    seconds = parameters["wait_seconds"]
+    deadline = time.monotonic() + seconds
+    while True:
+        state = describe(parameters)
+        waiting = [member for member in state["members"] if not member["healthy"]]
+        if not seconds or not waiting:
+            return state
+        if time.monotonic() > deadline:
+            break
+        time.sleep(POLL_SECONDS)
+    if not parameters["require_ready"]:
+        waiting = [member for member in waiting if not member["serves"]]
+    if waiting:
+        reasons = "; ".join(explain(member, parameters["release"]) for member in waiting)
+        log = last_lines(parameters["log_command"], [member["name"] for member in waiting])
+        module.fail_json(msg=f"after {seconds} s: {reasons}{log}", state=state)
+    return state
 
 
 def main() -> None:
@@ -129,20 +225,18 @@ def main() -> None:
             "members": {"type": "list", "elements": "dict", "required": True},
             "health_path": {"type": "str", "required": True},
             "ready_path": {"type": "str", "required": True},
-            "stale_command": {"type": "list", "elements": "str", "default": []},
+            "status_command": {"type": "list", "elements": "str", "default": []},
+            "services": {"type": "list", "elements": "dict", "default": []},
+            "log_command": {"type": "list", "elements": "str", "default": []},
             "wait_seconds": {"type": "int", "default": 0},
+            "require_ready": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
-    deadline = time.monotonic() + module.params["wait_seconds"]
-    state = describe(module.params)
-    while module.params["wait_seconds"] and not all(member["healthy"] for member in state["members"]):
-        if time.monotonic() > deadline:
-            reasons = [explain(one, module.params["release"]) for one in state["members"] if not one["healthy"]]
-            module.fail_json(msg=f"after {module.params['wait_seconds']} s: {'; '.join(reasons)}", state=state)
-        time.sleep(POLL_SECONDS)
-        state = describe(module.params)
-    module.exit_json(changed=False, state=state)
+    try:
+        module.exit_json(changed=False, state=await_members(module))
+    except (RuntimeError, ValueError) as error:
+        module.fail_json(msg=str(error))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
 pgbouncer_service.py test FILE   starts a scratch process with this pgbouncer.ini; fails if PgBouncer refuses it
 pgbouncer_service.py pending     prints none, reload or restart: what the running process owes to its files
-pgbouncer_service.py reload      RELOAD, and notes what is loaded
+pgbouncer_service.py reload      RELOAD, replaces connections to servers if they would be made otherwise now, notes what is loaded
 pgbouncer_service.py mark        notes what the process is about to load (unit: before start)
 """
 
@@ -33,10 +33,18 @@ class PgBouncerError(Exception):
     """An error to show without a traceback."""
 
 
-def settings(path: Path) -> dict[str, str]:
+def settings(path: Path, section: str = "pgbouncer") -> dict[str, str]:
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=(";", "#"))
     parser.read_string(path.read_text())
-    return dict(parser["pgbouncer"])
+    return dict(parser[section])
+
+
+def server_settings(config: dict[str, str]) -> str:
+    """What open connections to servers were made with, and how many there may be."""
+    keys = [
+        key for key in sorted(config) if key.startswith("server_tls") or "pool_size" in key or "db_connections" in key
+    ]
+    return json.dumps([settings(CONFIG, "databases"), [(key, config[key]) for key in keys]], sort_keys=True)
 
 
 def ask(folder: Path, port: str, query: str) -> list[list[str]]:
@@ -73,7 +81,8 @@ def on_disk() -> dict[str, str]:
         for key in sorted(config)
         if key == "auth_file" or key.endswith(("_cert_file", "_key_file", "_ca_file"))
     ]
-    return {"files": digest([CONFIG, *named]), "unit": digest([UNIT, PROGRAM])}
+    server = hashlib.sha256(server_settings(config).encode()).hexdigest()
+    return {"files": digest([CONFIG, *named]), "unit": digest([UNIT, PROGRAM]), "server": server}
 
 
 def note(loaded: dict[str, str]) -> None:
@@ -126,7 +135,10 @@ def reload() -> None:
     before, now = noted(), on_disk()
     port = next(RUN.glob(".s.PGSQL.*[0-9]")).name.rsplit(".", 1)[1]
     ask(RUN, port, "RELOAD")
-    note({**before, "files": now["files"]})
+    if before.get("server") != now["server"]:
+        # Each connection is replaced once no client uses it: surplus ones go, and new limits of sessions hold.
+        ask(RUN, port, "RECONNECT")
+    note({**before, "files": now["files"], "server": now["server"]})
 
 
 def free_port() -> int:
