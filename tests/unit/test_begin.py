@@ -119,7 +119,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def until(condition: Any) -> None:
-    for _ in range(1000):
+    for _ in range(2500):
         if condition():
             return
         time.sleep(0.1)

@@ -70,6 +70,7 @@ sites:
     unbuffered: [/api/events]
     rate_limits: [{name: login, path: /api/login, requests: 5, per: minute, burst: 5, methods: [POST]}]
     connections_per_client: 100
+    streams_per_client: 90
 database:
   engine: postgresql
   version: "17"
@@ -99,6 +100,7 @@ STACKS = {
     "one server": COMMON
     + f"""
 topology: {{size: A}}
+edge: {{trusted_proxies: [198.51.100.0/24], proxy_protocol: true}}
 sizes: {{server: {{cpus: 2, memory_mb: 8192, disk_gb: 20}}}}
 certificates:
   {{issuer: acme, email: a@example.org, directory: https://acme.example/directory, directory_ca: certs/a.pem,
@@ -162,6 +164,7 @@ VALUES: Mapping[str, Any] = {
     "database.roles[1].databases[0]": "archive",
     "backups.time": "04:30",
     "domain": "clinic.test",
+    "edge.trusted_proxies[0]": "203.0.113.0/24",
     "aliases[0]": "web.taaleem.test",
     "network.cidr": "10.87.21.0/24",
     "network.subnets.app": "10.87.20.0/25",
@@ -208,6 +211,7 @@ NOT_ALONE: Mapping[str, str] = {
     "hosts[0].os": "follows the version of the database: test_model_errors",
     "hosts[0].groups[4]": "the tests of a second host's groups",
     "apps.emr.cache[0]": "test_small_systems",
+    "apps.emr.database.role": "goes with the limit of the role: test_model_names",
     "database.databases[0]": "test_wiring",
     "database.databases[1]": "test_wiring",
     "database.roles[0].name": "test_wiring",

@@ -67,7 +67,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             result["locked"] = True
             result["msg"] = (
                 f"locked by {describe(found)}; "
-                f"wait for its end; a run that is dead loses the lock when sshd ends its session, in five minutes at most"
+                f"wait for its end; a run that is dead loses the lock when its SSH session ends, in ten minutes at most"
             )
         elif result.get("held") and result.get("found"):
             result["earlier"] = describe(result["found"])
