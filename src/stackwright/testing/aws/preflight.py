@@ -21,7 +21,8 @@ class PreflightError(RuntimeError):
 
 def check(token: str, inputs: Mapping[str, Any]) -> None:
     """Raise PreflightError where AWS would refuse what the provider asks first."""
-    problem = _CHECKS.get(token, lambda _: "")(inputs)
+    find_problem = _CHECKS.get(token)
+    problem = find_problem(inputs) if find_problem else ""
     if problem:
         raise PreflightError(problem)
 
