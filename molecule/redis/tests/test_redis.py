@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
+import testinfra
 
 from stackwright.testing.testinfra import security_score
 
@@ -34,6 +35,34 @@ def connect(ca):
         )
 
     return connect
+
+
+@pytest.fixture(scope="module")
+def host(request):
+    """The host with the instances; the other has had one for a while."""
+    return host_named(request, "redis1")
+
+
+def host_named(request, name):
+    inventory = request.config.getoption("--ansible-inventory")
+    return testinfra.get_host(f"ansible://{name}?ansible_inventory={inventory}", sudo=True)
+
+
+def test_an_instance_moves_to_another_host_and_port_without_losing_a_write(connect):
+    report = json.loads((Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "writer.json").read_text())
+    assert report["written"] > 300, report
+    found = connect("sessions").exists(*(f"sess:moved:{number}" for number in range(report["written"])))
+    assert found == report["written"], report
+    # Coming back to a place that clients still use makes them wait for the copy; nothing is acknowledged meanwhile.
+    assert report["longest"] < 30, report
+
+
+def test_an_instance_that_moved_away_leaves_nothing(request):
+    previous = host_named(request, "redis2")
+    assert "redis" not in previous.check_output("ss -Hltnp")
+    assert not previous.check_output("ls /etc/redis/instances /var/lib/redis | grep -v : || true").strip()
+    assert not previous.check_output("ls /etc/systemd/system | grep redis-forward || true")
+    assert previous.run("systemctl is-enabled redis@sessions").rc != 0
 
 
 def pid(host, instance):

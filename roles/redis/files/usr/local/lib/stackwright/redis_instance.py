@@ -7,6 +7,12 @@ redis_instance.py mark NAME        notes what an instance is about to load (unit
 redis_instance.py test FILE        starts a scratch instance with this redis.conf; fails if Redis refuses it
 redis_instance.py test-acl FILE    the same with this users.acl
 redis_instance.py snapshot         writes a fresh RDB file of every instance that persists
+redis_instance.py reaches HOST PORT          fails if nothing there can be connected to
+redis_instance.py follow NAME HOST PORT      copies what the instance at HOST has, and goes on copying; its operators' password is stdin
+redis_instance.py hand-over NAME HOST PORT   makes the copy at HOST the instance, without losing a write, and stops this one; what
+                                             connects here is forwarded from then on; the copy's operators' password is stdin
+redis_instance.py admit ADDRESS PORT         lets an address through the packet filter of a host that is about to go
+redis_instance.py release                    ends all forwarding
 redis_instance.py cli NAME ARG...  redis-cli as the operators' user, password not on the command line
 """
 
@@ -28,6 +34,10 @@ from pathlib import Path
 
 FOLDER = Path("/etc/redis/instances")
 UNIT = Path("/etc/systemd/system/redis@.service")
+UNITS = Path("/etc/systemd/system")
+FORWARD = "redis-forward-"
+#: Longer than a hand-over takes; after it, clients go on at the instance that they know.
+PAUSE_MS = 30_000
 PROGRAM = Path("/usr/bin/redis-server")
 # What CONFIG SET refuses; anything else is applied while Redis runs.
 STATIC = {
@@ -108,7 +118,23 @@ def note(name: str, loaded: dict[str, str]) -> None:
 
 
 def mark(name: str) -> None:
+    path, moved = FOLDER / name / "redis.conf", FOLDER / name / "moved"
+    release(settings(path)["tls-port"])
+    if moved.exists():
+        # Its data is elsewhere and newer, while clients may still come here: nothing is answered until `follow` has copied it.
+        host, port = moved.read_text().split()[1].rsplit(":", 1)
+        lines = (f"replicaof {host} {port}", "replica-serve-stale-data no")
+        path.write_text("\n".join([*without_source(path), *lines, ""]))
     note(name, on_disk(name))
+
+
+def without_source(path: Path) -> list[str]:
+    """The lines of a redis.conf without those that `mark` adds."""
+    return [
+        line
+        for line in path.read_text().splitlines()
+        if not line.startswith(("replicaof ", "replica-serve-stale-data "))
+    ]
 
 
 def noted(name: str) -> dict[str, str]:
@@ -131,7 +157,7 @@ def pending(name: str) -> None:
     changed = differing(name)
     static = sorted(STATIC & changed.keys())
     if before.get("unit") != now["unit"] or static:
-        print("restart:", *static or ["unit or program"])
+        print("restart:", *sorted({*static, *({"tls-port"} & changed.keys())}) or ["unit or program"])
     elif before != now or changed:
         print("reload:", *sorted(changed), *(key for key in now if before.get(key) != now[key]))
     else:
@@ -145,11 +171,160 @@ def reload(name: str) -> None:
         # Setting the same path again is how Redis reads a renewed certificate.
         wanted = settings(FOLDER / name / "redis.conf")
         changed |= {key: wanted[key] for key in TLS}
+    previous_port = ask(name, "CONFIG", "GET", "tls-port")[1]
+    if "tls-port" in changed:
+        release(changed["tls-port"])
     if changed:
         ask(name, "CONFIG", "SET", *(word for pair in changed.items() for word in pair))
+    if "tls-port" in changed:
+        bind = settings(FOLDER / name / "redis.conf")["bind"]
+        forward(name, f"{bind}:{previous_port}", f"{bind}:{changed['tls-port']}")
     if before.get("users") != now["users"]:
         ask(name, "ACL", "LOAD")
     note(name, {**now, "unit": before.get("unit", "")})
+
+
+def systemctl(*arguments: str) -> None:
+    done = subprocess.run(["systemctl", *arguments], text=True, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise RedisError(f"systemctl {' '.join(arguments)}: {done.stderr.strip()}")
+
+
+def runs(name: str) -> bool:
+    done = subprocess.run(["systemctl", "is-active", "--quiet", f"redis@{name}.service"], check=False)
+    return done.returncode == 0
+
+
+def forward(name: str, listen: str, target: str) -> None:
+    """Pass on what connects to `listen`, until everything that uses it knows the new place."""
+    unit = f"{FORWARD}{name}"
+    (UNITS / f"{unit}.socket").write_text(
+        f"[Unit]\nDescription=Previous place of the Redis instance {name}\n"
+        f"[Socket]\nListenStream={listen}\nFreeBind=true\n[Install]\nWantedBy=sockets.target\n"
+    )
+    (UNITS / f"{unit}.service").write_text(
+        f"[Unit]\nDescription=Forward to the Redis instance {name}\nRequires={unit}.socket\nAfter={unit}.socket\n"
+        f"[Service]\nExecStart=/usr/lib/systemd/systemd-socket-proxyd --connections-max=4096 {target}\n"
+        "DynamicUser=true\nNoNewPrivileges=true\nPrivateTmp=true\nProtectSystem=strict\nProtectHome=true\n"
+        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\nLimitNOFILE=16384\n"
+    )
+    systemctl("daemon-reload")
+    systemctl("enable", "--now", "--quiet", f"{unit}.socket")
+
+
+def release(port: str | None = None) -> bool:
+    """End all forwarding, or that of one port."""
+    ended = False
+    for socket_unit in sorted(UNITS.glob(f"{FORWARD}*.socket")):
+        if port is not None and f":{port}\n" not in socket_unit.read_text():
+            continue
+        service = socket_unit.with_suffix(".service")
+        systemctl("disable", "--now", "--quiet", socket_unit.name)
+        systemctl("stop", service.name)
+        socket_unit.unlink()
+        service.unlink(missing_ok=True)
+        systemctl("daemon-reload")
+        ended = True
+    return ended
+
+
+def info(lines: list[str]) -> dict[str, str]:
+    return dict(line.strip().split(":", 1) for line in lines if ":" in line)
+
+
+def remote(name: str, host: str, port: str, password: str, *command: str) -> list[str]:
+    """Ask the instance at `host` as its operators' user."""
+    config = settings(FOLDER / name / "redis.conf")
+    files = ["--cacert", config["tls-ca-cert-file"], "--cert", config["tls-cert-file"], "--key", config["tls-key-file"]]
+    argv = ["redis-cli", "-h", host, "-p", port, "--tls", *files, "--user", "admin", "--no-auth-warning", *command]
+    environment = {**os.environ, "REDISCLI_AUTH": password}
+    done = subprocess.run(argv, env=environment, text=True, capture_output=True, check=False)
+    answer = done.stdout.strip("\n")
+    if done.returncode != 0 or answer.split(" ", 1)[0] in ("WRONGPASS", "NOAUTH", "ERR", "NOPERM"):
+        raise RedisError(f"{host}:{port}: {command[0]}: {(answer or done.stderr).strip()}")
+    return answer.split("\n")
+
+
+def reaches(host: str, port: str) -> None:
+    try:
+        socket.create_connection((host, int(port)), 3).close()
+    except OSError as error:
+        raise RedisError(f"{host}:{port}: {error}") from error
+
+
+def follow(name: str, host: str, port: str, password: str) -> None:
+    ask(name, "CONFIG", "SET", "tls-replication", "yes", "masteruser", "admin")
+    set_source_password(name, password)
+    ask(name, "REPLICAOF", host, port)
+    for _ in range(6000):
+        state = info(ask(name, "INFO", "replication"))
+        if state.get("master_link_status") == "up" and state.get("master_sync_in_progress") == "0":
+            ask(name, "CONFIG", "SET", "replica-serve-stale-data", "yes")
+            path = FOLDER / name / "redis.conf"
+            path.write_text("\n".join([*without_source(path), ""]))
+            (FOLDER / name / "moved").unlink(missing_ok=True)
+            return
+        time.sleep(0.1)
+    raise RedisError(f"redis@{name}: not a copy of {host}:{port} within 10 minutes, see /var/log/redis/{name}.log")
+
+
+def set_source_password(name: str, password: str) -> None:
+    """By standard input: everybody may read a command line."""
+    quoted = password.replace("\\", "\\\\").replace('"', '\\"')
+    done = subprocess.run(
+        connection(name),
+        input=f'CONFIG SET masterauth "{quoted}"\n',
+        env=environment(name, loaded_password(name)),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    if done.stdout.strip() != "OK":
+        raise RedisError(f"redis@{name}: CONFIG SET masterauth was refused")
+
+
+def hand_over(name: str, host: str, port: str, password: str) -> None:
+    moved = FOLDER / name / "moved"
+    config = settings(FOLDER / name / "redis.conf")
+    if not moved.exists():
+        if not runs(name):
+            raise RedisError(f"redis@{name} does not run, so what it holds cannot be moved to {host}; start it first")
+        # From the running instance: its file may name another port already.
+        config["tls-port"] = ask(name, "CONFIG", "GET", "tls-port")[1]
+        ask(name, "CLIENT", "PAUSE", str(PAUSE_MS), "WRITE")
+        try:
+            wait_for_copy(name, host, port, password)
+            remote(name, host, port, password, "REPLICAOF", "NO", "ONE")
+        except RedisError:
+            ask(name, "CLIENT", "UNPAUSE")
+            raise
+        # What it would write at its end is on the other host.
+        moved.write_text(f"{config['bind']}:{config['tls-port']} {host}:{port}\n")
+        ask(name, "CONFIG", "SET", "save", "", "appendonly", "no")
+    systemctl("disable", "--now", "--quiet", f"redis@{name}.service")
+    listen, target = moved.read_text().split()
+    forward(name, listen, target)
+    remote(name, host, port, password, "CONFIG", "SET", "masterauth", "", "masteruser", "")
+
+
+def wait_for_copy(name: str, host: str, port: str, password: str) -> None:
+    """Return when the copy has everything; writes wait meanwhile."""
+    for _ in range(PAUSE_MS // 200):
+        here = info(ask(name, "INFO", "replication"))["master_repl_offset"]
+        there = info(remote(name, host, port, password, "INFO", "replication"))
+        if there.get("master_link_status") == "up" and there.get("slave_repl_offset") == here:
+            return
+        time.sleep(0.05)
+    raise RedisError(f"redis@{name}: {host}:{port} has not caught up while writes waited")
+
+
+def admit(address: str, port: str) -> None:
+    rule = ["ip", "saddr", address, "tcp", "dport", port, "accept", "comment", '"redis moves"']
+    done = subprocess.run(
+        ["nft", "insert", "rule", "inet", "stackwright", "input", *rule], text=True, capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        raise RedisError(f"nft: {done.stderr.strip()}")
 
 
 def snapshot() -> None:
@@ -259,6 +434,14 @@ def main(arguments: list[str]) -> int:
                 {"pending": pending, "reload": reload, "mark": mark}[verb](name)
             case ["test" | "test-acl" as verb, path]:
                 {"test": test, "test-acl": test_acl}[verb](Path(path))
+            case ["reaches", host, port]:
+                reaches(host, port)
+            case ["follow" | "hand-over" as verb, name, host, port]:
+                {"follow": follow, "hand-over": hand_over}[verb](name, host, port, sys.stdin.read().strip())
+            case ["admit", address, port]:
+                admit(address, port)
+            case ["release"]:
+                print("released" if release() else "none")
             case ["snapshot"]:
                 snapshot()
             case ["cli", name, *rest]:
