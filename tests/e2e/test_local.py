@@ -20,8 +20,10 @@ import websocket
 
 from stackwright.testing import canaries
 from stackwright.testing.e2e import Environment, differences, reset_artifact, selected_release, wait_until
+from stackwright.testing.leftovers import stack_leftovers
 from stackwright.testing.load import Load
 from stackwright.testing.on_host.connect import open_ports
+from stackwright.testing.variant import variant
 
 NAME = "taaleem-local"
 #: Nothing of these may be reached from where it has no business.
@@ -610,6 +612,35 @@ def test_no_secret_is_in_the_logs_and_the_process_list_of_a_host(local: Environm
         assert in_journal == ["control"], host
         # The journal's own files hold the control, too.
         assert not {place: names for place, names in found.items() if names != ["control"]}, host
+
+
+# --- hosts that come and go ------------------------------------------------------------------------------------------
+
+
+def test_hosts_come_and_go_and_ports_move_under_load(
+    local: Environment, session: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """An application host goes, a database host comes, the instances get other ports: in one run, and nobody notices."""
+    gone = local.address("app2")
+    with variant(tmp_path_factory.mktemp("variant") / "project", NAME) as (files, changed):
+        files.edit(("app: 2, database: 2", "app: 1, database: 3"), ("first_port: 5005", "first_port: 5105"))
+        assert "app2 (app) will be removed" in changed.stackwright("validate").output
+        with Load(changed.client, session) as load:
+            began = time.monotonic()
+            changed.stackwright("up")
+            print(f"up with a host less, a host more and other ports: {time.monotonic() - began:.0f} s")
+        load.require_success(at_least=60)
+        changed.forget()
+        assert not stack_leftovers(changed, "app2", gone)
+        listening = changed.ssh("app1", "ss -Hltn | awk '{print $4}'").split()
+        placed = changed.stack["apps"][changed.app]["instances_by_host"]["app1"]
+        ports = sorted({int(each.rpartition(":")[2]) for each in listening} & set(range(5005, 5205)))
+        assert ports == [each["port"] for each in placed]
+        assert f"dport {placed[0]['port']}" in changed.ssh("app1", "nft list table inet stackwright")
+        assert "dport 5005" not in changed.ssh("app1", "nft list table inet stackwright")
+        members = changed.ssh("db1", "patronictl -c /etc/patroni/config.yml list --format json")
+        states = {each["Member"]: each["State"] for each in json.loads(members)}
+        assert states.keys() == {"db1", "db2", "db3"}, states
 
 
 # --- the end --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,32 @@
+"""What hosts that stay still know of one that was removed."""
+
+from __future__ import annotations
+
+from stackwright.infra.local.podman import Podman
+from stackwright.testing.e2e import Environment
+
+#: Where services name their peers; what Pulumi, Ansible and logs remember of the past is no trace.
+_FOLDERS = "/etc/nginx /etc/haproxy /etc/patroni /etc/etcd /etc/redis /etc/pgbouncer /etc/pgbackrest /etc/stackwright /etc/hosts /etc/systemd/system"
+
+
+def stack_leftovers(environment: Environment, host: str, address: str) -> list[str]:
+    """Return where a removed host is still named: its container, files, packet filters, members of etcd and Patroni."""
+    container = f"{environment.name}-{host}"
+    found = [f"container {container}"] if container in Podman().hosts(environment.name) else []
+    for name in environment.hosts:
+        files = environment.ssh(name, f"grep -rlwE '{host}|{address}' {_FOLDERS} 2>/dev/null || true").split()
+        found += [f"{name}:{file}" for file in files]
+        if address in environment.ssh(name, "nft list ruleset"):
+            found.append(f"{name}: packet filter")
+    database = environment.group("database")[0]
+    environment_of_etcd = "set -a; . /etc/etcd/etcdctl.env 2>/dev/null || true"
+    for what, script in {
+        "member of etcd": f"{environment_of_etcd}; etcdctl member list",
+        "member of Patroni": "patronictl -c /etc/patroni/config.yml list --format json",
+        "replication slot": "runuser -u postgres -- psql -Atc 'SELECT slot_name FROM pg_replication_slots'",
+        "replication": "runuser -u postgres -- psql -Atc 'SELECT client_addr FROM pg_stat_replication'",
+    }.items():
+        shown = environment.ssh(database, f"cd /; {script}")
+        if address in shown or host in shown.replace("_", "-"):
+            found.append(f"{what}: {shown.strip()}")
+    return found

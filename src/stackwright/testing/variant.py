@@ -1,0 +1,52 @@
+"""The project with other files of an environment and its system, next to the checkout: nothing in git is edited by a test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from stackwright.testing.e2e import Environment
+
+_COPIED = ("inventories", "systems")
+
+
+class Variant:
+    """A folder that is the project for its commands; state, roles and artifacts are those of the checkout."""
+
+    def __init__(self, checkout: Path, folder: Path, environment: str) -> None:
+        self.folder, self._name = folder, environment
+        folder.mkdir(parents=True, exist_ok=True)
+        (checkout / ".state").mkdir(exist_ok=True)
+        for entry in checkout.iterdir():
+            if entry.name not in (*_COPIED, ".git"):
+                (folder / entry.name).symlink_to(entry)
+        for name in _COPIED:
+            shutil.copytree(checkout / name, folder / name, symlinks=True)
+
+    @property
+    def stack(self) -> Path:
+        return self.folder / "inventories" / self._name / "stack.yml"
+
+    @property
+    def system(self) -> Path:
+        return self.folder / "systems" / "taaleem.yml"
+
+    def edit(self, *changes: tuple[str, str]) -> None:
+        """Replace text in the environment's file, or where it is not there, in its system's."""
+        for old, new in changes:
+            file = next(path for path in (self.stack, self.system) if old in path.read_text())
+            file.write_text(file.read_text().replace(old, new, 1))
+
+
+@contextmanager
+def variant(folder: Path, environment: str) -> Iterator[tuple[Variant, Environment]]:
+    """Make `folder` a variant of the project, and the project of this process and its children meanwhile."""
+    files = Variant(Environment(environment).root, folder, environment)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STACKWRIGHT_ROOT", str(folder))
+        patch.chdir(folder)
+        yield files, Environment(environment)

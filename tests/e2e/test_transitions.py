@@ -1,0 +1,170 @@
+"""From state X to state Y under load, on an environment of few small hosts: nobody notices, and what went leaves nothing behind.
+
+The tests follow each other; each says what its change cost.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+
+import pytest
+
+from stackwright.testing.e2e import Environment
+from stackwright.testing.leftovers import stack_leftovers
+from stackwright.testing.load import Load
+from stackwright.testing.variant import Variant, variant
+
+NAME = "taaleem-transitions"
+SMALL = "topology: {size: B, edge: 1, app: 1, database: 1, cache: 1, ops: 1}"
+STACK = f"""
+system: taaleem
+provider: local
+class: development
+domain: transitions.test
+network: {{cidr: 10.87.90.0/24}}
+{SMALL}
+certificates: {{issuer: internal}}
+"""
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
+
+
+class Site:
+    """The environment, and how to change its files."""
+
+    def __init__(self, files: Variant, environment: Environment) -> None:
+        self.files, self.environment = files, environment
+        environment.stackwright("up")
+        answer = environment.client.log_in(environment.secrets.get(f"app/{environment.app}/admin"))
+        assert answer.status == 200, answer
+        self.session = SimpleCookie(answer.headers["set-cookie"])["sid"].value
+
+    def topology(self, **counts: int) -> None:
+        """Write other counts of hosts; what is not named stays one."""
+        numbers = {"edge": 1, "app": 1, "database": 1, "cache": 1, "ops": 1} | counts
+        written = ", ".join(f"{tier}: {number}" for tier, number in numbers.items())
+        lines = [
+            f"topology: {{size: B, {written}}}" if line.startswith("topology:") else line
+            for line in self.files.stack.read_text().splitlines()
+        ]
+        self.files.stack.write_text("\n".join(lines) + "\n")
+
+    def up(self, what: str, *options: str) -> None:
+        """Bring the change about under load: no request fails, and whoever is logged in stays so."""
+        with Load(self.environment.client, self.session) as load:
+            time.sleep(3)
+            began = time.monotonic()
+            try:
+                self.environment.stackwright("up", *options)
+            finally:
+                spent = time.monotonic() - began
+                time.sleep(5)
+        tally = load.tally
+        print(f"{what}: {spent:.0f} s, {sum(tally.sent.values())} requests, {len(tally.failures)} failed")
+        self.environment.forget()
+        load.require_success(at_least=20)
+        stored = self.environment.sql(f"SELECT count(*) FROM patients WHERE full_name LIKE '{load.mark} %'", "taaleem")
+        assert int(stored) == len(set(tally.added)), "acknowledged writes were lost"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with variant(tmp_path_factory.mktemp("transitions") / "project", NAME) as (files, environment):
+        files.stack.parent.mkdir(parents=True)
+        files.stack.write_text(STACK)
+        try:
+            yield Site(files, environment)
+        finally:
+            environment.stackwright("destroy", "--yes", expect=None)
+        assert not environment.leftovers()
+
+
+def test_hosts_are_added(site: Site) -> None:
+    site.topology(app=2, database=2)
+    site.up("an application host and a database host added")
+    assert site.environment.group("database") == ["db1", "db2"]
+
+
+def test_a_second_run_changes_nothing(site: Site) -> None:
+    before = site.environment.processes()
+    assert "  0 changed" in site.environment.stackwright("up").output
+    assert site.environment.processes() == before
+
+
+def test_hosts_are_removed_one_of_them_the_leader(site: Site) -> None:
+    environment = site.environment
+    environment.ssh("db1", "patronictl -c /etc/patroni/config.yml switchover main --leader db1 --candidate db2 --force")
+    time.sleep(15)
+    addresses = {name: environment.address(name) for name in ("app2", "db2")}
+    site.topology()
+    with Load(environment.client, site.session) as load:
+        environment.stackwright("up")
+    print(f"the leader and an application host removed: {len(load.tally.failures)} failed of {load.tally.sent}")
+    # A switchover is felt for seconds; nothing that was acknowledged is lost.
+    assert len(load.tally.failures) <= 12, load.tally.failures
+    environment.forget()
+    stored = environment.sql(f"SELECT count(*) FROM patients WHERE full_name LIKE '{load.mark} %'", "taaleem")
+    assert int(stored) >= len(set(load.tally.added))
+    for name, address in addresses.items():
+        assert not stack_leftovers(environment, name, address)
+
+
+def test_redis_instances_move_to_a_second_host_and_back(site: Site) -> None:
+    site.topology(cache=2)
+    site.up("a cache host added: instances move")
+    address = site.environment.address("cache2")
+    site.topology()
+    site.up("a cache host removed: instances move back")
+    assert not stack_leftovers(site.environment, "cache2", address)
+
+
+def test_ports_and_memory_change(site: Site) -> None:
+    site.files.edit(
+        ("first_port: 5005", "first_port: 5105"),
+        ("port: 6379", "port: 6479"),
+        ("topology:", "sizes: {app: {memory_mb: 4096}}\ntopology:"),
+    )
+    site.up("other ports of instances and of Redis, more memory")
+    environment = site.environment
+    for host, port in (("app1", 5005), ("cache1", 6379)):
+        assert f":{port} " not in environment.ssh(host, "ss -Hltn")
+        assert f"dport {port} " not in environment.ssh(host, "nft list table inet stackwright")
+
+
+def test_a_dead_host_is_given_up_by_name(site: Site) -> None:
+    site.topology(app=2)
+    site.up("an application host added")
+    address = site.environment.address("app2")
+    subprocess.run(["podman", "kill", f"{NAME}-app2"], check=True, capture_output=True)
+    site.topology()
+    refused = site.environment.stackwright("up", expect=None)
+    assert refused.code != 0
+    assert "app2 (" in refused.output
+    assert "--lost app2" in refused.output
+    site.environment.stackwright("up", "--lost", "app2")
+    site.environment.forget()
+    assert not stack_leftovers(site.environment, "app2", address)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [("10.87.90.0/24", "10.87.91.0/24", "network.cidr"), (SMALL, "topology: {size: A}", "holds the only backups")],
+)
+def test_a_change_that_would_lose_data_is_refused_before_anything_is_touched(
+    site: Site, old: str, new: str, reason: str
+) -> None:
+    text = site.files.stack.read_text()
+    before = site.environment.processes()
+    site.topology()
+    site.files.stack.write_text(site.files.stack.read_text().replace(old, new))
+    for verb in ("validate", "plan", "up"):
+        done = site.environment.stackwright(verb, expect=None)
+        assert done.code == 1
+        assert "stack.yml:" in done.output
+        assert reason in done.output
+    site.files.stack.write_text(text)
+    assert json.dumps(site.environment.processes()) == json.dumps(before)
