@@ -60,7 +60,8 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
         yield found
 
     monkeypatch.setattr(cli, "_run", run)
-    monkeypatch.setattr(identity, "create", nothing)
+    for name in ("create", "require_nothing_lost"):
+        monkeypatch.setattr(identity, name, nothing)
     monkeypatch.setattr(cli, "_converge", converge)
     monkeypatch.setattr(cli, "_findings", lambda *_: iter(()))
     for module, name in ((report, "artifact_commands"), (report, "write_ca"), (report, "print_summary")):
