@@ -9,6 +9,7 @@ import http.client
 import socket
 import ssl
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,9 @@ from urllib.parse import quote
 from stackwright.artifact import description
 
 _TIMEOUT_SECONDS = 10
+#: Sooner, whoever renews has failed: ACM renews 60 days before the end, an edge host 30.
+_LEAST_DAYS = 14
+_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +108,7 @@ def _site(host: str, edge: Edge, name: str, health: dict[str, Any]) -> Iterator[
     yield finding(f"{host}: http://{name} redirects to https", lambda: _redirect(edge, name))
     yield finding(f"{host}: https://{name}{health['path']}", lambda: status(edge, name, health["path"]))
     yield finding(f"{host}: https://{name}{health['ready_path']}", lambda: status(edge, name, health["ready_path"]))
+    yield finding(f"{host}: {name} has a certificate that lasts", lambda: certificate(edge, name))
     yield finding(f"{host}: {name} tells browsers to stay with https", lambda: _hsts(edge, name, health["path"]))
 
 
@@ -126,6 +131,19 @@ def status(edge: Edge, name: str, path: str) -> tuple[bool, str]:
     """Whether the answer is 200."""
     answer = edge.get(name, path)
     return answer.status == 200, f"{answer.status}"
+
+
+def certificate(edge: Edge, name: str) -> tuple[bool, str]:
+    """Return whether the certificate of a site is valid for long enough."""
+    with edge.connect(name, tls=True) as connection:
+        assert isinstance(connection, ssl.SSLSocket), "TLS was requested"
+        content, version = connection.getpeercert() or {}, connection.version()
+    days = (ssl.cert_time_to_seconds(str(content["notAfter"])) - time.time()) / _DAY_SECONDS
+    names: Any = content.get("issuer", ())
+    parts: dict[str, str] = dict(pair for entry in names for pair in entry)
+    issuer = parts.get("organizationName") or parts.get("commonName") or "an issuer without a name"
+    detail = f"{version}, by {issuer}, valid for {days:.0f} more days"
+    return days >= _LEAST_DAYS, detail if days >= _LEAST_DAYS else f"{detail}, which is less than {_LEAST_DAYS}"
 
 
 def _hsts(edge: Edge, name: str, path: str) -> tuple[bool, str]:

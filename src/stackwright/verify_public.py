@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import socket
-import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,12 +18,10 @@ from urllib.parse import urljoin, urlsplit
 
 from stackwright.model.aws.stackfile import HostedZone
 from stackwright.model.environment import Environment
-from stackwright.verify import Answer, Edge, Finding, finding, status
+from stackwright.verify import Answer, Edge, Finding, certificate, finding, status
 
 #: A name that no one can own (RFC 2606).
 UNKNOWN = "unknown.invalid"
-#: Sooner, whoever renews has failed: ACM renews 60 days before the end, an edge host's ACME client 30.
-_LEAST_DAYS = 14
 _DAY_SECONDS = 86_400
 #: Each of CloudFront's places keeps files by itself, and the first request of each is a miss.
 _CACHE_TRIES = 5
@@ -102,7 +99,7 @@ def _resolved(internet: Internet, name: str, zone: HostedZone) -> tuple[bool, st
 
 def _name(site: _Site) -> Iterator[Finding]:
     name, tls = site.name, site.site["tls"]
-    yield finding(f"the certificate of {name}", partial(_certificate, site))
+    yield finding(f"the certificate of {name}", partial(certificate, site.edge, site.name))
     if tls["redirect_http"] or site.cdn:
         yield finding(f"http://{name} redirects to https", partial(_redirect, site))
     for path in (site.health["path"], site.health["ready_path"]):
@@ -118,18 +115,6 @@ def _name(site: _Site) -> Iterator[Finding]:
             kept = "kept by the CDN and by browsers" if site.cdn else "kept by browsers"
             yield finding(f"https://{name}{folder['url']}/ is {kept}", partial(_static, site, folder))
     yield finding(f"{name}: a name that no site has is refused", partial(_unknown, site))
-
-
-def _certificate(site: _Site) -> tuple[bool, str]:
-    with site.edge.connect(site.name, tls=True) as connection:
-        assert isinstance(connection, ssl.SSLSocket), "TLS was asked for"
-        found, version = connection.getpeercert() or {}, connection.version()
-    days = (ssl.cert_time_to_seconds(str(found["notAfter"])) - time.time()) / _DAY_SECONDS
-    names: Any = found.get("issuer", ())
-    parts: dict[str, str] = dict(pair for each in names for pair in each)
-    issuer = parts.get("organizationName") or parts.get("commonName") or "an issuer without a name"
-    said = f"{version}, by {issuer}, valid for {days:.0f} more days"
-    return days >= _LEAST_DAYS, said if days >= _LEAST_DAYS else f"{said}, which is less than {_LEAST_DAYS}"
 
 
 def _redirect(site: _Site) -> tuple[bool, str]:

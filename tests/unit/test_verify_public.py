@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from stackwright import verify_public
+from stackwright import verify, verify_public
 from stackwright.model.aws.stackfile import HostedZone
 from stackwright.model.environment import load
 from stackwright.verify import Edge, Finding
@@ -304,6 +304,30 @@ def test_a_certificate_that_nobody_renewed(look: Look) -> None:
     assert found == {
         "the certificate of clinic.test": "TLSv1.3, by Test Trust, valid for 5 more days, which is less than 14"
     }
+
+
+@pytest.mark.parametrize(("days", "good"), [(90, True), (5, False)])
+def test_an_edge_host_of_ones_own_with_a_certificate_that_nobody_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float, good: bool
+) -> None:
+    chain, key = certificate(tmp_path, NAME, days=days)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    server = Server(Behaviour(), context)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    port = int(server.server_address[1])
+    monkeypatch.setattr(verify, "Edge", lambda _address, ca_file, **_: LoopbackEdge(ca_file, (port, port)))
+    described = stack(edge=["edge1"]) | {"hosts": {"edge1": {"address": "127.0.0.1"}}}
+    described["edge"]["proxy_protocol"] = False
+    described["apps"]["emr"] |= {"static": [], "artifact": "dist/taaleem.json"}
+    try:
+        found = {entry.name: entry for entry in verify.verify(described, chain, tmp_path)}
+    finally:
+        server.shutdown()
+        server.server_close()
+    lasts = found[f"edge1: {NAME} has a certificate that lasts"]
+    assert lasts.ok == good
+    assert f"valid for {days} more days" in lasts.detail
 
 
 @pytest.mark.parametrize(
