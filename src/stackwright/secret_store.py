@@ -27,6 +27,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from stackwright.model.secrets import PROVIDED
+
 _VAULT_ID = "stackwright"
 
 #: 32 bytes: as hard to guess as the keys of the ciphers that protect the traffic.
@@ -35,6 +37,7 @@ _CA_YEARS = 10
 CA_KEY, CA_CERTIFICATE = "tls/ca_key", "tls/ca_crt"
 #: The key of a CA that hosts are to trust before it signs.
 _NEXT_CA_KEY = "tls/next_ca_key"
+_PROVIDED = frozenset(name for names in PROVIDED.values() for name in names)
 
 
 class SecretError(RuntimeError):
@@ -108,8 +111,16 @@ class SecretStore:
             with self._locked():
                 self._require_created()
                 if name not in self._load():
+                    self._refuse_provided(name)
                     self._save(self._load() | {name: new_password()})
         return self._values[name]
+
+    def _refuse_provided(self, name: str) -> None:
+        if name in _PROVIDED:
+            raise SecretError(
+                f"the secret {name} is not set, and cannot be generated: it is the login of a store (backups.copy_to)\n"
+                f"fix: ansible-vault edit --vault-password-file {self.password_file} {self.file}"
+            )
 
     def _require_created(self) -> None:
         if not self.created:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from stackwright.model import (
     addressing,
     checks_apps,
+    checks_backups,
     checks_os,
     checks_postgresql,
     checks_system,
@@ -46,6 +47,7 @@ def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: 
     yield from _certificates(place, parsed, stack, system)
     yield from _admins(parsed, stack)
     yield from checks_apps.stack_problems(parsed, stack, system)
+    yield from checks_backups.problems(parsed, stack, system)
     yield from checks_os.problems(parsed, stack)
     yield from checks_postgresql.parameter_problems(parsed, stack, system)
     yield from checks_aws.problems(place, parsed, stack, system)

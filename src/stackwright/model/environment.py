@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from stackwright.model import checks, checks_edge, files, naming, topology
@@ -92,7 +92,9 @@ class Environment:
 
     @property
     def backups(self) -> BackupSchedule:
-        return self.stack.backups or self.system.backups
+        """Return the system's schedule with what the environment sets."""
+        values = {field.name: getattr(self.stack.backups, field.name) for field in fields(BackupSchedule)}
+        return replace(self.system.backups, **{name: value for name, value in values.items() if value is not None})
 
     @property
     def state_folder(self) -> Path:

@@ -41,7 +41,8 @@
     uploads: {run_by: hosts|cloud, bucket: null | str, region: null | str}
     logs: {rotate_mb, keep}
     backups: {host, full_day, time, keep_full, keep_differential, files_every_hours, files_keep_days,
-        archive_timeout_seconds}
+        archive_timeout_seconds, copy_to: {type: s3|sftp|none, endpoint, bucket, region, host, port, user, path, host_key,
+        keep_days, keep_months}}
     certificates: {issuer, names: [str], email, directory, directory_ca,
         eab: null | {key_id, hmac_key_file}, files: null | {certificate, key}}
     secrets: {names: [str], password_command: null | str, cloud: null | {region, domain, prefix}}
@@ -64,6 +65,7 @@ from stackwright.model.aws.names import cache_user
 from stackwright.model.environment import Environment
 from stackwright.model.output import UPLOADS, InventoryError, from_environment, host_key_file, hosts_of
 from stackwright.model.process import AppPlan
+from stackwright.model.stackfile import CopyTo
 from stackwright.model.topology import Host
 
 STACK_VERSION = 1
@@ -260,7 +262,11 @@ def stack(
         "cache": _cache(environment, hosts, found),
         "uploads": _uploads(environment, cloud),
         "logs": _plain(environment.logs),
-        "backups": {"host": _first(groups["ops"]), **_plain(environment.backups)},
+        "backups": {
+            "host": _first(groups["ops"]),
+            **_plain(environment.backups),
+            "copy_to": _plain(environment.stack.backups.copy_to or CopyTo(type="none")),
+        },
         "certificates": _certificates(environment),
         "secrets": {
             "names": [spec.name for spec in secrets.secret_names(environment)],

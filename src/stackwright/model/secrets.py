@@ -18,6 +18,11 @@ _OWN_DATABASE = ("etcd/", "patroni/", "pgbackrest/", "pgbouncer/", "postgresql/r
 #: Login of the master user of a database that a cloud runs, once it is taken over: in the cloud's own store and nowhere
 #: else, so that it is none of `secret_names`.
 MASTER = "postgresql/master"
+#: Logins that someone else gave out, by the type of `backups.copy_to`.
+PROVIDED: dict[str, tuple[str, ...]] = {
+    "s3": ("backup/s3/access_key", "backup/s3/secret_key"),
+    "sftp": ("backup/sftp/key",),
+}
 #: Users of a cache instance besides the applications.
 CACHE_OPERATOR = "operator"
 
@@ -35,7 +40,14 @@ def secret_names(environment: Environment) -> tuple[SecretSpec, ...]:
     hosts = (
         SecretSpec(name=f"restic/{host.name}/{part}") for host in environment.hosts for part in ("http", "password")
     )
-    return tuple(sorted((*system_secrets(environment.system), *hosts), key=lambda spec: spec.name))
+    copies = (SecretSpec(name=name) for name in ("backup/copies", *_copy_logins(environment)))
+    return tuple(sorted((*system_secrets(environment.system), *hosts, *copies), key=lambda spec: spec.name))
+
+
+def _copy_logins(environment: Environment) -> tuple[str, ...]:
+    """Return the logins of the store that backups are copied to: the user sets them, none is generated."""
+    copy_to = environment.stack.backups.copy_to
+    return PROVIDED.get(copy_to.type, ()) if copy_to is not None else ()
 
 
 def cloud_names(environment: Environment) -> tuple[str, ...]:
@@ -44,6 +56,7 @@ def cloud_names(environment: Environment) -> tuple[str, ...]:
     left_out: tuple[str, ...] = _OWN_DATABASE if "database" in managed else ()
     kept = topology.playbook_groups(environment.stack, environment.hosts, environment.system)["backup"]
     left_out += tuple(f"restic/{host.name}/" for host in environment.hosts if host.name not in kept)
+    left_out += () if kept else ("backup/",)
     # The cloud's cache has no operator who logs in: the cloud is.
     operators = f"/{CACHE_OPERATOR}" if "cache" in managed else "\0"
     every = (spec.name for spec in secret_names(environment))

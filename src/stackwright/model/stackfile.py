@@ -11,6 +11,7 @@ from stackwright.model.schema_types import (
     Address,
     Cidr,
     Cpus,
+    Days,
     Domain,
     Line,
     MaxConnections,
@@ -22,12 +23,17 @@ from stackwright.model.schema_types import (
     ProjectPath,
     ProxyCidr,
     PublicKey,
+    Seconds,
     SourceCidr,
+    TimeOfDay,
     User,
     Variable,
     schema,
+    words,
 )
-from stackwright.model.system import BackupSchedule, LogLimits, Purpose, RateLimit
+from stackwright.model.system import EvenHours, LogLimits, Purpose, RateLimit, Weekday
+
+_HTTPS = r"^https://[^\s/]+(/[^\s]*[^\s/])?$"
 
 Provider = Literal["local", "bare_metal", "aws"]
 EnvironmentClass = Literal["development", "staging", "production"]
@@ -212,6 +218,49 @@ class CacheOverride:
 
 
 @schema
+class CopyTo:
+    """A store outside the environment, to which the repository host copies all backups every hour."""
+
+    type: Literal["s3", "sftp", "none"]
+    """`none` says that there is to be no copy, which `class: production` does not assume."""
+    endpoint: Annotated[str, words("a URL such as https://s3.eu-central-1.amazonaws.com", pattern=_HTTPS)] | None = None
+    """For `s3`: the service. Its login is the secrets `backup/s3/access_key` and `backup/s3/secret_key`."""
+    bucket: Annotated[str, words("a bucket's name", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
+    """For `s3`: a bucket that exists, best with object lock or versions."""
+    region: Annotated[str, words("a region such as eu-central-1", pattern=r"^[a-z0-9-]+$")] = "us-east-1"
+    """For `s3`."""
+    host: Annotated[str, words("a host name or an address", pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")] | None = None
+    """For `sftp`: the server. The private key of the login is the secret `backup/sftp/key`."""
+    port: Port = 22
+    """For `sftp`."""
+    user: User | None = None
+    """For `sftp`: the login."""
+    path: Annotated[str, words("an absolute path", pattern=r"^/[A-Za-z0-9._/-]+$")] | None = None
+    """For `sftp`: a directory."""
+    host_key: PublicKey | None = None
+    """For `sftp`: what the server identifies itself with: a line such as `ssh-ed25519 AAAA...`."""
+    keep_days: Days = 35
+    """Days of which a state is kept; of the last two days all."""
+    keep_months: Annotated[int, Field(ge=0, le=120)] = 12
+    """Months of which a state is kept, with its full backups."""
+
+
+@schema
+class Backups:
+    """Where the environment differs from its system's schedule of backups, and where a second copy goes."""
+
+    full_day: Weekday | None = None
+    time: TimeOfDay | None = None
+    keep_full: Positive | None = None
+    keep_differential: Positive | None = None
+    files_every_hours: EvenHours | None = None
+    files_keep_days: Days | None = None
+    archive_timeout_seconds: Seconds | None = None
+    copy_to: CopyTo | None = None
+    """A copy that survives the loss of all servers; `class: production` requires one, or `{type: none}`."""
+
+
+@schema
 class StackFile:
     """An environment: which system, where, how big."""
 
@@ -241,4 +290,4 @@ class StackFile:
     database: DatabaseOverride = Field(default_factory=DatabaseOverride)
     cache: dict[Purpose, CacheOverride] = Field(default_factory=dict)
     logs: LogLimits | None = None
-    backups: BackupSchedule | None = None
+    backups: Backups = Field(default_factory=Backups)

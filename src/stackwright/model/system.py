@@ -28,6 +28,9 @@ from stackwright.model.schema_types import (
 )
 
 Purpose = Literal["sessions", "cache", "rate_limit"]
+Weekday = Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+EvenHours = Literal[1, 2, 3, 4, 6, 8, 12, 24]
+"""Hours that divide a day: others would make gaps of two lengths."""
 
 
 @schema
@@ -309,12 +312,12 @@ class LogLimits:
 class BackupSchedule:
     """When backups are made and how long they are kept."""
 
-    full_day: Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"] = "Sun"
+    full_day: Weekday = "Sun"
     """A full backup of the database on this day, differential ones on the others."""
     time: TimeOfDay = "02:30"
     keep_full: Positive = 2
     keep_differential: Positive = 7
-    files_every_hours: Annotated[int, Field(ge=1, le=24)] = 6
+    files_every_hours: EvenHours = 6
     """Uploads and the session store."""
     files_keep_days: Days = 30
     archive_timeout_seconds: Seconds = 60

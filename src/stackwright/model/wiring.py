@@ -603,11 +603,32 @@ def backup_files_clients(stack: Stack, secrets: Secrets) -> list[Data]:
     ]
 
 
+def backup_copy_to(stack: Stack, secrets: Secrets) -> Data:
+    """Return backup_copy_to: the store outside the environment, with its login."""
+    settings = stack["backups"]["copy_to"]
+    if settings["type"] == "s3":
+        login = {"access_key": secrets["backup/s3/access_key"], "secret_key": secrets["backup/s3/secret_key"]}
+        place = {key: settings[key] for key in ("endpoint", "bucket", "region")}
+        return {"type": "s3", **place, "prefix": stack["environment"], **login}
+    if settings["type"] == "sftp":
+        place = {key: settings[key] for key in ("host", "port", "user", "path", "host_key")}
+        return {"type": "sftp", **place, "private_key": secrets["backup/sftp/key"]}
+    return {"type": "none"}
+
+
+def backup_files_calendar(stack: Stack) -> str:
+    """Return backup_files_calendar: as many times a day as fit evenly."""
+    hours = stack["backups"]["files_every_hours"]
+    return "*-*-* 00:00:00" if hours == 24 else f"*-*-* 00/{hours}:00:00"
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "log_rotation_logs": log_rotation_logs,
     "backup_postgresql_hosts": backup_postgresql_hosts,
     "backup_files_sets": backup_files_sets,
     "backup_files_clients": backup_files_clients,
+    "backup_copy_to": backup_copy_to,
+    "backup_files_calendar": backup_files_calendar,
     "stack_members": members,
     "stack_retiring_members": retiring_members,
     "ssh_command": ssh_command,
