@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
+import signal
 import socket
 import threading
 import time
@@ -181,6 +183,38 @@ def test_an_address_is_counted_alone_and_ipv6_by_its_64(
         statuses = [subject.status("/", X_Forwarded_For=address) for address in addresses]
     expected = [200] + [429 if together else 200] * (len(addresses) - 1)
     assert statuses == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"rate": "1r/s"}, {"rate": "1r/s", "methods": ["POST"]}),
+        ({"rate": "1r/s"}, {"rate": "1r/s", "key": "site"}),
+        ({"rate": "1r/s", "methods": ["POST"]}, {"rate": "9r/m", "methods": ["GET"], "burst": 3}),
+    ],
+)
+def test_a_limit_that_counts_something_else_survives_a_reload(
+    tmp_path: Path,
+    local: str,  # noqa: F811
+    instance: int,
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> None:
+    """`nginx -t` does not see it: a zone of shared memory may not change its key."""
+    locations = [{"path": "/", "upstream": "shop", "limits": ["all"]}]
+
+    def options(limit: dict[str, Any]) -> dict[str, Any]:
+        return {"limits": [{"zone": "all", **limit}], "locations": locations}
+
+    with edge(tmp_path, local, instance, options(before)) as subject:
+        assert subject.status("/") == 200
+        text = render({"nginx_sites": [site(**options(after))]}, local, [])["sites/shop.conf"]
+        live = tmp_path / "live/sites/shop.conf"
+        live.write_text(re.sub(r"listen (\[::\]:)?80\b", f"listen 127.0.0.1:{subject.port}", text, count=1))
+        live.write_text(re.sub(r"    listen \[::\]:80;\n", "", live.read_text()))
+        os.kill(int((tmp_path / "nginx.pid").read_text()), signal.SIGHUP)
+        errors = subject.log("error.log")
+    assert "[emerg]" not in errors, errors
 
 
 def seen(response: http.client.HTTPResponse) -> dict[str, str]:

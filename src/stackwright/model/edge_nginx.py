@@ -6,6 +6,7 @@ here, where it is tested without a machine.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import math
 import re
@@ -517,11 +518,15 @@ def _derive(site: Data) -> Data:
 
 def _derive_limit(site: str, limit: Data) -> Data:
     zone = f"{site}_{limit['zone']}"
+    counted = "$edge_client" if limit["key"] == "client" else "$server_name"
+    variable = f"edge_limit_{zone}".replace("-", "_")
+    # nginx refuses a reload in which a zone of the same name has another key.
+    key = f"${variable}" if limit["methods"] else counted
     return {
         **limit,
-        "zone": zone,
-        "counted": "$edge_client" if limit["key"] == "client" else "$server_name",
-        "variable": f"edge_limit_{zone}".replace("-", "_"),
+        "zone": f"{zone}_{hashlib.sha256(key.encode()).hexdigest()[:6]}",
+        "counted": counted,
+        "variable": variable,
         "retry_after": _retry_after(limit["rate"]),
     }
 
