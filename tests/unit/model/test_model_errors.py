@@ -158,7 +158,7 @@ STACK_CASES = [
         "app: 2,",
         "app: 25,",
         (
-            f"{SYSTEM}:77: database.max_connections: connections are over budget: superuser 3 + patroni 3 + backup 2"
+            f"{SYSTEM}:82: database.max_connections: connections are over budget: superuser 3 + patroni 3 + backup 2"
             " + operator 2 + other roles 8 + password queries 25 + PgBouncer 100 = 143 of max_connections 100;"
             " accepted: fewer hosts or instances, or a larger `database.max_connections`"
         ),
@@ -258,7 +258,7 @@ SYSTEM_CASES = [
         "port: 6380",
         "port: 6379",
         (
-            f"{SYSTEM}:86: cache.cache.port: port 6379 is taken by cache sessions, got 6379;"
+            f"{SYSTEM}:91: cache.cache.port: port 6379 is taken by cache sessions, got 6379;"
             " accepted: a port that nothing else has"
         ),
     ),
@@ -293,14 +293,14 @@ SYSTEM_CASES = [
         "site without application",
         "    app: emr",
         "    app: erm",
-        f"{SYSTEM}:54: sites.emr.app: is no application of this system, got 'erm'; accepted: emr; did you mean `emr`?",
+        f"{SYSTEM}:58: sites.emr.app: is no application of this system, got 'erm'; accepted: emr; did you mean `emr`?",
     ),
     (
         "database that is none",
         "name: taaleem\n      role",
         "name: talem\n      role",
         (
-            f"{SYSTEM}:40: apps.emr.database.name: is no database of this system, got 'talem'; accepted: taaleem;"
+            f"{SYSTEM}:44: apps.emr.database.name: is no database of this system, got 'talem'; accepted: taaleem;"
             " did you mean `taaleem`?"
         ),
     ),
@@ -309,7 +309,7 @@ SYSTEM_CASES = [
         "privileges: read,",
         "privileges: owner,",
         (
-            f"{SYSTEM}:79: database.roles: taaleem has 2 owners (emr, reports);"
+            f"{SYSTEM}:84: database.roles: taaleem has 2 owners (emr, reports);"
             " accepted: one role with `privileges: owner`"
         ),
     ),
@@ -318,7 +318,7 @@ SYSTEM_CASES = [
         "{name: reports,",
         "{name: replicator,",
         (
-            f"{SYSTEM}:81: database.roles[1].name: is taken by the replication of PostgreSQL, got 'replicator';"
+            f"{SYSTEM}:86: database.roles[1].name: is taken by the replication of PostgreSQL, got 'replicator';"
             " accepted: a name of its own"
         ),
     ),
@@ -327,7 +327,7 @@ SYSTEM_CASES = [
         "NODE_ENV: production",
         "SESSION_SECRET: abc",
         (
-            f"{SYSTEM}:37: apps.emr.secrets.SESSION_SECRET: is in `environment` too, where everybody may read it;"
+            f"{SYSTEM}:41: apps.emr.secrets.SESSION_SECRET: is in `environment` too, where everybody may read it;"
             " accepted: one of the two"
         ),
     ),
@@ -336,7 +336,7 @@ SYSTEM_CASES = [
         "folder: public",
         "folder: ../../etc",
         (
-            f"{SYSTEM}:49: apps.emr.static[1].folder: is a path that leaves the release, got '../../etc';"
+            f"{SYSTEM}:53: apps.emr.static[1].folder: is a path that leaves the release, got '../../etc';"
             " accepted: a path relative to the release, without `..`"
         ),
     ),
@@ -478,7 +478,7 @@ def test_secret_of_another_application(project: Project) -> None:
     project.edit_system("app/emr/session", "app/erm/session")
     (message,) = project.errors()
     assert message == (
-        f"{SYSTEM}:37: apps.emr.secrets.SESSION_SECRET: is not the name of a secret of this application;"
+        f"{SYSTEM}:41: apps.emr.secrets.SESSION_SECRET: is not the name of a secret of this application;"
         " accepted: app/emr/<word>, a word of lower-case letters, digits, _ and -"
     )
 
