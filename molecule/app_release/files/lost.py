@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from stackwright.infra.local.podman import Podman
+from stackwright.infra.local.podman import Podman, container_name
 
 HOST = "app2"
 #: Ansible's code for a host that cannot be reached, and for one that failed.
@@ -18,7 +18,7 @@ UNREACHABLE, FAILED = 4, 2
 
 def on_host(script: str) -> None:
     """Run a script on the lost host, past SSH."""
-    container = os.environ["LOST_CONTAINER"]
+    container = container_name(f"molecule-{os.environ['MOLECULE_SCENARIO_NAME']}", HOST)
     subprocess.run([*Podman().command, "exec", container, "sh", "-euc", script], check=True, capture_output=True)
 
 
@@ -47,12 +47,12 @@ END
 cat > /run/systemd/system/lose.service <<END
 [Service]
 Type=oneshot
-ExecStart=/bin/sh -c 'systemctl stop lose.path ssh.service; pkill -f sshd || true'
+ExecStart=/bin/sh -c 'systemctl stop lose.path ssh.service; pkill ^sshd || true'
 END
 systemctl daemon-reload
 systemctl start lose.path
 """
-LOSE = "systemctl stop ssh.service; pkill -f sshd || true"
+LOSE = "systemctl stop ssh.service; pkill ^sshd || true"
 RETURN = "systemctl start ssh.service"
 
 
