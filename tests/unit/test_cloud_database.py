@@ -14,6 +14,7 @@ import yaml
 
 from stackwright.model import inventory, load
 from stackwright.model.topology import playbook_groups
+from stackwright.secret_store import SecretStore
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "taaleem-windows-aws"
@@ -48,6 +49,8 @@ def stack() -> dict[str, Any]:
 def project(tmp_path: Path) -> Path:
     """A project of its own, so that secrets are made there; and a program `aws` that knows one."""
     (tmp_path / "group_vars").symlink_to(ROOT / "playbooks/group_vars")
+    (tmp_path / "inventories").mkdir()
+    SecretStore(NAME, tmp_path / ".state" / NAME).create()
     environment = load(ROOT / "inventories" / NAME)
     groups = {**environment.groups, **playbook_groups(environment.stack, environment.hosts, environment.system)}
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}

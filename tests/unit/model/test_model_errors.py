@@ -563,8 +563,8 @@ def test_all_errors_of_both_files_at_once(project: Project) -> None:
         [f"{STACK}:7", "domain", "is not a domain name, got 'taaleem'; accepted"],
         [f"{STACK}:9", "logs.rotate", "is not a known key; accepted"],
         [f"{STACK}:12", "topology.app", "has the wrong type, got 'two'; accepted"],
-        [f"{SYSTEM}:87", "cache.rate_limit.port", "port 6432 is taken by PgBouncer, got 6432; accepted"],
-        [f"{SYSTEM}:89", "logs.rotate_mb", "is out of range, got 0; accepted"],
+        [f"{SYSTEM}:92", "cache.rate_limit.port", "port 6432 is taken by PgBouncer, got 6432; accepted"],
+        [f"{SYSTEM}:94", "logs.rotate_mb", "is out of range, got 0; accepted"],
     ]
 
 

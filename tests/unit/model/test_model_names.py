@@ -108,7 +108,7 @@ def test_a_host_cannot_have_the_name_of_a_group(project: Project, name: str) -> 
 def test_a_database_cannot_have_a_word_of_the_services(project: Project, name: str, owner: str) -> None:
     project.edit_system("databases: [taaleem]\n", f"databases: [taaleem, {name}]\n")
     assert (
-        f"{SYSTEM}:78: database.databases[1]: is taken by {owner}, got '{name}'; accepted: a name of its own"
+        f"{SYSTEM}:83: database.databases[1]: is taken by {owner}, got '{name}'; accepted: a name of its own"
         in project.errors()
     )
 
@@ -117,7 +117,7 @@ def test_a_database_cannot_have_a_word_of_the_services(project: Project, name: s
 def test_a_role_cannot_have_a_word_of_the_services(project: Project, name: str) -> None:
     project.edit_system("name: reports", f"name: {name}")
     (message,) = project.errors()
-    assert message.startswith(f"{SYSTEM}:81: database.roles[1].name: is taken by ")
+    assert message.startswith(f"{SYSTEM}:86: database.roles[1].name: is taken by ")
 
 
 @pytest.mark.parametrize("name", ["emr", "postgres", "stackwright", "admin", "nobody"])
@@ -158,7 +158,7 @@ def test_a_key_that_is_public_anyway_is_no_secret(project: Project) -> None:
 def test_an_application_is_given_its_own_secrets_alone_and_no_value_is_shown(project: Project, secret: str) -> None:
     project.edit_system("SESSION_SECRET: app/emr/session", f"SESSION_SECRET: {secret}")
     (message,) = project.errors()
-    assert message.startswith(f"{SYSTEM}:37: apps.emr.secrets.SESSION_SECRET: ")
+    assert message.startswith(f"{SYSTEM}:41: apps.emr.secrets.SESSION_SECRET: ")
     assert "got" not in message
     for part in ("tls/", "etcd/", "pgbackrest", "s3cr3t", "S3cr3t"):
         assert part not in message
@@ -205,9 +205,9 @@ def test_numbers_elsewhere_are_not_guessed_either(project: Project, key: str) ->
         ("NODE_ENV: production", "http_proxy: x",
          "34: apps.emr.environment.http_proxy: is not a valid name; accepted: a variable such as LOG_LEVEL"),
         ('version: "17"', "version: 17",
-         '76: database.version: has the wrong type, got 17; accepted: it in quotes: "17"'),
+         '81: database.version: has the wrong type, got 17; accepted: it in quotes: "17"'),
         ("X-Frame-Options: SAMEORIGIN", "X_Frame: a",
-         "62: sites.emr.headers.X_Frame: is not a valid name; accepted: a header such as X-Frame-Options"),
+         "66: sites.emr.headers.X_Frame: is not a valid name; accepted: a header such as X-Frame-Options"),
     ],
 )  # fmt: skip
 def test_a_message_says_what_a_name_looks_like(project: Project, old: str, new: str, message: str) -> None:
