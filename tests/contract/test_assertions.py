@@ -37,6 +37,12 @@ def test_every_assertion_of_every_role_has_a_case_or_a_reason() -> None:
             assert entry.get("cases") or entry.get("never"), f"{role}: {name}"
 
 
+def test_no_other_assertion_is_of_what_a_command_found() -> None:
+    """Those cannot be held against inputs alone, which is all that the tests of the model have."""
+    found = {(assertion.role, assertion.name) for assertion in assertions() if assertion.of_a_host}
+    assert found == {("backup", "validate | Fail if systemd refuses one")}
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_what_a_role_refuses_is_refused_first_with_file_line_and_key(tmp_path: Path, case: dict[str, Any]) -> None:
     project = Project(root=tmp_path)

@@ -5,7 +5,9 @@ By Ansible's own engine; secrets and archives are stubs, and everything else is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,7 +68,7 @@ def _load_plugins(root: Path) -> None:
 def _stub(environment: str) -> None:
     """Lookups are loaded by Ansible under names of their own."""
     for name, run in (
-        ("stackwright_artifact", lambda _, terms, **__: [dict(_version(term)) for term in terms]),
+        ("stackwright_artifact", lambda _, terms, **options: [dict(_version(term, **options)) for term in terms]),
         (
             "stackwright_cloud_secret",
             lambda _, terms, **__: [{"username": "stackwright", "password": "p" * 24}] * len(terms),
@@ -77,9 +79,12 @@ def _stub(environment: str) -> None:
     type(plugin).run.__globals__["_stores"][environment] = _Secrets()
 
 
-def _version(term: str) -> Mapping[str, Any]:
+def _version(term: str, *, static: Sequence[Mapping[str, Any]] = (), **_: Any) -> Mapping[str, Any]:
+    # The lookup refuses an archive that is not what `static` says: what says something else needs another archive.
+    entries = sorted((str(entry["url"]), str(entry["folder"])) for entry in static)
     return {
         **_ARTIFACT,
+        "static_sha256": hashlib.sha256(repr(entries).encode()).hexdigest(),
         "path": f"/nowhere/{term}.tar.gz",
         "version": "7.0.4" if term == "pm2" else _ARTIFACT["version"],
     }
@@ -120,17 +125,30 @@ class Assertion:
     role: str
     name: str
     task: Mapping[str, Any]
+    registered: frozenset[str] = frozenset()
+    """What tasks of the same file register: known on a host alone."""
+
+    @property
+    def of_a_host(self) -> bool:
+        """Return whether it asks what a command found on the host, and not what the role was given."""
+        asked = (self.task.get("loop"), self.task.get("when"), self.task["ansible.builtin.assert"]["that"])
+        return bool(self.registered & set(re.findall(r"\w+", str(asked))))
 
 
 @cache
 def assertions() -> tuple[Assertion, ...]:
     """Return every assertion of every role's `validate` files."""
     return tuple(
-        Assertion(role=path.parts[-3], name=str(task["name"]), task=task)
+        Assertion(role=path.parts[-3], name=str(task["name"]), task=task, registered=_registered(path))
         for path in sorted((ROOT / "roles").glob("*/tasks/validate*.yml"))
         for task in _tasks(_file(path))
         if "ansible.builtin.assert" in task
     )
+
+
+@cache
+def _registered(path: Path) -> frozenset[str]:
+    return frozenset(str(task["register"]) for task in _tasks(_file(path)) if "register" in task)
 
 
 def _tasks(entries: Any) -> Iterator[Mapping[str, Any]]:
@@ -180,7 +198,9 @@ class HostInputs:
     def refusals(self, role: str, *, of: tuple[Assertion, ...] = ()) -> list[str]:
         """Return the names of the assertions of a role that do not hold for its inputs."""
         return [
-            assertion.name for assertion in of or assertions() if assertion.role == role and not self._holds(assertion)
+            assertion.name
+            for assertion in of or assertions()
+            if assertion.role == role and not assertion.of_a_host and not self._holds(assertion)
         ]
 
     def _holds(self, assertion: Assertion) -> bool:
