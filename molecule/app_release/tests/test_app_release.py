@@ -271,5 +271,5 @@ def test_nothing_is_left_of_the_interrupted_run(host: Any) -> None:
     assert not host.file("/srv/contract/deploy.lock").exists
     assert not host.file("/srv/contract/left-out").exists
     if on_first(host):
-        last = {instance: state for instance, state, _ in drains(host)}
+        last = {instance: state for instance, state, *_ in drains(host)}
         assert set(last.values()) == {"off"}

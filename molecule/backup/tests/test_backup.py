@@ -466,6 +466,7 @@ def test_a_copy_that_vanished_is_not_begun_again(ops, app):
         app.check_output("rm -rf /home/keeper/backups; mv /home/keeper/away /home/keeper/backups")
 
 
+@pytest.mark.long
 def test_a_repository_that_is_away_is_named_and_bounds_what_waits(db, ops):
     """The last test of the archive: it makes a gap."""
     psql = "cd / && sudo -u postgres psql -qAt "
@@ -476,12 +477,12 @@ def test_a_repository_that_is_away_is_named_and_bounds_what_waits(db, ops):
         start = time.monotonic()
         db.check_output(f'{psql} -c "{write}"')
         while not [problem for problem in problems(db) if problem.startswith("archiver main: WAL")]:
-            assert time.monotonic() - start < 60, problems(db)
+            assert time.monotonic() - start < 240, problems(db)
         for _ in range(8):
             db.check_output(f'{psql} -c "{write}"')
         waiting = "SELECT count(*) * 16 FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
         while int(db.check_output(f'{psql} -c "{waiting}"')) > 64:
-            assert time.monotonic() - start < 120
+            assert time.monotonic() - start < 360
             time.sleep(1)
     finally:
         ops.check_output("systemctl start pgbackrest")

@@ -167,7 +167,9 @@ def test_the_verbs_end_with_one_error_before_anything_begins(project: Path, tmp_
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (1, "")
+    # A verb that changes something names the project first.
+    project_line = f"taaleem-staging (staging, aws) of {project}\n" if verb == "up" else ""
+    assert (done.returncode, done.stdout) == (1, project_line)
     assert done.stderr.startswith("error: there are no credentials of AWS for taaleem-staging (account 111122223333): ")
     assert len(done.stderr.splitlines()) == 1
     assert not (project / ".state").exists()

@@ -241,10 +241,10 @@ def test_a_rotation_before_the_last_one_is_retired_is_refused(site: Site) -> Non
 
 
 def test_a_dry_run_changes_nothing_here_or_there(site: Site) -> None:
-    state = site.state
+    state, vault = site.state, site.store.file.read_bytes()
     shown = site.ok("push", NAME, "--dry-run")
     assert f"{len(secret_plan.names(site.environment))} would change" in shown
-    assert (site.state, site.store.file.exists()) == (state, False)
+    assert (site.state, site.store.file.read_bytes()) == (state, vault)
     assert not [each for each in site.calls if each["argv"][1] in fake_aws.CHANGES]
 
 
