@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import gzip
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,7 +21,7 @@ DETAILED_METRICS = 7
 def instance(subject: Subject) -> Iterator[Line]:
     """A server with its disks."""
     kind = subject.text("instanceType")
-    yield from _server(subject, kind, 1, windows=_windows(subject.get("ami")))
+    yield from _server(subject, kind, 1, windows=_windows(subject.get("ami"), subject.get("userDataBase64")))
     yield from _extras(
         subject, kind, 1, detailed=subject.get("monitoring"), credit=subject.get("creditSpecification", "cpuCredits")
     )
@@ -41,7 +44,7 @@ def group(subject: Subject) -> Iterator[Line]:
         )
     template = _other(subject, subject.graph.referred(LAUNCH_TEMPLATE, reference, subject.resource))
     kind = template.text("instanceType")
-    windows = _windows(template.get("imageId"))
+    windows = _windows(template.get("imageId"), template.get("userData"))
     on_demand = _on_demand(subject, servers) if mixed else servers
     assumed = most != least
     if on_demand:
@@ -75,9 +78,21 @@ def _other(subject: Subject, resource: Any) -> Subject:
     )
 
 
-def _windows(image: Any) -> bool:
-    """Whether an image says so itself; of an id nobody can tell."""
-    return isinstance(image, str) and "windows" in image.lower()
+def _windows(image: Any, user_data: Any) -> bool:
+    """Whether an image's name or the server's user data is of Windows; an image's id alone does not tell."""
+    if isinstance(image, str) and "windows" in image.lower():
+        return True
+    # EC2Launch runs what stands between these tags (user guide of EC2 for Windows).
+    return isinstance(user_data, str) and b"<powershell>" in _decoded(user_data)
+
+
+def _decoded(user_data: str) -> bytes:
+    """Return user data as the server reads it."""
+    try:
+        raw = base64.b64decode(user_data, validate=True)
+        return gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
+    except (binascii.Error, OSError):
+        return b""
 
 
 def _kind(kind: str, *, windows: bool) -> str:
