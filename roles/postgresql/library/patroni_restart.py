@@ -46,6 +46,8 @@ restarted: {type: list, elements: str, returned: always, description: Members th
 """
 
 
+#: States of a member whose PostgreSQL runs. One that reads the archive may wait for what this run is about to apply.
+RUNNING = ("running", "streaming", "in archive recovery")
 #: Failed starts after which a unit is taken for one that cannot start.
 ATTEMPTS = 2
 
@@ -57,7 +59,7 @@ def require_whole(patroni: Patroni, *, besides: str = "", seconds: int) -> None:
         return [
             f"{member['name']} ({member['state']})"
             for member in patroni.cluster()
-            if member["name"] != besides and member.get("state") not in {"running", "streaming"}
+            if member["name"] != besides and member.get("state") not in RUNNING
         ]
 
     try:
