@@ -268,10 +268,7 @@ class Environment:
         """Managed files and the state of services on every host: equal if two converges came to the same."""
         found: dict[str, str] = {}
         for host in self.hosts:
-            files = self.ask(host, "files")
-            # Which tree nginx serves changes whenever the health of an instance does; what is in a tree is compared.
-            files.pop("/etc/nginx/live", None)
-            found |= {f"{host} {path}": text for path, text in files.items()}
+            found |= {f"{host} {path}": text for path, text in self.ask(host, "files").items()}
             found |= {f"{host} {unit}": state for unit, (state, *_) in self.ask(host, "services").items()}
         return found
 
