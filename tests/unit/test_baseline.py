@@ -1,12 +1,13 @@
-"""Programs of the role baseline: names in /etc/hosts, and what other files make of the role's settings."""
+"""Programs of the role baseline: names in /etc/hosts, pending updates, what other files make of the role's settings."""
 
 from __future__ import annotations
 
 import importlib.util
 import subprocess
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import jinja2
 import pytest
@@ -19,15 +20,17 @@ SYSTEM = "127.0.0.1 localhost\n127.0.1.1 db1\n"
 
 
 def program(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROLE / path)
+    # A program on a PATH has no suffix.
+    loader = SourceFileLoader(Path(path).stem, str(ROLE / path))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
     return module
 
 
 hosts_block = program("files/hosts_block.py")
+pending_updates = program("files/pending-updates")
 effective_settings = program("library/effective_settings.py")
 
 
@@ -144,3 +147,49 @@ def test_a_file_that_is_read_later_is_named() -> None:
 def test_the_edge_listens_on_ipv6_where_the_host_has_it(facts: dict[str, object], listens: bool) -> None:
     wiring = yaml.safe_load((ROLE.parents[1] / "playbooks/group_vars/edge/nginx.yml").read_text())
     assert jinja2.Environment().from_string(wiring["nginx_ipv6"]).render(ansible_facts=facts) == str(listens)
+
+
+class Version:
+    """As python3-apt has one: ordered, with the archives that offer it."""
+
+    def __init__(self, version: str, *archives: str) -> None:
+        self.version, self.origins = version, [SimpleNamespace(archive=archive) for archive in archives]
+
+    def __gt__(self, other: Version) -> bool:
+        return self.version > other.version
+
+
+def package(name: str, installed: Version | None, *newer: Version) -> SimpleNamespace:
+    versions = [*([installed] if installed else []), *newer]
+    return SimpleNamespace(
+        name=name,
+        is_installed=installed is not None,
+        installed=installed,
+        is_upgradable=installed is not None and bool(newer),
+        candidate=newer[-1] if newer else installed,
+        versions=versions,
+    )
+
+
+def test_pending_updates_are_those_of_installed_packages_by_name() -> None:
+    packages = [
+        package("redis-server", Version("1", "stable"), Version("2", "stable-updates")),
+        package("patroni", Version("1", "stable"), Version("2", "stable", "stable-security")),
+        package("bash", Version("1", "stable", "stable-security")),
+        package("etcd-server", None, Version("2", "stable-security")),
+    ]
+    assert pending_updates.pending(packages) == [
+        {"package": "patroni", "installed": "1", "candidate": "2", "security": True},
+        {"package": "redis-server", "installed": "1", "candidate": "2", "security": False},
+    ]
+
+
+def test_a_point_release_contains_the_security_updates_before_it() -> None:
+    newer = Version("2", "noble-security"), Version("3", "noble-updates")
+    (update,) = pending_updates.pending([package("postgresql-16", Version("1", "noble"), *newer)])
+    assert update == {"package": "postgresql-16", "installed": "1", "candidate": "3", "security": True}
+
+
+def test_a_security_update_that_is_installed_counts_no_longer() -> None:
+    (update,) = pending_updates.pending([package("bash", Version("2", "noble-security"), Version("3", "noble"))])
+    assert update["security"] is False

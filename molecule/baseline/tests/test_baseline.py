@@ -137,3 +137,9 @@ def test_no_unit_failed(host: Any) -> None:
     with host.sudo():
         failed = json.loads(host.check_output("systemctl list-units --failed --output=json"))
         assert [unit["unit"] for unit in failed] == []
+
+
+def test_any_user_may_list_the_pending_updates(host: Any) -> None:
+    with host.sudo("nobody"):
+        updates = json.loads(host.check_output("/usr/local/bin/pending-updates"))
+    assert all(set(update) == {"package", "installed", "candidate", "security"} for update in updates)
