@@ -63,6 +63,28 @@ def test_a_second_converge_changes_nothing_and_restarts_nothing(single: Environm
     assert not differences(before, single.processes())
 
 
+#: Packages with a daemon that unattended-upgrades leaves to a person, and what they must be of one version with.
+UPDATED = ["etcd-server", "etcd-client", "postgresql-17", "patroni", "redis-server", "redis-tools", "pgbouncer"]
+UPDATED_UNITS = ["etcd.service", "patroni.service", "pgbouncer.service", "redis@"]
+
+
+def test_updates_wait_for_a_person_and_are_installed_by_a_command(single: Environment) -> None:
+    versions = single.ask("server1", "newer_packages", UPDATED)
+    single.ssh("server1", "apt-get update -qq && unattended-upgrade")
+    pending = {each["package"]: each["candidate"] for each in json.loads(single.ssh("server1", "pending-updates"))}
+    assert pending.items() >= versions.items(), pending
+    before = single.processes()
+    single.stackwright("update")
+    installed = single.ssh("server1", "dpkg-query --show --showformat='${Package} ${Version}\\n'").splitlines()
+    assert {f"{name} {version}" for name, version in versions.items()} <= set(installed)
+    restarted = [unit.removeprefix("server1 ") for unit in differences(before, single.processes())]
+    for unit in UPDATED_UNITS:
+        assert any(each.startswith(unit) for each in restarted), (unit, restarted)
+    started = single.sql("SELECT extract(epoch FROM now() - pg_postmaster_start_time())::int", "postgres")
+    assert int(started) < 600
+    assert single.client.get("/api/ready").status == 200
+
+
 def test_destroying_leaves_nothing(single: Environment, keep: bool) -> None:
     if keep:
         pytest.skip("STACKWRIGHT_E2E_KEEP is set")

@@ -12,7 +12,7 @@ import pytest
 from stackwright.cli import app as cli
 from stackwright.cli import hosts, report, secrets
 from stackwright.cli.progress import CommandFailedError
-from stackwright.infra import engine, identity
+from stackwright.infra import engine, identity, keys
 from stackwright.model import load
 from stackwright.model.output import make_output
 
@@ -54,6 +54,8 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     monkeypatch.setattr(engine, "read_output", lambda _: output)
     monkeypatch.setattr(engine, "_command", lambda _, *words: engine.Command(argv=words, folder=ROOT, variables={}))
     monkeypatch.setattr(engine, "recover", nothing)
+    # The environment may be up on this machine.
+    monkeypatch.setattr(keys, "write", nothing)
 
     @contextmanager
     def run(*_: Any, **__: Any) -> Iterator[Recorder]:

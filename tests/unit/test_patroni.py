@@ -126,6 +126,61 @@ def test_no_member_is_restarted_after_the_first_that_fails() -> None:
     assert cluster.calls == ["POST /restart db2"]
 
 
+class UpdatedHost(SimpleNamespace):
+    """An Ansible module on a host where an update has replaced what Patroni runs."""
+
+    check_mode = False
+
+    def __init__(self, cluster: Cluster, host: str) -> None:
+        super().__init__(params={"host": host, "unit": "patroni.service", "files": [], "role": "", "seconds": 0})
+        self.params["updates"], self.cluster = True, cluster
+
+    def run_command(self, command: list[str], **_: Any) -> tuple[int, str, str]:
+        if command[:2] == ["systemctl", "restart"]:
+            self.cluster.calls.append(f"restart {self.params['host']} as {self.cluster.role(self.params['host'])}")
+        return 0, "ActiveState=active NRestarts=0", ""
+
+
+def restart_for_updates(monkeypatch: pytest.MonkeyPatch, cluster: Cluster, host: str) -> list[str]:
+    monkeypatch.setattr(patroni_restart, "stale", lambda *_, **__: True)
+    return list(patroni_restart.restart_patroni(UpdatedHost(cluster, host), cluster.member(host)))
+
+
+@pytest.mark.parametrize(
+    ("host", "calls"),
+    [
+        ("db2", ["restart db2 as replica"]),
+        ("db1", ["POST /switchover db1", "restart db1 as replica"]),
+    ],
+)
+def test_a_leader_hands_over_before_it_is_restarted_for_updates(
+    monkeypatch: pytest.MonkeyPatch, host: str, calls: list[str]
+) -> None:
+    cluster = Cluster(db1="running", db2="streaming")
+    assert restart_for_updates(monkeypatch, cluster, host) == [host]
+    assert cluster.calls == calls
+
+
+def test_a_leader_without_a_replica_is_restarted_for_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(db1="running")
+    assert restart_for_updates(monkeypatch, cluster, "db1") == ["db1"]
+    assert cluster.calls == ["restart db1 as leader"]
+
+
+def test_nothing_is_restarted_for_updates_while_the_cluster_is_paused(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(db1="running", db2="streaming")
+    cluster.dynamic["pause"] = True
+    with pytest.raises(api.PatroniError, match="nothing was restarted: the cluster is paused"):
+        restart_for_updates(monkeypatch, cluster, "db2")
+    assert cluster.calls == []
+
+
+@pytest.mark.parametrize("state", ["in archive recovery", "streaming"])
+def test_a_replica_that_reads_the_archive_is_no_reason_to_restart_nothing(state: str) -> None:
+    cluster = Cluster(db1="running", db2=state)
+    patroni_restart.require_whole(cluster.member("db1"), seconds=0)
+
+
 @pytest.mark.parametrize(
     ("pause", "by_converge", "by_operator"),
     [(None, "", False), (True, "", True), ("on", "db1: a restart", False), ("true", "", True)],
@@ -193,7 +248,7 @@ def test_a_long_copy_is_no_failure(state: str, message: str | None) -> None:
 
 
 def hand_over(cluster: Cluster, *names: str) -> bool:
-    return bool(patroni_retire.hand_over(cluster.member("db1"), list(names), seconds=0, check_mode=False))
+    return bool(api.hand_over(cluster.member("db1"), list(names), seconds=0, check_mode=False))
 
 
 def test_a_leader_that_goes_hands_over_to_a_member_that_stays() -> None:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.stackwright_etcd import TLS_SPEC, Etcd, EtcdError, Membership, client_url, parse_members
+from ansible.module_utils.stackwright_units import stale
 
 DOCUMENTATION = r"""
 ---
@@ -23,6 +23,10 @@ options:
   address: {type: str, required: true, description: Address of this voter.}
   unit: {type: str, required: true, description: Unit of etcd.}
   files: {type: list, elements: path, required: true, description: Files that the process reads at its start.}
+  updates:
+    type: bool
+    default: false
+    description: Whether to restart also where an update has replaced a program or a library that etcd runs.
   only_down: {type: bool, default: false, description: Restart only a voter that hangs in its start.}
   seconds: {type: int, default: 90, description: How long to wait for the voters.}
 author: [stackwright]
@@ -44,28 +48,14 @@ RETURN = r"""
 """
 
 
-def unit_state(module: AnsibleModule) -> dict[str, str]:
-    """What systemd says about the unit."""
-    command = ["systemctl", "show", "--timestamp=unix", "--property=ExecMainStartTimestamp,MainPID,ActiveState"]
-    lines = module.run_command([*command, module.params["unit"]], check_rc=True)[1].split()
-    return dict(line.split("=", 1) for line in lines)
-
-
-def stale(module: AnsibleModule, state: dict[str, str]) -> bool:
-    """Whether the unit's process is older than one of its files."""
-    if state.get("MainPID", "0") == "0":
-        return False
-    changed = [int(Path(file).stat().st_mtime) for file in module.params["files"] if Path(file).exists()]
-    return max(changed, default=0) > int(state["ExecMainStartTimestamp"].lstrip("@") or 0)
-
-
 def restart(module: AnsibleModule) -> bool:
     """Whether the voter was or would be restarted."""
     params: dict[str, Any] = module.params
-    state = unit_state(module)
     # A voter that was up once is not down because it does not answer at once: that would be one restart for all.
-    starting = state["ActiveState"] != "active"
-    if not stale(module, state) or (params["only_down"] and not starting):
+    starting = module.run_command(["systemctl", "is-active", params["unit"]])[1].strip() != "active"
+    if (params["only_down"] and not starting) or not stale(
+        module, params["unit"], params["files"], updates=params["updates"]
+    ):
         return False
     if module.check_mode:
         return True
@@ -105,6 +95,7 @@ def main() -> None:
             "address": text,
             "unit": text,
             "files": {"type": "list", "elements": "path", "required": True},
+            "updates": {"type": "bool", "default": False},
             "only_down": {"type": "bool", "default": False},
             "seconds": {"type": "int", "default": 90},
         },

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -11,11 +10,13 @@ from ansible.module_utils.stackwright_patroni import (
     API_SPEC,
     Patroni,
     PatroniError,
+    hand_over,
     pause,
     paused_by_operator,
     resume,
     wait,
 )
+from ansible.module_utils.stackwright_units import stale
 
 DOCUMENTATION = r"""
 ---
@@ -26,11 +27,14 @@ description:
     since a replica must never have less room than its leader; then the leader; then replicas that waited for the leader.
   - With O(unit), restarts Patroni on this host where one of O(files) is younger than its process, under a pause, in which
     PostgreSQL runs on and the leader stays the leader.
+  - With O(updates), restarts Patroni and PostgreSQL on this host where an update has replaced what one of them runs. A leader
+    hands over to another member first, where there is one.
   - Restarts nothing while another member does not run, and no second member after the first that failed.
 options:
   api: {type: dict, required: true, description: 'REST interface: url, user, password, certificate, key and CA files.'}
   unit: {type: str, default: '', description: Unit of Patroni to restart.}
   files: {type: list, elements: path, default: [], description: Files that Patroni reads at its start alone.}
+  updates: {type: bool, default: false, description: 'Whether to restart with PostgreSQL, for updates.'}
   role: {type: str, default: '', description: 'Restart Patroni only as this role: primary or replica.'}
   host: {type: str, default: a converge, description: 'Name of this host, for the reason of the pause.'}
   seconds: {type: int, default: 120, description: How long to wait until the member is back.}
@@ -94,23 +98,13 @@ def restart_postgresql(patroni: Patroni, *, seconds: int, check_mode: bool) -> l
     return sorted(set(restarted))
 
 
-def stale(module: AnsibleModule) -> bool:
-    """Whether the unit's process is older than one of its files."""
-    command = ["systemctl", "show", "--timestamp=unix", "--property=ExecMainStartTimestamp,MainPID"]
-    lines = module.run_command([*command, module.params["unit"]], check_rc=True)[1].split()
-    answer = dict(line.split("=", 1) for line in lines)
-    if answer.get("MainPID", "0") == "0":
-        return False
-    files = [Path(file) for file in module.params["files"]]
-    newest = max((int(file.stat().st_mtime) for file in files if file.exists()), default=0)
-    return newest > int(answer["ExecMainStartTimestamp"].lstrip("@") or 0)
-
-
 def restart_patroni(module: AnsibleModule, patroni: Patroni) -> list[str]:
     """Return this host where its Patroni was restarted."""
     params, seconds = module.params, module.params["seconds"]
     status = patroni.status()
-    if not stale(module) or (params["role"] and status.get("role", "replica") != params["role"]):
+    if params["role"] and status.get("role", "replica") != params["role"]:
+        return []
+    if not stale(module, params["unit"], params["files"], updates=params["updates"]):
         return []
     if module.check_mode:
         return [params["host"]]
@@ -119,6 +113,9 @@ def restart_patroni(module: AnsibleModule, patroni: Patroni) -> list[str]:
         module.run_command(["systemctl", "restart", params["unit"]], check_rc=True)
         return [params["host"]]
     require_whole(patroni, seconds=seconds)
+    if params["updates"]:
+        restart_with_postgresql(module, patroni)
+        return [params["host"]]
     if paused_by_operator(patroni.config()):
         # As good as one of this module, and it stays.
         restart_unit(module, patroni)
@@ -136,6 +133,20 @@ def restart_patroni(module: AnsibleModule, patroni: Patroni) -> list[str]:
         raise
     resume(patroni, seconds=seconds)
     return [params["host"]]
+
+
+def restart_with_postgresql(module: AnsibleModule, patroni: Patroni) -> None:
+    """Restart both; what the leader does meanwhile another member does."""
+    params, seconds = module.params, module.params["seconds"]
+    if patroni.config().get("pause"):
+        raise PatroniError(
+            "nothing was restarted: the cluster is paused, and PostgreSQL would run on with what it runs;"
+            " fix: patronictl resume, and run the update again"
+        )
+    if len(patroni.cluster()) > 1:
+        hand_over(patroni, [params["host"]], seconds=seconds, check_mode=False)
+    restart_unit(module, patroni)
+    require_whole(patroni, seconds=seconds)
 
 
 def restart_unit(module: AnsibleModule, patroni: Patroni) -> None:
@@ -160,6 +171,7 @@ def main() -> None:
             "api": API_SPEC,
             "unit": {"type": "str", "default": ""},
             "files": {"type": "list", "elements": "path", "default": []},
+            "updates": {"type": "bool", "default": False},
             "role": {"type": "str", "default": ""},
             "host": {"type": "str", "default": "a converge"},
             "seconds": {"type": "int", "default": 120},

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.stackwright_patroni import API_SPEC, Patroni, PatroniError, wait
+from ansible.module_utils.stackwright_patroni import API_SPEC, Patroni, PatroniError, hand_over, leader, wait
 
 DOCUMENTATION = r"""
 ---
@@ -30,55 +28,6 @@ EXAMPLES = r"""
 RETURN = r"""
 leader: {type: str, returned: always, description: Member that leads at the end.}
 """
-
-LEADERS = ("leader", "standby_leader")
-
-
-def leader(patroni: Patroni) -> str:
-    """The member that leads and runs, or nothing."""
-    return next(iter(patroni.leaders()), "")
-
-
-def candidate(members: list[dict[str, Any]], names: list[str]) -> str:
-    """The member that stays and has everything: a synchronous one first; nothing where there is none."""
-    ready = [
-        member
-        for member in members
-        if member["name"] not in names
-        and member.get("role") not in LEADERS
-        and member.get("state") in {"running", "streaming"}
-        and member.get("lag") == 0
-        and not member.get("tags", {}).get("nofailover")
-    ]
-    ready.sort(key=lambda member: (member["role"] != "sync_standby", member["name"]))
-    return str(ready[0]["name"]) if ready else ""
-
-
-def hand_over(patroni: Patroni, names: list[str], *, seconds: int, check_mode: bool) -> bool:
-    """Whether the leadership was or would be handed over."""
-    wait(seconds, "the cluster has no leader", lambda: bool(leader(patroni)))
-    if leader(patroni) not in names:
-        return False
-    if check_mode:
-        return True
-    wait(
-        seconds,
-        f"no member that stays has everything that the leader {leader(patroni)} has; nothing was changed",
-        lambda: bool(candidate(patroni.cluster(), names)),
-    )
-    body = {"leader": leader(patroni), "candidate": candidate(patroni.cluster(), names)}
-    patroni.send("POST", "/switchover", body)
-    wait(seconds, f"{body['candidate']} does not lead", lambda: leader(patroni) == body["candidate"])
-    # The previous leader has rewound and follows, or it could leave with the only copy of a commit.
-    wait(seconds, f"{body['leader']} does not follow", lambda: _follows(patroni, body["leader"]))
-    return True
-
-
-def _follows(patroni: Patroni, name: str) -> bool:
-    return any(
-        member["name"] == name and member.get("role") not in LEADERS and member["state"] in {"running", "streaming"}
-        for member in patroni.cluster()
-    )
 
 
 def gone(patroni: Patroni, names: list[str]) -> bool:

@@ -33,6 +33,10 @@ API_SPEC: dict[str, Any] = {
 CONVERGE = "on"
 #: Key of the dynamic configuration that says who paused the cluster, and why; it counts only together with `CONVERGE`.
 PAUSED_BY = "stackwright_pause"
+#: Roles of a member that leads.
+LEADERS = ("leader", "standby_leader")
+#: States of a member that runs PostgreSQL and follows, or leads.
+RUNNING = ("running", "streaming")
 
 
 class PatroniError(RuntimeError):
@@ -81,14 +85,12 @@ class Patroni:
 
     def runs(self) -> bool:
         """Whether PostgreSQL runs here, as the leader or as a replica."""
-        return self.status().get("state") in {"running", "streaming"}
+        return self.status().get("state") in RUNNING
 
     def leaders(self) -> list[str]:
         """The members that lead and run."""
         return [
-            each["name"]
-            for each in self.cluster()
-            if each.get("role") in {"leader", "standby_leader"} and each.get("state") == "running"
+            each["name"] for each in self.cluster() if each.get("role") in LEADERS and each.get("state") == "running"
         ]
 
     def cluster(self) -> list[dict[str, Any]]:
@@ -148,3 +150,50 @@ def resume(patroni: Patroni, *, seconds: float) -> None:
     """
     patroni.send("PATCH", "/config", {"pause": None, PAUSED_BY: None})
     wait(seconds, "the pause does not end", lambda: not any(each.status().get("pause") for each in patroni.members()))
+
+
+def leader(patroni: Patroni) -> str:
+    """The member that leads and runs, or nothing."""
+    return next(iter(patroni.leaders()), "")
+
+
+def candidate(members: list[dict[str, Any]], names: list[str]) -> str:
+    """The member that stays and has everything: a synchronous one first; nothing where there is none."""
+    ready = [
+        member
+        for member in members
+        if member["name"] not in names
+        and member.get("role") not in LEADERS
+        and member.get("state") in RUNNING
+        and member.get("lag") == 0
+        and not member.get("tags", {}).get("nofailover")
+    ]
+    ready.sort(key=lambda member: (member["role"] != "sync_standby", member["name"]))
+    return str(ready[0]["name"]) if ready else ""
+
+
+def hand_over(patroni: Patroni, names: list[str], *, seconds: int, check_mode: bool) -> bool:
+    """Whether the leadership was or would be handed over."""
+    wait(seconds, "the cluster has no leader", lambda: bool(leader(patroni)))
+    if leader(patroni) not in names:
+        return False
+    if check_mode:
+        return True
+    wait(
+        seconds,
+        f"no member that stays has everything that the leader {leader(patroni)} has; nothing was changed",
+        lambda: bool(candidate(patroni.cluster(), names)),
+    )
+    body = {"leader": leader(patroni), "candidate": candidate(patroni.cluster(), names)}
+    patroni.send("POST", "/switchover", body)
+    wait(seconds, f"{body['candidate']} does not lead", lambda: leader(patroni) == body["candidate"])
+    # The previous leader has rewound and follows, or it could leave with the only copy of a commit.
+    wait(seconds, f"{body['leader']} does not follow", lambda: _follows(patroni, body["leader"]))
+    return True
+
+
+def _follows(patroni: Patroni, name: str) -> bool:
+    return any(
+        member["name"] == name and member.get("role") not in LEADERS and member["state"] in RUNNING
+        for member in patroni.cluster()
+    )

@@ -182,6 +182,16 @@ def converge(name: EnvironmentName, verbose: Verbose = False, allow_older: Older
         _converge(environment, runner, allow_older=allow_older)
 
 
+@app.command()
+def update(name: EnvironmentName, verbose: Verbose = False) -> None:
+    """Install the updates of databases, caches and pools that wait for a person, and restart these one after the other."""
+    environment = _load(name)
+    _announce(environment)
+    identity.require(environment)
+    with _run(environment, "update", verbose=verbose) as runner:
+        _converge(environment, runner, "update", allow_older=False)
+
+
 @app.command(name="rotate-ca")
 def rotate_ca(name: EnvironmentName, verbose: Verbose = False) -> None:
     """Replace the environment's CA without an outage, in three converges; a run that stopped is taken up."""
@@ -422,7 +432,7 @@ def _upload_bundle(environment: Environment, runner: Runner) -> None:
 
 
 #: What the phase of a playbook is called.
-_PHASES = {"site": "Converging", "hand-over": "Handing over", "retire-hosts": "Retiring hosts"}
+_PHASES = {"site": "Converging", "update": "Updating", "hand-over": "Handing over", "retire-hosts": "Retiring hosts"}
 
 
 def _converge(

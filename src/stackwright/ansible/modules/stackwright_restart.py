@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.stackwright_units import stale
 
 DOCUMENTATION = r"""
 module: stackwright_restart
@@ -17,6 +16,10 @@ description:
 options:
   unit: {description: Unit., type: str, required: true}
   files: {description: Files that the process reads at its start alone., type: list, elements: path, required: true}
+  updates:
+    description: Whether to restart also where an update has replaced a program or a library that the unit runs.
+    type: bool
+    default: false
 author: [stackwright]
 """
 EXAMPLES = r"""
@@ -30,18 +33,6 @@ EXAMPLES = r"""
 """
 RETURN = r"""
 """
-
-
-def stale(module: AnsibleModule) -> bool:
-    """Whether the unit's process is older than one of the files."""
-    command = ["systemctl", "show", "--timestamp=unix", "--property=ExecMainStartTimestamp,MainPID"]
-    lines = module.run_command([*command, module.params["unit"]], check_rc=True)[1].split()
-    answer = dict(line.split("=", 1) for line in lines)
-    if answer.get("MainPID", "0") == "0":
-        return False
-    files = [Path(file) for file in module.params["files"]]
-    newest = max((int(file.stat().st_mtime) for file in files if file.exists()), default=0)
-    return newest > int(answer["ExecMainStartTimestamp"].lstrip("@") or 0)
 
 
 def restart(module: AnsibleModule) -> None:
@@ -58,10 +49,12 @@ def main() -> None:
         argument_spec={
             "unit": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "path", "required": True},
+            "updates": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
-    changed = stale(module)
+    params = module.params
+    changed = stale(module, params["unit"], params["files"], updates=params["updates"])
     if changed and not module.check_mode:
         restart(module)
     module.exit_json(changed=changed)

@@ -109,10 +109,23 @@ def same(key: str, wanted: str, running: str) -> bool:
         return wanted == running
 
 
+def runs_replaced_files() -> bool:
+    """Whether the process has a file mapped that is no longer on the disk."""
+    command = ["systemctl", "show", "--property=MainPID", "--value", UNIT.name]
+    pid = subprocess.run(command, text=True, stdout=subprocess.PIPE, check=True).stdout.strip()
+    return any(
+        "/usr/lib" in line and line.endswith(" (deleted)")
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines()
+    )
+
+
 def pending() -> None:
     before, now = noted(), on_disk()
     if before.get("unit") != now["unit"]:
         print("restart: unit or program")
+        return
+    if runs_replaced_files():
+        print("restart: a library that an update has replaced")
         return
     # The process may still listen where an earlier file said.
     port = next(RUN.glob(".s.PGSQL.*[0-9]")).name.rsplit(".", 1)[1]

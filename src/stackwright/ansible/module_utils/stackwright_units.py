@@ -1,0 +1,42 @@
+"""Whether a unit's processes run what is on the disk; standard library alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_PROCESSES = Path("/proc")
+
+
+def stale(module: Any, unit: str, files: list[str], *, updates: bool = False) -> bool:
+    """Whether one of `files` is younger than the unit's main process; a unit that does not run is not stale.
+
+    With `updates`, also whether a process of the unit runs a program or a library that an update has replaced.
+    """
+    names = "ExecMainStartTimestamp,MainPID,ControlGroup"
+    command = ["systemctl", "show", "--timestamp=unix", f"--property={names}", unit]
+    answer = dict(line.split("=", 1) for line in module.run_command(command, check_rc=True)[1].splitlines())
+    if answer.get("MainPID", "0") == "0":
+        return False
+    newest = max((int(Path(file).stat().st_mtime) for file in files if Path(file).exists()), default=0)
+    if newest > int(answer["ExecMainStartTimestamp"].lstrip("@") or 0):
+        return True
+    return updates and any(replaced(pid) for pid in processes(answer["ControlGroup"]))
+
+
+def processes(group: str) -> list[str]:
+    """Numbers of the processes in a control group and those below it."""
+    lists = (_CGROUPS / group.lstrip("/")).rglob("cgroup.procs")
+    return [number for file in lists for number in file.read_text().split()]
+
+
+def replaced(pid: str) -> list[str]:
+    """Programs and libraries that a process has mapped and that are no longer on the disk."""
+    try:
+        lines = (_PROCESSES / pid / "maps").read_text().splitlines()
+    except OSError:
+        # It ended meanwhile.
+        return []
+    paths = {line.split(maxsplit=5)[5] for line in lines if line.endswith(" (deleted)")}
+    return sorted(path.removesuffix(" (deleted)") for path in paths if path.startswith(("/usr/", "/lib")))

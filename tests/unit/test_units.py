@@ -1,0 +1,61 @@
+"""A unit is stale where its files are younger than its process, or an update has replaced what it runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stackwright.ansible.module_utils import stackwright_units as units
+
+MAPS = """\
+55d0c9000000-55d0c9100000 r-xp 00001000 fe:00 131  /usr/bin/redis-server{program}
+7f0000000000-7f0000001000 rw-s 00000000 00:01 7    /memfd:buffer (deleted)
+7f0000002000-7f0000003000 r--p 00000000 fe:00 132  /usr/lib/x86_64-linux-gnu/libssl.so.3{library}
+7f0000004000-7f0000005000 rw-p 00000000 00:00 0
+"""
+
+
+class Module:
+    """A host whose unit was started at a time."""
+
+    def __init__(self, started: int) -> None:
+        self.started = started
+
+    def run_command(self, _command: list[str], **_: Any) -> tuple[int, str, str]:
+        running = f"ExecMainStartTimestamp=@{self.started}\nMainPID=7\nControlGroup=/system.slice/redis.service\n"
+        return 0, running if self.started else "ExecMainStartTimestamp=\nMainPID=0\nControlGroup=\n", ""
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    file = tmp_path / "redis.service"
+    file.touch()
+    os.utime(file, (1000, 1000))
+    return file
+
+
+@pytest.mark.parametrize(("started", "expected"), [(999, True), (1000, False), (1001, False), (0, False)])
+def test_a_unit_is_stale_where_a_file_is_younger_than_its_process(unit: Path, started: int, expected: bool) -> None:
+    files = [str(unit), str(unit.with_name("absent"))]
+    assert units.stale(Module(started), "redis.service", files) is expected
+
+
+@pytest.mark.parametrize(
+    ("program", "library", "expected"), [("", "", False), (" (deleted)", "", True), ("", " (deleted)", True)]
+)
+def test_a_unit_is_stale_where_an_update_has_replaced_what_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, library: str, expected: bool
+) -> None:
+    group = tmp_path / "cgroup" / "system.slice" / "redis.service" / "below"
+    group.mkdir(parents=True)
+    # The second one has ended.
+    (group / "cgroup.procs").write_text("8\n9\n")
+    (tmp_path / "proc" / "8").mkdir(parents=True)
+    (tmp_path / "proc" / "8" / "maps").write_text(MAPS.format(program=program, library=library))
+    monkeypatch.setattr(units, "_CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(units, "_PROCESSES", tmp_path / "proc")
+    assert units.stale(Module(1000), "redis.service", [], updates=True) is expected
+    assert not units.stale(Module(1000), "redis.service", [])
