@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.cookies import SimpleCookie
 
 import pytest
 
-from stackwright.testing.e2e import Environment
+from stackwright.testing.e2e import Environment, wait_until
 from stackwright.testing.leftovers import stack_leftovers
 from stackwright.testing.load import Load
 from stackwright.testing.variant import Variant, variant
@@ -95,10 +95,100 @@ def test_a_second_run_changes_nothing(site: Site) -> None:
     assert site.environment.processes() == before
 
 
+def podman(verb: str, host: str, *options: str) -> None:
+    subprocess.run(["podman", verb, *options, f"{NAME}-{host}"], check=True, capture_output=True)
+
+
+def leader(environment: Environment) -> str:
+    return next(
+        host
+        for host in environment.group("database")
+        if environment.ssh(host, "cd /; runuser -u postgres -- psql -Atc 'SELECT pg_is_in_recovery()' || true").strip()
+        == "f"
+    )
+
+
+def whole(environment: Environment) -> bool:
+    """Whether `status` finds nothing to say of any host."""
+    return environment.stackwright("status", expect=None).code == 0
+
+
+def through(site: Site, what: str, event: Callable[[], None]) -> None:
+    """Say what an event costs under load; it loses no acknowledged write, and the environment becomes whole by itself."""
+    environment = site.environment
+    with Load(environment.client, site.session) as load:
+        time.sleep(3)
+        began = time.monotonic()
+        event()
+        wait_until(lambda: whole(environment), f"the environment whole after {what}", seconds=300, pause=3)
+        spent = time.monotonic() - began
+        time.sleep(3)
+    tally = load.tally
+    print(f"{what}: whole after {spent:.0f} s, {len(tally.failures)} of {sum(tally.sent.values())} requests failed")
+    stored = environment.sql(f"SELECT count(*) FROM patients WHERE full_name LIKE '{load.mark} %'", "taaleem")
+    assert int(stored) >= len(set(tally.added)), "acknowledged writes were lost"
+
+
+@pytest.mark.parametrize("host", ["edge1", "app1", "app2", "db1", "db2", "cache1", "ops1"])
+def test_a_host_that_restarts_comes_back_by_itself(site: Site, host: str) -> None:
+    through(site, f"{host} restarted", lambda: podman("restart", host, "--time", "20"))
+
+
+def test_the_leader_is_lost_twice_once_without_the_archive(site: Site) -> None:
+    def lose(archive: bool) -> None:
+        victim = leader(site.environment)
+        if not archive:
+            podman("stop", "ops1", "--time", "20")
+        podman("kill", victim)
+        wait_until(lambda: site.environment.client.get("/api/ready").status == 200, "another leader", seconds=120)
+        podman("start", victim)
+        if not archive:
+            # It follows the new leader before the archive is back.
+            time.sleep(60)
+            podman("start", "ops1")
+
+    through(site, "the leader killed", lambda: lose(archive=True))
+    through(site, "the leader killed again, the archive away", lambda: lose(archive=False))
+
+
+def test_the_ca_is_replaced_under_load(site: Site) -> None:
+    before = site.environment.ca_file.read_text()
+    with Load(site.environment.client, site.session) as load:
+        site.environment.stackwright("rotate-ca")
+    site.environment.forget()
+    assert site.environment.ca_file.read_text() != before
+    # The load's clients trust the previous CA: the edge's certificate is of the new one from the second step on.
+    refused = [each for each in load.tally.failures if "CERTIFICATE_VERIFY_FAILED" not in each]
+    assert not refused, refused
+    assert whole(site.environment)
+
+
+def test_updates_are_installed_under_load(site: Site) -> None:
+    environment = site.environment
+    packages = {
+        "db1": ["etcd-server", "etcd-client", "postgresql-17", "patroni"],
+        "db2": ["postgresql-17", "patroni"],
+        "app1": ["pgbouncer"],
+        "app2": ["pgbouncer"],
+    }
+    for host, names in packages.items():
+        environment.ask(host, "newer_packages", names)
+    with Load(environment.client, site.session) as load:
+        environment.stackwright("update")
+    print(f"updates: {len(load.tally.failures)} failed of {load.tally.sent}")
+    assert len(load.tally.failures) <= 12, load.tally.failures
+    for host in packages:
+        environment.ssh(host, "test \"$(pending-updates)\" = '[]'")
+    assert whole(environment)
+
+
 def test_hosts_are_removed_one_of_them_the_leader(site: Site) -> None:
     environment = site.environment
-    environment.ssh("db1", "patronictl -c /etc/patroni/config.yml switchover main --leader db1 --candidate db2 --force")
-    time.sleep(15)
+    if leader(environment) == "db1":
+        environment.ssh(
+            "db1", "patronictl -c /etc/patroni/config.yml switchover main --leader db1 --candidate db2 --force"
+        )
+        time.sleep(15)
     addresses = {name: environment.address(name) for name in ("app2", "db2")}
     site.topology()
     with Load(environment.client, site.session) as load:
@@ -139,7 +229,7 @@ def test_a_dead_host_is_given_up_by_name(site: Site) -> None:
     site.topology(app=2)
     site.up("an application host added")
     address = site.environment.address("app2")
-    subprocess.run(["podman", "kill", f"{NAME}-app2"], check=True, capture_output=True)
+    podman("kill", "app2")
     site.topology()
     refused = site.environment.stackwright("up", expect=None)
     assert refused.code != 0
