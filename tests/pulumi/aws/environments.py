@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import gzip
 import json
 from pathlib import Path
@@ -16,13 +17,19 @@ from stackwright.testing.recording import Properties, Recording, Registered, rec
 
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = Path(__file__).parent / "golden"
+_recorded: dict[tuple[str, bool], Recording] = {}
 ENVIRONMENTS = ("taaleem-staging", "taaleem-production", "taaleem-windows-aws")
 
 
 def run(project: Path, name: str, *, stack: str | None = None, preview: bool = False) -> Recording:
     """Record an environment of ours (or the text of another stack.yml) in a project of its own."""
     place(project, name, stack=stack)
-    return record(project / "pulumi", stack=name, computed=_Computed(all={}), preview=preview)
+    if stack is not None:
+        return record(project / "pulumi", stack=name, computed=_Computed(all={}), preview=preview)
+    # Of ours there is one recording, whatever the project's folder: it takes seconds, and dozens of tests look at it.
+    if (name, preview) not in _recorded:
+        _recorded[name, preview] = record(project / "pulumi", stack=name, computed=_Computed(all={}), preview=preview)
+    return copy.deepcopy(_recorded[name, preview])
 
 
 def place(project: Path, name: str, *, stack: str | None = None) -> None:

@@ -234,7 +234,10 @@ CHOICES: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
         ["compute-app1-instance", "load-balancer-target-app2", "-app-group", "-clients-group"],
     ),
     "an own database": (
-        [("{storage_gb: 100,", "{run_by: hosts, storage_gb: 100,")],
+        [
+            ("{storage_gb: 100,", "{run_by: hosts, storage_gb: 100,"),
+            ("class: production\n", "class: production\nbackups: {copy_to: {type: none}}\n"),
+        ],
         ["compute-db1-instance", "access-app-to-database-5432-into", "app-group", "-database-database"],
     ),
     "where CloudFront is": (
@@ -298,7 +301,8 @@ def test_no_server_may_write_uploads_where_no_application_takes_any(project: Pat
     text = system.read_text()
     assert "    uploads: [uploads]\n" in text
     system.write_text(text.replace("    uploads: [uploads]\n", ""))
-    recording = run(project, "taaleem-production")
+    stack = (ROOT / "inventories/taaleem-production/stack.yml").read_text()
+    recording = run(project, "taaleem-production", stack=stack)
     assert "KeepUploads" not in recording.named("taaleem-production-app-servers-policy").inputs["policy"]
 
 

@@ -269,11 +269,13 @@ def test_a_user_is_not_waited_for_without_end(site: Site, monkeypatch: pytest.Mo
 
 def test_up_pushes_before_anything_reads(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    monkeypatch.setattr(cli.engine, "_command", lambda _, *argv: argv)
+    monkeypatch.setattr(
+        cli.engine, "_command", lambda _, *argv: cli.engine.Command(argv=argv, folder=site.project, variables={})
+    )
     monkeypatch.setattr(cli.report, "artifact_commands", lambda _: [])
-    monkeypatch.setattr(cli.Runner, "pulumi", lambda _, *commands: done.append(commands[-1][0]))
+    monkeypatch.setattr(cli.Runner, "pulumi", lambda _, *commands: done.append(commands[-1].argv[0]))
 
-    def stop(environment: Environment, _: Any, **__: Any) -> None:
+    def stop(environment: Environment, *_: Any, **__: Any) -> None:
         done.append(current(site.state, SESSIONS))
         raise CutError
 

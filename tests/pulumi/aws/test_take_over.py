@@ -130,6 +130,7 @@ def test_no_secret_is_made_for_a_database_of_ones_own(project: Path) -> None:
         (ROOT / "inventories" / NAME / "stack.yml")
         .read_text()
         .replace("{storage_gb: 100,", "{run_by: hosts, storage_gb: 100,")
+        .replace("class: production\n", "class: production\nbackups: {copy_to: {type: none}}\n")
     )
     recording = record_environment(project, "other", stack=text)
     assert not [each.name for each in recording.resources if MASTER in each.name]
@@ -231,6 +232,7 @@ def test_an_environment_that_is_not_on_aws_is_refused(database: Site) -> None:
 
 def test_a_database_of_ones_own_is_refused(database: Site) -> None:
     edit(database, "{storage_gb: 100,", "{run_by: hosts, storage_gb: 100,")
+    edit(database, "class: production\n", "class: production\nbackups: {copy_to: {type: none}}\n")
     assert f"{NAME} has no database that AWS runs, accepted: size C without `aws.database.run_by: hosts`" in fails()
     with pytest.raises(SecretError, match="taaleem-staging has no database that AWS runs"):
         take_over.require_managed(load(ROOT / "inventories/taaleem-staging"))
