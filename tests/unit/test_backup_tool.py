@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "roles/backup/files/usr/local/lib/stackwright"))
 
+import backup_tool
 from stackwright_backup import postgresql, shell, snapshots, wal
 from stackwright_backup.snapshots import DAY, Snapshot
 
@@ -292,3 +294,32 @@ def test_the_document_names_what_is_wrong() -> None:
     assert document["problems"] == ["wal main/17-1: WAL is missing"]
     assert not document["ok"]
     assert shell.report(checks[1:], "ops1")["ok"]
+
+
+# --- the last answer ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ok", "age", "asked"),
+    [(True, 60, False), (True, 1201, True), (False, 60, True), (True, -60, True), (None, 0, True)],
+    ids=["good", "old", "bad", "of the future", "none"],
+)
+def test_a_recent_good_answer_is_not_asked_for_again(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ok: bool | None,
+    age: int,
+    asked: bool,
+) -> None:
+    parts = ("postgresql", "files", "repository")
+    monkeypatch.setattr(backup_tool, "config", lambda: {"host": "db1", "clock": True} | dict.fromkeys(parts))
+    monkeypatch.setattr(backup_tool.files, "clock_status", lambda: [shell.check("clock", "asked now")])
+    monkeypatch.setattr(backup_tool, "ANSWERED", tmp_path / "status.json")
+    if ok is not None:
+        backup_tool.keep(backup_tool.ANSWERED, {"host": "db1", "ok": ok, "problems": [], "checks": []})
+        moment = shell.now() - age
+        os.utime(backup_tool.ANSWERED, (moment, moment))
+    assert backup_tool.main(["status", "--recent"]) == 0
+    assert ("asked now" in capsys.readouterr().out) is asked
+    assert ("asked now" in backup_tool.ANSWERED.read_text()) is asked

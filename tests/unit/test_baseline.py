@@ -178,18 +178,27 @@ def test_pending_updates_are_those_of_installed_packages_by_name() -> None:
         package("bash", Version("1", "stable", "stable-security")),
         package("etcd-server", None, Version("2", "stable-security")),
     ]
-    assert pending_updates.pending(packages) == [
-        {"package": "patroni", "installed": "1", "candidate": "2", "security": True},
-        {"package": "redis-server", "installed": "1", "candidate": "2", "security": False},
+    assert pending_updates.pending(packages, ["patroni", "bash"]) == [
+        {"package": "patroni", "installed": "1", "candidate": "2", "security": True, "excluded": True},
+        {"package": "redis-server", "installed": "1", "candidate": "2", "security": False, "excluded": False},
     ]
 
 
 def test_a_point_release_contains_the_security_updates_before_it() -> None:
     newer = Version("2", "noble-security"), Version("3", "noble-updates")
-    (update,) = pending_updates.pending([package("postgresql-16", Version("1", "noble"), *newer)])
-    assert update == {"package": "postgresql-16", "installed": "1", "candidate": "3", "security": True}
+    (update,) = pending_updates.pending([package("postgresql-16", Version("1", "noble"), *newer)], [])
+    assert (update["candidate"], update["security"]) == ("3", True)
 
 
 def test_a_security_update_that_is_installed_counts_no_longer() -> None:
-    (update,) = pending_updates.pending([package("bash", Version("2", "noble-security"), Version("3", "noble"))])
+    (update,) = pending_updates.pending([package("bash", Version("2", "noble-security"), Version("3", "noble"))], [])
     assert update["security"] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "excluded"),
+    [("postgresql-17", True), ("libpostgresql-jdbc", False), ("redis-tools", True), ("nginx", False)],
+)
+def test_exclusions_are_patterns_from_the_start_of_the_name(name: str, excluded: bool) -> None:
+    (update,) = pending_updates.pending([package(name, Version("1"), Version("2"))], ["postgresql-", "redis-"])
+    assert update["excluded"] is excluded

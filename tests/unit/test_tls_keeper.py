@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -72,3 +73,30 @@ def test_another_ca_reaches_a_pair_without_a_new_key_or_leaf(
     renewed = keeper.self_signed(wanted, "x", 40)
     keeper.swap_in(wanted, keeper.Pair(key=renewed.key, chain=renewed.chain, ca=second.encode()))
     assert file.stat().st_mtime == 1
+
+
+def test_status_says_of_each_certificate_when_it_ends_and_what_is_wrong(
+    keeper: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hourly check fails by the same words."""
+
+    def entry(name: str, days: int | None) -> dict[str, Any]:
+        wanted = {"name": name, "issuer": "internal", "dns": ["x.test"], "ip": [], "reload": []}
+        if days is not None:
+            pair = keeper.self_signed(keeper.Wanted.read(wanted), "x", days)
+            keeper.swap_in(keeper.Wanted.read(wanted), pair)
+        return wanted
+
+    entries = [entry("good", 30), entry("absent", None), entry("over", 1)]
+    raw = {"certificates": entries, "ca_certificate": new_ca("x")["tls/ca_crt"], "validity_days": 30}
+    keeper.CONFIG.write_text(json.dumps(raw | {"warning_percent": 20, "trust_file": "x.crt"}))
+    config = keeper.Config.read(keeper.CONFIG)
+    later = keeper.utc_now() + timedelta(days=2)
+    monkeypatch.setattr(keeper, "utc_now", lambda: later)
+    good, absent, over, ca = keeper.status(config)["certificates"]
+    assert (good["usable"], good["problems"], ca["usable"], ca["problems"]) == (True, [], True, [])
+    assert good["ends"].endswith("+00:00")
+    assert absent == {"name": "absent", "ends": None, "usable": False, "problems": ["there is no certificate"]}
+    assert (over["usable"], len(over["problems"])) == (False, 1)
+    with pytest.raises(keeper.TlsError, match=r"(?s)absent: there is no certificate.*over: ends "):
+        keeper.check(config, dry_run=True)

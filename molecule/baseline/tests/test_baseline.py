@@ -142,4 +142,4 @@ def test_no_unit_failed(host: Any) -> None:
 def test_any_user_may_list_the_pending_updates(host: Any) -> None:
     with host.sudo("nobody"):
         updates = json.loads(host.check_output("/usr/local/bin/pending-updates"))
-    assert all(set(update) == {"package", "installed", "candidate", "security"} for update in updates)
+    assert all(set(update) == {"package", "installed", "candidate", "security", "excluded"} for update in updates)

@@ -631,29 +631,47 @@ def set_mark(mark: Path, identity: str) -> None:
     fresh.replace(mark)
 
 
+def status(config: Config, *, dry_run: bool = True) -> dict[str, Any]:
+    """Return every certificate and CA certificate: when it ends, whether it can be used, and what is wrong with it."""
+    del dry_run
+    now = utc_now()
+    anchors = certificates(config.ca_certificate) if config.ca_certificate else []
+    return {
+        "certificates": [certificate_status(each, config, now) for each in config.certificates]
+        + [anchor_status(each, config, now) for each in anchors]
+    }
+
+
+def certificate_status(wanted: Wanted, config: Config, now: datetime) -> dict[str, Any]:
+    pair = current(wanted)
+    if pair is None:
+        return {"name": wanted.name, "ends": None, "usable": False, "problems": ["there is no certificate"]}
+    begin, end = lifetime(pair.leaf)
+    problems = []
+    if is_placeholder(pair):
+        if now - begin > PLACEHOLDER_PATIENCE:
+            problems.append("still the placeholder; see the journal of tls-acme.service")
+    elif percent_left(pair.leaf, now) < config.warning_percent:
+        problems.append(f"ends {end:%F %H:%M} UTC; converge the host to renew it")
+    matches = pair.key_matches
+    if not matches:
+        problems.append("key and certificate do not match")
+    usable = matches and begin <= now < end
+    return {"name": wanted.name, "ends": end.isoformat(), "usable": usable, "problems": problems}
+
+
+def anchor_status(anchor: x509.Certificate, config: Config, now: datetime) -> dict[str, Any]:
+    begin, end = lifetime(anchor)
+    late = percent_left(anchor, now) < config.warning_percent
+    problems = [f"ends {end:%F}; give the environment a new one"] if late else []
+    name = f"CA {anchor.subject.rfc4514_string()}"
+    return {"name": name, "ends": end.isoformat(), "usable": begin <= now < end, "problems": problems}
+
+
 def check(config: Config, *, dry_run: bool) -> dict[str, Any]:
     """Fail, for the journal and the unit's state, when a certificate nears its end."""
-    del dry_run
-    now, faults = utc_now(), []
-    for each in config.certificates:
-        pair = current(each)
-        if pair is None:
-            faults.append(f"{each.name}: there is no certificate")
-            continue
-        begin, end = lifetime(pair.leaf)
-        if is_placeholder(pair):
-            if now - begin > PLACEHOLDER_PATIENCE:
-                faults.append(f"{each.name}: still the placeholder; see the journal of tls-acme.service")
-        elif percent_left(pair.leaf, now) < config.warning_percent:
-            faults.append(f"{each.name}: ends {end:%F %H:%M} UTC; converge the host to renew it")
-        if not pair.key_matches:
-            faults.append(f"{each.name}: key and certificate do not match")
-    anchors = certificates(config.ca_certificate) if config.ca_certificate else []
-    faults += [
-        f"CA {each.subject.rfc4514_string()}: ends {lifetime(each)[1]:%F}; give the environment a new one"
-        for each in anchors
-        if percent_left(each, now) < config.warning_percent
-    ]
+    found = status(config, dry_run=dry_run)["certificates"]
+    faults = [f"{each['name']}: {problem}" for each in found for problem in each["problems"]]
     if faults:
         raise TlsError("\n".join(faults))
     return {"checked": len(config.certificates)}
@@ -707,7 +725,14 @@ def require_web_server() -> None:
         ) from None
 
 
-COMMANDS = {"request": request, "install": install, "reload": reload, "check": check, "acme": acme}
+COMMANDS = {
+    "request": request,
+    "install": install,
+    "reload": reload,
+    "status": status,
+    "check": check,
+    "acme": acme,
+}
 
 
 def main() -> int:

@@ -128,7 +128,7 @@ def pm2_start_seconds(application: Fields) -> int:
 
 
 def pm2_exports(applications: list[Fields]) -> Fields:
-    """Make `pm2_exports`: the ports of the instances, the logs and the folders of each application."""
+    """Make `pm2_exports`: ports of the instances; logs, folders and the unit of each application; the question for status."""
     complete = [normalise(application) for application in applications]
     return {
         "ports": [
@@ -152,6 +152,8 @@ def pm2_exports(applications: list[Fields]) -> Fields:
             for application in complete
             for path in application["writable_paths"]
         ],
+        "services": [{"units": [f"pm2-{application['name']}.service" for application in complete]}],
+        "status": [{"name": "instances", "argv": ["/usr/local/bin/pm2-status", "--json"], "user": "root"}],
     }
 
 
