@@ -19,7 +19,7 @@ from rich.text import Text
 from stackwright import project, verify, verify_public
 from stackwright.artifact.configuration import Bundle, BundleError
 from stackwright.artifact.wheels import WheelError
-from stackwright.cli import database, doctor, hosts, report, secrets
+from stackwright.cli import database, doctor, hosts, report, secrets, status
 from stackwright.cli.progress import CommandFailedError, Runner
 from stackwright.cli.run_record import LockedError, exclusive
 from stackwright.infra import engine, identity, keys
@@ -240,18 +240,27 @@ def verify_command(name: EnvironmentName) -> None:
     _require(_findings(environment, _stack(environment), report.write_ca(environment)))
 
 
-@app.command()
-def status(name: EnvironmentName) -> None:
-    """Show the hosts, whether they answer, and which units failed; on AWS also what AWS runs."""
-    environment = _load(name)
-    credentials.require(environment)
-    runner = _runner(environment, verbose=False)
-    with _project_folder(environment):
-        stack = _stack(environment)
-        if environment.hosts:
-            report.print_status(console, runner, environment, stack)
-        if environment.stack.aws is not None:
-            report.print_cloud_status(console, runner, environment, environment.stack.aws.region)
+@app.command(name="status")
+def status_command(
+    name: EnvironmentName,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (schemas/status.schema.json).")] = False,
+) -> None:
+    """Show how hosts, applications, data, backups and updates are. Exit code: 0 ok, 1 warning, 2 critical, 3 unknown."""
+    try:
+        environment = _load(name)
+        credentials.require(environment)
+        # What is not JSON goes where it disturbs no program.
+        runner = _runner(environment, verbose=False, shown=errors if as_json else console)
+        with _project_folder(environment):
+            found = status.ask(runner, environment, _stack(environment))
+    except PROBLEMS as problem:
+        errors.print(Text(f"error: {problem}", style="red"), soft_wrap=True)
+        raise typer.Exit(status.FAILED) from None
+    if as_json:
+        typer.echo(found.to_json())
+    else:
+        status.show(console, found)
+    raise typer.Exit(found.exit_code)
 
 
 @app.command()
@@ -376,8 +385,8 @@ def _stack_file(environment: Environment) -> Path:
     return Path("inventories") / environment.name / "stack.yml"
 
 
-def _runner(environment: Environment, *, verbose: bool) -> Runner:
-    return Runner(console, environment.state_folder / "log" / "stackwright.log", verbose=verbose)
+def _runner(environment: Environment, *, verbose: bool, shown: Console = console) -> Runner:
+    return Runner(shown, environment.state_folder / "log" / "stackwright.log", verbose=verbose)
 
 
 @contextmanager

@@ -137,12 +137,6 @@ class Runner:
             processes.stop(process, own_group=own_group)
             raise
 
-    def attempt(self, argv: Sequence[str]) -> None:
-        """Run a command whose failure is part of the answer."""
-        self.say(argv)
-        with self.log.open("ab") as file, self._child(argv, os.environ, file) as process:
-            process.wait()
-
     def pulumi(self, *commands: engine.Command) -> None:
         """Run Pulumi's commands one after the other."""
         for command in commands:
@@ -151,20 +145,8 @@ class Runner:
 
     def converge(self, argv: Sequence[str], environment: Mapping[str, str]) -> Recap:
         """Run ansible-playbook and show one line per host."""
-        self.say(argv)
-        read, write = os.pipe()
-        process_environment = dict(environment) | {
-            "STACKWRIGHT_EVENTS_FD": str(write),
-            "ANSIBLE_CALLBACKS_ENABLED": "stackwright_events",
-            "ANSIBLE_FORCE_COLOR": "0",
-        }
         recap = Recap(code=0)
-        with (
-            os.fdopen(read) as events,
-            self.log.open("ab") as file,
-            self._child(argv, process_environment, file, pass_fds=(write,), with_terminal=False) as process,
-        ):
-            os.close(write)
+        with self._events(argv, environment) as (events, process):
             if self.console.is_terminal and not self.verbose:
                 self._show_live(events, recap)
             else:
@@ -173,6 +155,33 @@ class Runner:
         if recap.locked:
             raise LockedError(recap.locked)
         return recap
+
+    def results(self, argv: Sequence[str], environment: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Run ansible-playbook and return the result of each task and host; a failure is part of the answer."""
+        with self._events(argv, environment) as (events, process):
+            results = [event for event in _read(events) if event["event"] == "result"]
+            process.wait()
+        return results
+
+    @contextmanager
+    def _events(
+        self, argv: Sequence[str], environment: Mapping[str, str]
+    ) -> Iterator[tuple[IO[str], subprocess.Popen[bytes]]]:
+        """A run of ansible-playbook, and what it tells by `stackwright_events`."""
+        self.say(argv)
+        read, write = os.pipe()
+        process_environment = dict(environment) | {
+            "STACKWRIGHT_EVENTS_FD": str(write),
+            "ANSIBLE_CALLBACKS_ENABLED": "stackwright_events",
+            "ANSIBLE_FORCE_COLOR": "0",
+        }
+        with (
+            os.fdopen(read) as events,
+            self.log.open("ab") as file,
+            self._child(argv, process_environment, file, pass_fds=(write,), with_terminal=False) as process,
+        ):
+            os.close(write)
+            yield events, process
 
     def _note(self, event: Mapping[str, Any], recap: Recap) -> None:
         """Keep in the run's record where the converge is."""

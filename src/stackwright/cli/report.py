@@ -1,9 +1,7 @@
-"""What the verbs print at their end: where the environment is, how to use it, how it is."""
+"""What the verbs print at their end: where the environment is, how to use it, what it costs."""
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stackwright.cli.progress import Runner
 from stackwright.infra import engine, identity, keys
 from stackwright.model import topology
 from stackwright.model.environment import Environment
@@ -98,51 +95,6 @@ def _hosts(stack: Mapping[str, Any]) -> Table:
 
 def _relative(path: Path, environment: Environment) -> Path:
     return path.relative_to(environment.root)
-
-
-def print_status(console: Console, runner: Runner, environment: Environment, stack: Mapping[str, Any]) -> None:
-    """Ask every host for its failed units and print a line per host."""
-    command = "systemctl list-units --failed --no-legend --plain"
-    with tempfile.TemporaryDirectory() as folder:
-        argv = ["ansible", "all", "-i", f"inventories/{environment.name}/stack.yml", "-m", "ansible.builtin.command"]
-        argv += ["-a", command, "--tree", folder]
-        runner.attempt(argv)
-        table = Table(box=None, pad_edge=False)
-        for heading in ("host", "address", "groups", "state"):
-            table.add_column(heading)
-        for name, host in stack["hosts"].items():
-            answer = Path(folder) / name
-            found = json.loads(answer.read_text()) if answer.exists() else {"unreachable": True}
-            table.add_row(name, host["address"], ", ".join(host["groups"]), _state(found))
-    console.print(table)
-
-
-def _state(found: dict[str, Any]) -> Text:
-    if found.get("unreachable") or "stdout" not in found:
-        return Text("does not answer", style="red")
-    failed = [line.split()[0] for line in found["stdout"].splitlines() if line.strip()]
-    return Text(f"failed: {', '.join(failed)}", style="red") if failed else Text("all units run", style="green")
-
-
-def print_cloud_status(console: Console, runner: Runner, environment: Environment, region: str) -> None:
-    """Ask AWS how its part is, and print a line for each thing."""
-    # Not at the top: what they need takes a while to load.
-    from stackwright.infra.aws import aws_cli, cloud_status
-
-    def ask(argv: Sequence[str], given: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
-        runner.say(argv)
-        return aws_cli.ask(argv, given, hide)
-
-    lines = list(cloud_status.CloudStatus(environment=environment, region=region, ask=ask).lines())
-    if not lines:
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("at AWS", "name", "where", "state"):
-        # A name is what the next command wants, in one piece.
-        table.add_column(heading, no_wrap=heading == "name")
-    for each in lines:
-        table.add_row(each.kind, each.name, each.place, Text(each.state, style="green" if each.good else "red"))
-    console.print(table)
 
 
 def print_cost(console: Console, environment: Environment, assume: Sequence[str] = ()) -> None:

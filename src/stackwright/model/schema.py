@@ -1,4 +1,4 @@
-"""The JSON Schemas of the files that people write, which editors complete and check them by, and of the output.
+"""The JSON Schemas of the files that people write, which editors complete and check them by, and of what programs read.
 
 `python -m stackwright.model.schema --write|--check`
 """
@@ -15,9 +15,10 @@ from pydantic import TypeAdapter
 
 from stackwright.model.output import OUTPUT_NAME, Output
 from stackwright.model.stackfile import StackFile
+from stackwright.model.status_report import StatusReport
 from stackwright.model.system import System
 
-FILES: dict[str, type[Any]] = {"stack": StackFile, "system": System, OUTPUT_NAME: Output}
+FILES: dict[str, type[Any]] = {"stack": StackFile, "system": System, OUTPUT_NAME: Output, "status": StatusReport}
 
 
 def documents(folder: Path) -> Iterator[tuple[Path, str]]:

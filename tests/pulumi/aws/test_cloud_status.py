@@ -15,7 +15,7 @@ from environments import ROOT
 from environments import run as record_environment
 from rich.console import Console
 
-from stackwright.cli import report
+from stackwright.cli import status
 from stackwright.infra.aws.aws_cli import AwsCliError
 from stackwright.infra.aws.cloud_status import CloudStatus, Line
 from stackwright.model import Environment, load
@@ -227,17 +227,32 @@ def test_what_may_not_be_asked_hides_nothing_else(environment: Environment) -> N
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_what_a_person_sees(environment: Environment, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
-    said_first: list[Sequence[str]] = []
+    asked: list[Sequence[str]] = []
     monkeypatch.setattr("stackwright.infra.aws.aws_cli.ask", Aws(well()))
+    found = status.ask(Said(asked), environment, {"hosts": {}, "apps": {}})  # type: ignore[arg-type]
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
-    report.print_cloud_status(console, Said(said_first), environment, REGION)  # type: ignore[arg-type]
+    status.show(console, found)
     text = console.export_text()
     assert all(len(line) <= width for line in text.splitlines())
     shown = "".join(text.split())
     for each in lines(environment, well()):
         assert "".join(each.state.split()) in shown or width == 80
-    assert said_first[0][1:3] == ["autoscaling", "describe-auto-scaling-groups"]
-    assert len(said_first) == 6
+    assert asked[0][1:3] == ["autoscaling", "describe-auto-scaling-groups"]
+    assert len(asked) == 6
+    assert (found.state, found.exit_code) == ("ok", 0)
+
+
+def test_how_urgent_it_is(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    def states(answers: Mapping[str, Any]) -> set[tuple[str, str]]:
+        monkeypatch.setattr("stackwright.infra.aws.aws_cli.ask", Aws(answers))
+        found = status.ask(Said([]), environment, {"hosts": {}, "apps": {}})  # type: ignore[arg-type]
+        return {(each.state, each.name.partition(" ")[0]) for each in found.findings if each.state != "ok"}
+
+    answers = well()
+    answers["describe-alarms"]["MetricAlarms"] = [{"AlarmName": "x", "StateUpdatedTimestamp": "2026-11-23T03:12:00Z"}]
+    answers["describe-auto-scaling-groups"]["AutoScalingGroups"][0]["Instances"][0] = server(2, version="6")
+    answers["describe-replication-groups"] = AwsCliError("AccessDenied")
+    assert states(answers) == {("critical", "alarm"), ("warning", "server"), ("unknown", "cache")}
 
 
 class Said:
@@ -248,3 +263,7 @@ class Said:
 
     def say(self, argv: Sequence[str]) -> None:
         self.commands.append(argv)
+
+    def results(self, *_: Any) -> list[Any]:
+        """Of a host that is none of this."""
+        return [{"host": "ops1"}]

@@ -21,7 +21,7 @@ author: stackwright
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
-    """Plays, tasks and results, without any value of a task."""
+    """Plays, tasks and results, without any value of a task but the answers of `stackwright_status`, which has no secret."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -46,6 +46,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             values["message"] = shown
             values["locked"] = result.result.get("locked") is True
             values["place"] = result.task.get_path()
+        elif result.task.action == "stackwright_status":
+            values["said"] = {key: result.result[key] for key in ("answers", "time")}
         self._tell("result", **values)
 
     def _clean(self, result: Any) -> str:

@@ -31,6 +31,8 @@ class Line:
     place: str
     state: str
     good: bool
+    known: bool = True
+    """False if AWS did not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ class CloudStatus:
         try:
             yield from list(part())
         except AwsCliError as error:
-            yield Line(kind=kind, name="", place="", state=f"cannot be asked: {error}", good=False)
+            yield Line(kind=kind, name="", place="", state=f"cannot be asked: {error}", good=False, known=False)
 
     # --- servers ----------------------------------------------------------------------------------------------------
 

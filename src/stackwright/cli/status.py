@@ -1,0 +1,104 @@
+"""`stackwright status`: ask every host and AWS how an environment is, and print it for a person or a program."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stackwright import host_status
+from stackwright.cli.progress import CommandFailedError, Runner
+from stackwright.model.environment import Environment
+from stackwright.model.status_report import EXIT_CODES, RANKS, Finding, Kind, State, StatusReport, report
+
+#: The command itself failed, so that nobody knows: what monitoring calls unknown.
+FAILED = EXIT_CODES["unknown"]
+#: Seconds until a host counts as one that does not answer.
+_CONNECT_SECONDS = 10
+_STYLES: Mapping[State, str] = {"ok": "green", "warning": "yellow", "critical": "red", "unknown": "magenta"}
+#: Of these a person sees the problems, and how many are well.
+_MANY: tuple[Kind, ...] = ("service", "disk", "certificate", "backup", "updates", "restart")
+
+
+def ask(runner: Runner, environment: Environment, stack: Mapping[str, Any]) -> StatusReport:
+    """Ask everything that runs the environment; changes nothing."""
+    asked_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    hosts: list[host_status.HostAnswers] = []
+    if environment.hosts:
+        argv = ["ansible-playbook", "-i", f"inventories/{environment.name}/stack.yml", "playbooks/status.yml"]
+        argv += ["--forks", str(max(len(stack["hosts"]), 5)), "--timeout", str(_CONNECT_SECONDS)]
+        results = runner.results(argv, os.environ)
+        if not results:
+            raise CommandFailedError(f"Ansible asked no host; detail: {runner.log}")
+        hosts = host_status.from_results(results, stack)
+    findings = host_status.judge(hosts, stack)
+    if environment.stack.aws is not None:
+        findings += _cloud(runner, environment, environment.stack.aws.region)
+    return report(environment.name, asked_at, host_status.host_lines(hosts, findings, stack), findings)
+
+
+def _cloud(runner: Runner, environment: Environment, region: str) -> Iterator[Finding]:
+    # Not at the top: what they need takes a while to load.
+    from stackwright.infra.aws import aws_cli, cloud_status
+
+    def ask_aws(argv: Sequence[str], given: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
+        runner.say(argv)
+        return aws_cli.ask(argv, given, hide)
+
+    for line in cloud_status.CloudStatus(environment=environment, region=region, ask=ask_aws).lines():
+        name = f"{line.kind} {line.name}".strip()
+        yield Finding(kind="cloud", name=name, state=_state(line), message=line.state, values={"place": line.place})
+
+
+def _state(line: Any) -> State:
+    if line.good:
+        return "ok"
+    if not line.known:
+        return "unknown"
+    # One server of a group is no outage: its group has a line of its own.
+    return "warning" if line.kind in ("server", "replacement") else "critical"
+
+
+def show(console: Console, status: StatusReport) -> None:
+    """Print the report for a person: a line for each host and thing, and all that is not well."""
+    if status.hosts:
+        table = _table("host", "address", "groups", "state")
+        for host in status.hosts:
+            table.add_row(host.name, host.address, ", ".join(host.groups), _text(host.state))
+        console.print(table)
+        console.print()
+    table = _table("state", "what", "host", "name", "")
+    # The most urgent first, else in the order in which a request meets them.
+    for finding in sorted(status.findings, key=lambda finding: -RANKS.index(finding.state)):
+        if finding.state != "ok" or finding.kind not in (*_MANY, "host"):
+            name = Text(finding.name)
+            table.add_row(_text(finding.state), finding.kind, finding.host or "", name, Text(finding.message))
+    for kind in _MANY:
+        well = sum(finding.kind == kind and finding.state == "ok" for finding in status.findings)
+        if well:
+            table.add_row(_text("ok"), kind, "", "", f"{well} ok")
+    console.print(table)
+    console.print(_summary(status))
+
+
+def _summary(status: StatusReport) -> Text:
+    counts = {state: sum(finding.state == state for finding in status.findings) for state in _STYLES}
+    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count and state != "ok")
+    return Text(f"{status.environment}: {status.state}{f' ({told})' if told else ''}", style=_STYLES[status.state])
+
+
+def _text(state: State) -> Text:
+    return Text(state, style=_STYLES[state])
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        # A name is what the next command wants, in one piece.
+        table.add_column(heading, no_wrap=heading in ("state", "name"))
+    return table

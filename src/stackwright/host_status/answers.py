@@ -1,0 +1,79 @@
+"""What a host said, before anybody judges it; and the words that all judgements share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from stackwright.model.status_report import Finding, Kind, State
+
+
+class UnreadableError(ValueError):
+    """An answer that is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a program said."""
+
+    code: int | None
+    """None if it did not end by itself, or could not be run."""
+    output: str
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostAnswers:
+    """What one host said."""
+
+    name: str
+    problem: str = ""
+    """Why it could not be asked."""
+    reachable: bool = True
+    time: float = 0.0
+    """Its clock, in seconds."""
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+
+
+def from_results(results: Sequence[Mapping[str, Any]], stack: Mapping[str, Any]) -> list[HostAnswers]:
+    """Return the answers of every host of the environment from the results of the playbook; none is left out."""
+    by_host = {result["host"]: result for result in results}
+    return [_host_answers(name, host, by_host.get(name)) for name, host in stack["hosts"].items()]
+
+
+def _host_answers(name: str, host: Mapping[str, Any], result: Mapping[str, Any] | None) -> HostAnswers:
+    if str(host["os"]).startswith("windows"):
+        return HostAnswers(name=name, problem="Windows hosts are not asked")
+    if result is None:
+        return HostAnswers(name=name, problem="Ansible says nothing of it; see the log", reachable=False)
+    if "said" not in result:
+        lines = str(result["message"]).strip().splitlines() or ["no message"]
+        # ssh's own words are at the end of what the connection has to say.
+        reachable = result["status"] != "unreachable"
+        return HostAnswers(name=name, problem=lines[0 if reachable else -1][:300], reachable=reachable)
+    said = result["said"]
+    answers = {question: Answer(**answer) for question, answer in said["answers"].items()}
+    return HostAnswers(name=name, time=said["time"], answers=answers)
+
+
+def finding(kind: Kind, host: str | None, name: str, state: State, message: str, /, **values: Any) -> Finding:
+    """Return a finding; `values` are what a program reads."""
+    return Finding(kind=kind, host=host, name=name, state=state, message=message, values=values)
+
+
+def seconds(text: str) -> float:
+    """Return a time of RFC 3339 in seconds."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def hours(seconds: float) -> str:
+    """Return an age in words."""
+    return f"{round(seconds / 3600)} h" if seconds >= 5400 else f"{round(seconds / 60)} min"
