@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -84,7 +85,18 @@ def healthy(stack: Mapping[str, Any], host: str) -> Answers:
             {"certificates": [{"name": "web", "ends": "2027-02-01T12:00:00+00:00", "usable": True, "problems": []}]}
         ),
         "backups": answer(
-            {"checks": [{"kind": "files", "name": "uploads", "ok": True, "detail": "", "age_seconds": 7200}]}
+            {
+                "checks": [
+                    {
+                        "kind": "files",
+                        "name": "uploads",
+                        "ok": True,
+                        "detail": "",
+                        "age_seconds": 7200,
+                        "max_age_seconds": 108_000,
+                    }
+                ]
+            }
         ),
         "updates": answer([]),
         "package_lists": answer(f"{NOW - 90_000}\n{NOW - 3600}\n", code=1),
@@ -522,6 +534,17 @@ def test_the_json_is_that_of_its_schema(stack: dict[str, Any]) -> None:
         jsonschema.validate(shown, schema)
         assert list(shown) == ["version", "environment", "asked_at", "state", "exit_code", "hosts", "findings"]
         assert shown["version"] == 1
+
+
+def test_the_values_are_those_of_the_reference(stack: dict[str, Any]) -> None:
+    text = (ROOT / "docs/reference/status.md").read_text().partition("| kind | `values` |")[2].partition("\n\n")[0]
+    rows = [line.split("|") for line in text.strip().splitlines()[1:]]
+    documented = {row[1].strip(" `"): set(re.findall(r"`(\w+)`", row[2])) for row in rows}
+    given: dict[str, set[str]] = {}
+    for finding in judged(stack):
+        given.setdefault(finding.kind, set()).update(finding.values)
+    named = {kind: keys for kind, keys in documented.items() if kind != "cloud"}
+    assert {kind: keys for kind, keys in given.items() if keys} == named
 
 
 @pytest.mark.parametrize(
