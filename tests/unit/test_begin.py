@@ -126,6 +126,8 @@ def until(condition: Any) -> None:
     raise AssertionError("did not happen in time")
 
 
+# On an environment of hosts: tests/e2e/test_local.py.
+@pytest.mark.long
 def test_a_controller_without_the_vault_changes_nothing(project: Project) -> None:
     project.converge()
     before = project.files()

@@ -82,7 +82,8 @@ def _all_but_the_group(stack: Stack, name: str) -> None:
 
 
 #: The Windows environment repeats what the others prove on the engine.
-RUNS = [pytest.param(name, marks=[pytest.mark.long] if "windows" in name else []) for name in ENVIRONMENTS]
+#: One of them runs whole in `make test`: the largest, with the group that scales.
+RUNS = [pytest.param(name, marks=[] if name == "taaleem-production" else [pytest.mark.long]) for name in ENVIRONMENTS]
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -324,6 +324,7 @@ ORDER = (
 )
 
 
+@pytest.mark.long
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     app=st.integers(1, 4),

@@ -158,6 +158,7 @@ WITHOUT_INPUTS = {
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.long
 def test_every_type_of_the_sdk_is_understood_and_answered_for() -> None:
     """All of them, ten seconds: an update of the SDK that is written otherwise has to be noticed."""
     without = set()
