@@ -39,9 +39,10 @@ class LookupModule(LookupBase):  # type: ignore[misc]
     def _login(self, term: Any) -> dict[str, str]:
         match = _ARN.fullmatch(str(term))
         if match is None:
+            # Without the term: somebody may have given the secret itself.
             raise AnsibleLookupError(
-                f"stackwright_cloud_secret: {term!r} is no ARN of a secret. stack.database.master_secret has it once"
-                " `stackwright up` has made the database."
+                f"stackwright_cloud_secret: got {type(term).__name__} of {len(str(term))} characters, which is no ARN of a"
+                " secret. stack.database.master_secret has it once `stackwright up` has made the database."
             )
         arn = match[0]
         if arn not in _known:
