@@ -520,6 +520,7 @@ PLACES = [
         eviction,
         "noeviction",
         "redis : configure | Write the configuration",
+        marks=pytest.mark.long,
         id="cache",
     ),
     pytest.param(
@@ -528,6 +529,7 @@ PLACES = [
         framing,
         "DENY",
         "nginx : configure | Stage sites",
+        marks=pytest.mark.long,
         id="edge",
     ),
     pytest.param(
@@ -563,6 +565,7 @@ def test_an_interrupted_converge_is_made_good_by_the_next(
     assert not changed_paths
 
 
+@pytest.mark.long
 def test_after_the_interruptions_a_converge_changes_nothing(local: Environment) -> None:
     recap = local.converge()
     assert recap.changed == dict.fromkeys(sorted(local.hosts), 0), recap.changes

@@ -56,6 +56,7 @@ def test_only_the_edge_and_ssh_are_open(single: Environment) -> None:
     assert [port for _, port in opened] == [22, 80, 443]
 
 
+@pytest.mark.long
 def test_a_second_converge_changes_nothing_and_restarts_nothing(single: Environment) -> None:
     before = single.processes()
     recap = single.converge()
