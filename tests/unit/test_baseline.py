@@ -16,7 +16,7 @@ import yaml
 ROLE = Path(__file__).resolve().parents[2] / "roles/baseline"
 NAMES = "10.0.0.1 db1.test.internal db1\n"
 BLOCK = f"# BEGIN stackwright\n{NAMES}# END stackwright\n"
-SYSTEM = "127.0.0.1 localhost\n127.0.1.1 db1\n"
+SYSTEM = "127.0.0.1 localhost\n127.0.1.1 other\n"
 
 
 def program(path: str) -> ModuleType:
@@ -48,6 +48,10 @@ effective_settings = program("library/effective_settings.py")
         ("# BEGIN stackwright\n" + SYSTEM, BLOCK + SYSTEM),
         (SYSTEM + "# END stackwright\n", BLOCK + SYSTEM),
         ("# BEGIN stackwright\n" + SYSTEM + BLOCK, BLOCK + SYSTEM),
+        # glibc gives the addresses of all lines, and sorts a loopback address first.
+        ("127.0.0.1 localhost\n127.0.1.1 db1.test.internal db1 # own\n", BLOCK + "127.0.0.1 localhost\n"),
+        (BLOCK + "127.0.1.1 db1 other\n", BLOCK + "127.0.1.1 other\n"),
+        ("# 10.0.0.9 db1\n10.0.0.8 db10\n", BLOCK + "# 10.0.0.9 db1\n10.0.0.8 db10\n"),
     ],
 )
 def test_the_names_are_there_once_and_everything_else_stays(before: str, after: str) -> None:

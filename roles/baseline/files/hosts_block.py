@@ -16,13 +16,28 @@ BEGIN, END = "# BEGIN stackwright", "# END stackwright"
 
 
 def with_block(text: str, names: str) -> str:
-    """`text` with the block of `names`, in front of everything: the first line that has a name counts."""
+    """`text` with the block of `names` in front, and these names nowhere else: glibc answers with the addresses of all lines."""
     block = f"{BEGIN}\n{names.rstrip()}\n{END}\n" if names.strip() else ""
+    ours = {name for line in names.splitlines() for name in line.split()[1:]}
     if block and text.count(BEGIN) == 1 and block in text:
-        return text
+        before, after = text.split(block)
+        return without(before, ours) + block + without(after, ours)
     complete = rf"^{BEGIN}\n(?:(?!{BEGIN}\n).*\n)*?{END}\n?"
     rest = re.sub(complete, "", text, flags=re.MULTILINE)
-    return block + re.sub(rf"^(?:{BEGIN}|{END})\n?", "", rest, flags=re.MULTILINE)
+    return block + without(re.sub(rf"^(?:{BEGIN}|{END})\n?", "", rest, flags=re.MULTILINE), ours)
+
+
+def without(text: str, names: set[str]) -> str:
+    """Lines of /etc/hosts without some names; a line that had no other name goes."""
+    lines = []
+    for line in text.splitlines(keepends=True):
+        address, *listed = line.partition("#")[0].split() or [""]
+        kept = [name for name in listed if name not in names]
+        if kept == listed:
+            lines.append(line)
+        elif kept:
+            lines.append(f"{address} {' '.join(kept)}\n")
+    return "".join(lines)
 
 
 def write(path: Path, text: str) -> None:
