@@ -128,7 +128,10 @@ def test_status_of_a_healthy_environment_names_everything_and_no_problem(local: 
     assert report["full"] or (report["state"], report["exit_code"]) == ("ok", 0)
     assert [host["name"] for host in report["hosts"]] == local.hosts
     named = {(each["kind"], each["host"], each["name"]) for each in report["findings"]}
-    planned = {("instance", host, each["name"]) for host, ones in instances(local).items() for each in ones}
+    process = local.stack["apps"][local.app]["process_name"]
+    planned = {
+        ("instance", host, f"{process}-{each['port']}") for host, ones in instances(local).items() for each in ones
+    }
     assert planned | {("replica", host, host) for host in local.group("database")} <= named
     assert {("application", None, local.app), ("pause", None, "patroni")} <= named
     kinds = {each["kind"] for each in report["findings"]}

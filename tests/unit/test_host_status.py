@@ -32,6 +32,7 @@ from stackwright.model import load
 from stackwright.model.inventory import Inventory, build
 from stackwright.model.output import InventoryError
 from stackwright.model.status_report import Finding, StatusReport, report, worst
+from stackwright.model.wiring import instance_names
 from stackwright.testing.role_inputs import HostInputs
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC).timestamp()
@@ -105,7 +106,7 @@ def healthy(stack: Mapping[str, Any], host: str) -> Answers:
     if "database" in groups:
         answers |= {"replicas": answer(REPLICAS), "cluster": answer(CLUSTER)}
     if "app" in groups:
-        names = [one["name"] for one in stack["apps"]["emr"]["instances_by_host"][host]]
+        names = [one["name"] for one in instance_names(stack, "emr", host)]
         running = [instance(name) for name in names]
         pm2 = {"updated_at": "2026-11-29T11:59:58.000Z", "instances": running, "unexpected": []}
         answers["instances"] = answer({"emr": pm2})
@@ -153,8 +154,8 @@ def test_a_healthy_environment_has_no_problem_and_names_everything(stack: dict[s
     findings = judged(stack)
     assert problems(findings) == []
     named = {(each.kind, each.host, each.name) for each in findings}
-    for host, instances in stack["apps"]["emr"]["instances_by_host"].items():
-        assert {("instance", host, one["name"]) for one in instances} <= named
+    for host in stack["groups"]["app"]:
+        assert {("instance", host, one["name"]) for one in instance_names(stack, "emr", host)} <= named
     assert {("host", host, host) for host in stack["hosts"]} <= named
     assert {("replica", "db1", "db1"), ("replica", "db2", "db2"), ("pause", None, "patroni")} <= named
     assert {("application", None, "emr"), ("disk", "db1", "/"), ("disk", "db1", "/srv/a folder")} <= named

@@ -8,6 +8,7 @@ from typing import Any
 
 from stackwright.host_status.answers import HostAnswers, count, finding, seconds
 from stackwright.model.status_report import Finding, State
+from stackwright.model.wiring import instance_names
 
 #: An instance that restarted by itself counts as a problem for so long.
 RESTARTED_MINUTES = 15
@@ -53,11 +54,11 @@ def members(host: HostAnswers, output: str, stack: Mapping[str, Any]) -> Iterato
 
 def instances(host: HostAnswers, output: str, stack: Mapping[str, Any]) -> Iterator[Finding]:
     statuses = json.loads(output)
-    for app, plan in stack["apps"].items():
+    for app in stack["apps"]:
         status = statuses.get(app, {"instances": [], "unexpected": []})
         running = {instance["name"]: instance for instance in status["instances"]}
         late = "updated_at" in status and host.time - seconds(status["updated_at"]) > INSTANCES_MINUTES * 60
-        for name in (instance["name"] for instance in plan["instances_by_host"].get(host.name, [])):
+        for name in (instance["name"] for instance in instance_names(stack, app, host.name)):
             if late:
                 message = f"its supervisor has said nothing since {status['updated_at']}"
                 yield finding("instance", host.name, name, "critical", message, application=app)
@@ -93,7 +94,7 @@ def _instance(host: HostAnswers, app: str, instance: Mapping[str, Any]) -> Findi
 def applications(findings: Sequence[Finding], stack: Mapping[str, Any]) -> Iterator[Finding]:
     """One line for each application that has instances on hosts: how many are online, and whether they run one release."""
     for app, plan in stack["apps"].items():
-        planned = sum(len(instances) for instances in plan["instances_by_host"].values())
+        planned = sum(len(instance_names(stack, app, host)) for host in plan["instances_by_host"])
         own = [finding for finding in findings if finding.kind == "instance" and finding.values["application"] == app]
         online = [finding for finding in own if finding.values.get("status") == "online"]
         releases = sorted({str(finding.values["release"]) for finding in online})

@@ -24,7 +24,7 @@ options:
     elements: dict
     required: true
   units: {description: Units of systemd that have to be active., type: list, elements: str, default: []}
-  seconds: {description: How long a program may take., type: int, default: 30}
+  seconds: {description: How long a program may take., type: int, default: 60}
 author: [stackwright]
 """
 RETURN = r"""
@@ -72,7 +72,7 @@ def main() -> None:
         argument_spec={
             "questions": {"type": "list", "elements": "dict", "required": True},
             "units": {"type": "list", "elements": "str", "default": []},
-            "seconds": {"type": "int", "default": 30},
+            "seconds": {"type": "int", "default": 60},
         },
         supports_check_mode=True,
     )
