@@ -85,7 +85,10 @@ def _database(environment: Environment) -> Iterator[Traffic]:
 
 def _cache(environment: Environment) -> Iterator[Traffic]:
     for purpose, instance in environment.system.cache.items():
-        yield Traffic(source="app", target="cache", port=instance.port, reason=f"Redis for {purpose.replace('_', ' ')}")
+        name = purpose.replace("_", " ")
+        yield Traffic(source="app", target="cache", port=instance.port, reason=f"Redis for {name}")
+        # An instance that moves to another host copies its data from the previous one.
+        yield Traffic(source="cache", target="cache", port=instance.port, reason=f"Moves of Redis for {name}")
 
 
 def _files(environment: Environment) -> Iterator[Traffic]:
