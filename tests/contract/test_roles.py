@@ -152,7 +152,8 @@ def test_site_runs_only_roles_that_exist_and_every_role() -> None:
     from stackwright.ansible.playbooks import roles_of
 
     tiers = {"edge", "app", "database", "cache", "ops", "consensus"}
-    everything = roles_of(tiers | {"backup", "database_admin", "database_pool", "database_proxy"}, ROOT / "playbooks")
+    shared = {"backup", "database_admin", "database_pool", "database_proxy", "metrics"}
+    everything = roles_of(tiers | shared, ROOT / "playbooks")
     assert sorted(everything) == ROLES
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from stackwright.cost.lines import Charge, Line, Subject, UnclearError
 from stackwright.cost.prices import GLOBAL
+from stackwright.model.aws.names import AGENT_NAMESPACE
 
 #: Of the group's logs, what is left of them once they are stored (pricing page of CloudWatch: compressed to 15 %).
 _COMPRESSED = 0.15
@@ -73,6 +74,9 @@ def alarm(subject: Subject) -> Iterator[Line]:
     short = subject.number("period", default=_MINUTE_SECONDS) < _MINUTE_SECONDS
     what = f"alarm on {metrics} metric{'s' if metrics > 1 else ''}"
     yield subject.charge("cloudwatch/alarm", what, metrics * (3 if short else 1))
+    if subject.get("namespace") == AGENT_NAMESPACE:
+        # One that AWS does not send itself; each has one alarm.
+        yield subject.charge("cloudwatch/metric", "metric that the host sends", 1)
 
 
 def composite_alarm(subject: Subject) -> Iterator[Line]:

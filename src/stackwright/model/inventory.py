@@ -4,6 +4,7 @@
 
     version: 1
     environment, system, title, provider, class, domain: str
+    region: null | str, of AWS
     aliases: [str]
     internal_domain: "<environment>.internal"
     network: {cidr}
@@ -241,6 +242,7 @@ def stack(
         "system": environment.system.name,
         "title": environment.system.title,
         "provider": environment.provider,
+        "region": environment.stack.aws.region if environment.stack.aws is not None else None,
         "class": environment.environment_class,
         "domain": environment.domain,
         "aliases": list(environment.aliases),

@@ -131,7 +131,7 @@ _FOLDERS = (
 #: Groups of the inventory, and what Ansible gives a meaning.
 INVENTORY_GROUPS = (
     *("all", "ungrouped", "localhost", "edge", "app", "database", "cache", "ops", "consensus", "backup"),
-    *("database_proxy", "database_pool", "database_admin", "windows", "linux"),
+    *("database_proxy", "database_pool", "database_admin", "metrics", "windows", "linux"),
 )
 _OWN_PREFIXES = ("stackwright", "tls-", "systemd-", "pm2-", "nginx-", "redis-", "restic-", "backup-", "ip6-")
 

@@ -232,7 +232,7 @@ def playbook_groups(
 
     `database_proxy` finds the leader of the environment's own database; `database_pool` shares its connections;
     `database_admin` applies the objects of one that a cloud runs; these where the system has a database; `backup` has a repository or writes to one;
-    `windows` has hosts that roles for Linux are not for.
+    `metrics` has hosts of a cloud that send it what it cannot see; `windows` has hosts that roles for Linux are not for.
     """
     own = "database" not in managed(stack)
     database = system is None or system.database is not None
@@ -245,6 +245,7 @@ def playbook_groups(
         "database_pool": tuple(host.name for host in hosts if pooled and "app" in host.groups),
         "database_admin": () if own or not database else tuple(ops[:1]),
         "backup": tuple(host.name for host in hosts if kept),
+        "metrics": tuple(host.name for host in hosts if stack.aws is not None and not host.slot and not host.windows),
         "windows": tuple(host.name for host in hosts if host.windows),
     }
 

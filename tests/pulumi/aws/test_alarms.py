@@ -184,6 +184,19 @@ def test_hosts_and_gateways_are_these_resources_and_no_other() -> None:
     )
 
 
+def test_services_backups_and_replication_are_watched_where_the_host_sends_them() -> None:
+    watched = HostAlarmsArgs(
+        instance_id="i-1", instance_type="m7i.large", failed_units=True, backups=True, replication=True
+    )
+    found = {alarm.name[1]: alarm for alarm in alarm_sets.hosts({"db1": watched})}
+    assert list(found) == ["cpu", "status", "units", "backups", "replication"]
+    said = {name: [(each.name, each.namespace) for each in alarm.metrics.values()] for name, alarm in found.items()}
+    assert said["units"] == [("failed_units", "CWAgent")]
+    assert said["backups"] == [("backup_problems", "CWAgent")]
+    assert said["replication"] == [("replication_lag_mb", "CWAgent")]
+    assert (found["replication"].threshold, found["replication"].urgent) == (16, True)
+
+
 def test_memory_and_disks_are_watched_where_the_agent_is() -> None:
     watched = HostAlarmsArgs(instance_id="i-1", instance_type="m7i.large", agent_paths=["/", "/var/lib/postgresql"])
     recording = run(hosts={"db1": watched})

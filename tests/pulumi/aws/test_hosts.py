@@ -13,7 +13,7 @@ from pulumi.provider.experimental.analyzer import Analyzer
 
 from stackwright.infra.aws.firewall_rules import RuleArgs
 from stackwright.infra.aws.hosts import BetweenArgs, HostArgs, Hosts, HostsArgs, user_data
-from stackwright.infra.aws.instance_role import StatementArgs, agent_statements
+from stackwright.infra.aws.instance_role import StatementArgs, agent_statements, metrics_statement
 from stackwright.infra.aws.launch_template import AgentArgs
 from stackwright.testing.aws import invokes
 from stackwright.testing.aws.configuration import Configuration
@@ -86,7 +86,7 @@ def role(name: str, *own: dict[str, Any]) -> dict[tuple[str, str], Properties]:
         "Action": ["ssm:PutParameter"],
         "Resource": [f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/stackwright/test/host-keys/{name}"],
     }
-    policy = {"Version": "2012-10-17", "Statement": [*agent_statements(context()), *own, publish]}
+    policy = {"Version": "2012-10-17", "Statement": [*agent_statements(context()), metrics_statement(), *own, publish]}
     trust = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],

@@ -312,6 +312,7 @@ def test_the_outputs() -> None:
         "subnetIds": ids,
         "privateRouteTableIds": {zone: f"net-private-{zone[-1]}-routes-id" for zone in ZONES},
         "natAddresses": [f"address of test-nat-{letter}" for letter in "abc"],
+        "natGatewayIds": {zone: f"net-nat-{zone[-1]}-id" for zone in ZONES},
         "endpointSecurityGroupId": "net-endpoints-group-id",
         "s3EndpointId": "net-endpoints-s3-id",
         "s3PrefixListId": "pl-s3",

@@ -24,6 +24,7 @@ GROUPS = (
     "database_pool",
     "database_admin",
     "backup",
+    "metrics",
     "windows",
 )
 
@@ -45,6 +46,7 @@ DIFFERENCES = {
     ("taaleem-baremetal", "aliases[]"): "its file names no further domain",
     ("taaleem-staging", "aliases[]"): "its file names no further domain",
     ("taaleem-staging", "certificates.email"): "a public authority wants an address, the internal one has none (null)",
+    ("taaleem-staging", "region"): "AWS alone has regions",
     (
         "taaleem-staging",
         "capacity.kernel.*.sysctl.vm.overcommit_ratio",
@@ -103,12 +105,15 @@ def test_the_groups_are_the_same_and_none_is_empty_but_what_nobody_has() -> None
         retiring = tuple(group for group in groups if group.startswith("retiring"))
         assert tuple(group for group in groups if group not in retiring) == GROUPS
         empty = [group for group, members in groups.items() if not members]
-        assert empty == ["database_admin", "windows", *retiring], name
+        # AWS alone is sent metrics.
+        metrics = [] if name == "taaleem-staging" else ["metrics"]
+        assert empty == ["database_admin", *metrics, "windows", *retiring], name
         assert {host for members in groups.values() for host in members} == set(inventory(name).hosts)
 
 
 def test_the_same_sizes_are_the_same_hosts() -> None:
-    assert inventory("taaleem-staging").groups == inventory("taaleem-local").groups
+    staging, local = inventory("taaleem-staging"), inventory("taaleem-local")
+    assert staging.groups == {**local.groups, "metrics": tuple(staging.hosts)}
 
 
 def test_the_stack_has_the_same_keys_and_types_all_the_way_down() -> None:

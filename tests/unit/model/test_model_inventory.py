@@ -114,6 +114,7 @@ def test_groups_of_size_b() -> None:
         "database_proxy": ("app1", "app2"),
         "database_pool": ("app1", "app2"),
         "database_admin": (),
+        "metrics": (),
         "windows": (),
         **RETIRING,
     }
@@ -125,6 +126,7 @@ def test_groups_of_size_a() -> None:
     assert groups == {
         **dict.fromkeys((*tiers, "backup", "database_pool", "database_proxy"), ("server1",)),
         "database_admin": (),
+        "metrics": (),
         "windows": (),
         **RETIRING,
     }
@@ -133,7 +135,7 @@ def test_groups_of_size_a() -> None:
 def test_groups_where_a_cloud_runs_the_database() -> None:
     """Servers that come and go are no hosts of the inventory; and with nobody to back up there are no backups."""
     groups = inventory("taaleem-production").groups
-    assert {name for name, members in groups.items() if members} == {"ops", "database_admin"}
+    assert {name for name, members in groups.items() if members} == {"ops", "database_admin", "metrics"}
     assert groups["database_admin"] == ("ops1",)
 
 

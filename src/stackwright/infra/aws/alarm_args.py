@@ -25,9 +25,15 @@ class HostAlarmsArgs:
     instance_id: pulumi.Input[str]
     #: Those with rationed CPUs have an alarm more.
     instance_type: str
-    #: File systems to watch, and with them the memory. Needs CloudWatch's agent on the host, with `append_dimensions` of
-    #: InstanceId and `aggregation_dimensions` of [InstanceId] and [InstanceId, path].
+    #: File systems to watch, and with them the memory. Needs the role `host_metrics` on the host, or CloudWatch's agent with
+    #: `append_dimensions` of InstanceId and `aggregation_dimensions` of [InstanceId] and [InstanceId, path].
     agent_paths: Sequence[str] | None = None
+    #: Whether the role `host_metrics` sends how many of its units have failed.
+    failed_units: bool | None = None
+    #: Whether it sends how many problems its backups have.
+    backups: bool | None = None
+    #: Whether it sends how far its database is behind the leader.
+    replication: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

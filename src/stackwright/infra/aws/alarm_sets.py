@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pulumi
 
 from stackwright.infra.aws.alarm_args import HostAlarmsArgs
+from stackwright.model.aws.names import AGENT_NAMESPACE
 
 AT_LEAST, ABOVE = "GreaterThanOrEqualToThreshold", "GreaterThanThreshold"
 AT_MOST, BELOW = "LessThanOrEqualToThreshold", "LessThanThreshold"
@@ -108,6 +109,7 @@ def hosts(args: Mapping[str, HostAlarmsArgs]) -> Iterator[Alarm]:
             yield _credits(host, of, earned)
         if each.agent_paths is not None:
             yield from _agent(host, of, each.agent_paths)
+        yield from _services(host, of, each)
 
 
 def _credits(host: str, of: Dimensions, earned: float) -> Alarm:
@@ -131,14 +133,16 @@ def _agent(host: str, of: Dimensions, paths: Sequence[str]) -> Iterator[Alarm]:
     yield Alarm(
         name=(host, "memory"),
         reason=f"{host}: its memory is all but used; the kernel will kill what is largest",
-        metrics={"memory": Metric(namespace="CWAgent", name="mem_used_percent", dimensions=of, statistic="Average")},
+        metrics={
+            "memory": Metric(namespace=AGENT_NAMESPACE, name="mem_used_percent", dimensions=of, statistic="Average")
+        },
         comparison=AT_LEAST,
         threshold=90,
         chart="Hosts: memory, %",
     )
     for path in paths:
         metric = Metric(
-            namespace="CWAgent", name="disk_used_percent", dimensions={**of, "path": path}, statistic="Maximum"
+            namespace=AGENT_NAMESPACE, name="disk_used_percent", dimensions={**of, "path": path}, statistic="Maximum"
         )
         yield Alarm(
             name=(host, "disk", path.strip("/").replace("/", "-") or "root"),
@@ -150,6 +154,57 @@ def _agent(host: str, of: Dimensions, paths: Sequence[str]) -> Iterator[Alarm]:
             silence=SILENCE_IS_BAD,
             urgent=True,
             chart="Hosts: disk, %",
+        )
+
+
+def _services(host: str, of: Dimensions, args: HostAlarmsArgs) -> Iterator[Alarm]:
+    """What the role `host_metrics` sends besides the agent's metrics."""
+    if args.failed_units:
+        yield Alarm(
+            name=(host, "units"),
+            reason=f"{host}: a service has failed, or starts again and again; `systemctl --failed` says which",
+            metrics={
+                "units": Metric(namespace=AGENT_NAMESPACE, name="failed_units", dimensions=of, statistic="Minimum")
+            },
+            comparison=AT_LEAST,
+            threshold=1,
+            chart="Hosts: failed units",
+        )
+    if args.backups:
+        yield Alarm(
+            name=(host, "backups"),
+            reason=(
+                f"{host}: a backup is too old, missing or damaged, or nobody checks them any more; "
+                "`backup-status` says what it is"
+            ),
+            metrics={
+                "problems": Metric(
+                    namespace=AGENT_NAMESPACE, name="backup_problems", dimensions=of, statistic="Minimum"
+                )
+            },
+            comparison=AT_LEAST,
+            threshold=1,
+            # The check is silent where its timer has stopped.
+            silence=SILENCE_IS_BAD,
+            chart="Hosts: problems of backups",
+        )
+    if args.replication:
+        yield Alarm(
+            name=(host, "replication"),
+            reason=(
+                f"{host}: its database is too far behind the leader to take its place, does not run, or has no leader; "
+                "`patronictl list` says which"
+            ),
+            metrics={
+                "lag": Metric(namespace=AGENT_NAMESPACE, name="replication_lag_mb", dimensions=of, statistic="Minimum")
+            },
+            comparison=AT_LEAST,
+            # A segment of WAL.
+            threshold=16,
+            # A member that does not run, or follows nobody, sends nothing.
+            silence=SILENCE_IS_BAD,
+            urgent=True,
+            chart="Hosts: replication lag, MB",
         )
 
 

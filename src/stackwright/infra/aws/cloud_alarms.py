@@ -13,13 +13,13 @@ from stackwright.infra.aws.alarm_args import (
     CertificateAlarmsArgs,
     DatabaseAlarmsArgs,
     GroupAlarmsArgs,
-    HostAlarmsArgs,
     LoadBalancerAlarmsArgs,
     WebFirewallAlarmsArgs,
 )
 from stackwright.infra.aws.cache import Cache
 from stackwright.infra.aws.cloud_edge import Edge
 from stackwright.infra.aws.database import Database
+from stackwright.infra.aws.host_alarms import host_alarms, nat_gateways
 from stackwright.infra.aws.hosts import Hosts
 from stackwright.infra.aws.load_balancer_args import APPLICATION
 from stackwright.infra.aws.scaling_group import ScalingGroup
@@ -44,7 +44,8 @@ def alarms_args(account: Account, parts: Parts) -> AlarmsArgs:
         context=account.context,
         kms_key_arn=account.key.arn,
         notify=account.aws.notify,
-        hosts=_hosts(account, parts.hosts),
+        hosts={} if parts.hosts is None else host_alarms(account, parts.hosts),
+        nat_gateway_ids=nat_gateways(account),
         databases=_databases(account, parts.database),
         caches=_caches(account, parts.cache),
         load_balancer=_load_balancer(account, parts.edge),
@@ -58,15 +59,6 @@ def alarms_args(account: Account, parts: Parts) -> AlarmsArgs:
         ),
         global_kms_key_arn=None if cdn is None else account.global_key.arn,
     )
-
-
-def _hosts(account: Account, hosts: Hosts | None) -> Mapping[str, HostAlarmsArgs]:
-    if hosts is None:
-        return {}
-    return {
-        host.name: HostAlarmsArgs(instance_id=hosts.instance_ids[host.name], instance_type=host.type or "")
-        for host in account.environment.hosts
-    }
 
 
 def _databases(account: Account, database: Database | None) -> Mapping[str, DatabaseAlarmsArgs]:

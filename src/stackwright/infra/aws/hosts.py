@@ -217,6 +217,8 @@ class Hosts(pulumi.ComponentResource):
                 context=context,
                 purpose=host.name,
                 statements=statements,
+                # The role of Ansible that sends them is for Linux.
+                metrics=not host.image.windows,
                 permissions_boundary=self._args.permissions_boundary,
             ),
             pulumi.ResourceOptions(parent=self),

@@ -11,6 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from stackwright.infra.aws.context import Context
+from stackwright.model.aws.names import AGENT_NAMESPACE
 
 #: What the agent needs for sessions and commands. Not AWS's policy AmazonSSMManagedInstanceCore: that one may read every
 #: parameter of the account and write inventories and associations, none of which we use.
@@ -57,6 +58,8 @@ class InstanceRoleArgs:
     #: Of the role's name: the host or the tier.
     purpose: str
     statements: Sequence[StatementArgs] | None = None
+    #: Whether it sends metrics, in the namespace of CloudWatch's agent.
+    metrics: bool | None = None
     #: ARN of a policy that says what no role of the account may exceed.
     permissions_boundary: pulumi.Input[str] | None = None
 
@@ -71,7 +74,11 @@ def statement_problems(statements: Sequence[StatementArgs]) -> Iterator[str]:
     names = [each.sid for each in statements]
     for position, one in enumerate(statements):
         place = f"statements[{position}]"
-        if not _SID.fullmatch(one.sid) or names.count(one.sid) > 1 or one.sid in ("AgentChannels", "AgentReport"):
+        if (
+            not _SID.fullmatch(one.sid)
+            or names.count(one.sid) > 1
+            or one.sid in ("AgentChannels", "AgentReport", "SendMetrics")
+        ):
             yield f"{place}.sid is {one.sid!r}, accepted: letters and digits, each name once"
         if not one.actions or not one.resources:
             yield f"{place} ({one.sid}) allows nothing, accepted: at least one action and one resource"
@@ -103,6 +110,18 @@ def agent_statements(context: Context) -> list[dict[str, Any]]:
             "Resource": context.arn("ec2", "instance/*"),
         },
     ]
+
+
+def metrics_statement() -> dict[str, Any]:
+    """What the role `host_metrics` of Ansible, or CloudWatch's agent, needs to send metrics."""
+    return {
+        "Sid": "SendMetrics",
+        "Effect": "Allow",
+        "Action": ["cloudwatch:PutMetricData"],
+        # The action has no resource level: the namespace is all that can be said.
+        "Resource": "*",
+        "Condition": {"StringEquals": {"cloudwatch:namespace": AGENT_NAMESPACE}},
+    }
 
 
 class InstanceRole(pulumi.ComponentResource):
@@ -159,7 +178,8 @@ class InstanceRole(pulumi.ComponentResource):
 
     def _create_policy(self, name: str, role: aws.iam.Role) -> aws.iam.RolePolicy:
         args, context = self._args, self._args.context
-        statements = [*agent_statements(context), *(_statement(each) for each in args.statements or ())]
+        metrics = [metrics_statement()] if args.metrics else []
+        statements = [*agent_statements(context), *metrics, *(_statement(each) for each in args.statements or ())]
         document = {"Version": "2012-10-17", "Statement": statements}
         known = all(isinstance(each, str) for one in args.statements or () for each in one.resources)
         if known and len(json.dumps(document, separators=(",", ":"))) > _LIMIT:

@@ -55,6 +55,8 @@ class Network(pulumi.ComponentResource):
     private_route_table_ids: pulumi.Output[Mapping[str, str]]
     #: Public IPv4 addresses that hosts are seen with, in the order of the zones; for partners' allow lists.
     nat_addresses: pulumi.Output[Sequence[str]]
+    #: Zone -> id, of the zones that have one; for alarms.
+    nat_gateway_ids: pulumi.Output[Mapping[str, str]]
     #: None without interface endpoints.
     endpoint_security_group_id: pulumi.Output[str | None]
     #: None without the endpoint `s3`.
@@ -66,6 +68,7 @@ class Network(pulumi.ComponentResource):
         super().__init__("stackwright:aws:Network", name, None, opts)
         self._args = args
         self._addresses: list[pulumi.Output[str]] = []
+        self._nat_ids: dict[str, pulumi.Output[str]] = {}
         vpc = self._create_vpc(name)
         subnets = self._create_subnets(name, vpc)
         gateways = self._create_gateways(name, vpc, subnets)
@@ -86,6 +89,11 @@ class Network(pulumi.ComponentResource):
             self._child(),
         )
         self._set_outputs(vpc, subnets, private, endpoints, flow_logs)
+
+    @property
+    def nat_zones(self) -> Sequence[str]:
+        """The zones that have a NAT gateway, which `nat_gateway_ids` knows only once they exist."""
+        return self._args.nat_zones
 
     @property
     def result(self) -> NetworkResult:
@@ -111,6 +119,8 @@ class Network(pulumi.ComponentResource):
         self.subnet_ids = pulumi.Output.from_input(by_kind)
         self.private_route_table_ids = pulumi.Output.from_input(tables)
         self.nat_addresses = pulumi.Output.all(*self._addresses)
+        nat_ids: Any = self._nat_ids
+        self.nat_gateway_ids = pulumi.Output.from_input(nat_ids)
         self.endpoint_security_group_id = endpoints.security_group_id
         self.s3_endpoint_id = endpoints.s3_endpoint_id
         self.s3_prefix_list_id = endpoints.s3_prefix_list_id
@@ -126,6 +136,7 @@ class Network(pulumi.ComponentResource):
                 "subnetIds": self.subnet_ids,
                 "privateRouteTableIds": self.private_route_table_ids,
                 "natAddresses": self.nat_addresses,
+                "natGatewayIds": self.nat_gateway_ids,
                 "endpointSecurityGroupId": self.endpoint_security_group_id,
                 "s3EndpointId": self.s3_endpoint_id,
                 "s3PrefixListId": self.s3_prefix_list_id,
@@ -204,8 +215,9 @@ class Network(pulumi.ComponentResource):
             egress_only = aws.ec2.EgressOnlyInternetGateway(
                 f"{name}-egress-only", vpc_id=vpc.id, tags=self._tags("egress-only"), opts=self._child()
             )
-        placed = {"none": (), "single": args.zones[:1], "per_zone": args.zones}[args.chosen_nat]
+        placed = args.nat_zones
         made = {zone: self._create_nat(name, zone, subnets["public"][zone], internet) for zone in placed}
+        self._nat_ids = {zone: gateway.id for zone, gateway in made.items()}
         used = {zone: made.get(zone) or made[placed[0]] for zone in args.zones} if made else {}
         return _Gateways(internet=internet, egress_only=egress_only, nat=used)
 

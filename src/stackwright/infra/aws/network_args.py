@@ -53,6 +53,11 @@ class NetworkArgs:
         return "per_zone" if self.context.environment_class == "production" else "single"
 
     @property
+    def nat_zones(self) -> Sequence[str]:
+        """The zones that have a NAT gateway."""
+        return {"none": (), "single": self.zones[:1], "per_zone": self.zones}[self.chosen_nat]
+
+    @property
     def chosen_endpoints(self) -> tuple[str, ...]:
         """`endpoints`, or the usual ones."""
         return tuple(network_checks.DEFAULT_ENDPOINTS if self.endpoints is None else self.endpoints)

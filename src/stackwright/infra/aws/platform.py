@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 
 from stackwright.infra.aws.account import ANYWHERE, Account, web_rules
-from stackwright.infra.aws.alarm_args import AlarmsArgs, HostAlarmsArgs
+from stackwright.infra.aws.alarm_args import AlarmsArgs
 from stackwright.infra.aws.alarms import Alarms
 from stackwright.infra.aws.dns import Dns, DnsArgs, DnsRecordArgs
 from stackwright.infra.aws.firewall_rules import RuleArgs
+from stackwright.infra.aws.host_alarms import host_alarms, nat_gateways
 from stackwright.infra.aws.hosts import BetweenArgs, HostArgs, Hosts, HostsArgs
 from stackwright.infra.aws.network import Network
 from stackwright.infra.components.results import CloudResult
@@ -99,12 +100,8 @@ class AwsHostsPlatform(SelfHostedServices):
             context=account.context,
             kms_key_arn=account.key.arn,
             notify=notify,
-            hosts={
-                host.name: HostAlarmsArgs(
-                    instance_id=self.compute.instance_ids[host.name], instance_type=host.type or ""
-                )
-                for host in environment.hosts
-            },
+            hosts=host_alarms(account, self.compute),
+            nat_gateway_ids=nat_gateways(account),
         )
         return Alarms(f"{environment.name}-alarms", args, account.options)
 

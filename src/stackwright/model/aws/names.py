@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from stackwright.model.naming import bounded
 
+#: Of the metrics of CloudWatch's agent; the role `host_metrics` sends under the same name.
+AGENT_NAMESPACE = "CWAgent"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:

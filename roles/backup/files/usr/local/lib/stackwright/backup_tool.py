@@ -36,6 +36,8 @@ from stackwright_backup.shell import STATE, BackupError, check, config, now, rep
 # The codes of pgBackRest's errors about options; a key that it does not know is only a warning to it.
 OPTION_ERROR = re.compile(r"ERROR: \[03[1-8]\]|WARN: configuration file contains")
 VERIFIED = STATE / "verify.json"
+#: How many problems there are, for the role host_metrics; everybody may read it.
+COUNTED = STATE / "problems.json"
 #: A verification that is older has not run when it should have.
 VERIFY_HOURS = 50
 ANSWERED = STATE / "status.json"
@@ -70,6 +72,7 @@ def status() -> int:
         collect([(kind, collector) for kind, wanted, collector in collectors if wanted]), settings["host"]
     )
     keep(ANSWERED, document)
+    keep(COUNTED, {"problems": len(document["problems"])}, mode=0o644)
     return answer(document)
 
 
@@ -109,9 +112,11 @@ def verify(*, everything: bool) -> int:
     return answer(document)
 
 
-def keep(path: Path, document: dict[str, Any]) -> None:
+def keep(path: Path, document: dict[str, Any], *, mode: int = 0o600) -> None:
+    """Write a file whole or not at all."""
     partial = path.with_suffix(".new")
     partial.write_text(json.dumps(document))
+    partial.chmod(mode)
     partial.rename(path)
 
 
