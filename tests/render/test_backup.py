@@ -72,6 +72,16 @@ def test_the_copies_of_a_repository_host() -> None:
     assert copies[1]["keep"] == {"within_days": 2, "days": 35, "weeks": 0, "months": 12}
 
 
+def test_without_a_login_the_role_of_the_instance_logs_in() -> None:
+    keyless = {key: value for key, value in S3.items() if not key.endswith("_key")}
+    assert role(backup_copy_to=keyless).value("__backup_external")["environment"] == {
+        "AWS_DEFAULT_REGION": "eu-central-1"
+    }
+    keys = {"AWS_ACCESS_KEY_ID": "login", "AWS_SECRET_ACCESS_KEY": "secret"}
+    environment = role(backup_copy_to=S3).value("__backup_external")["environment"]
+    assert environment == {"AWS_DEFAULT_REGION": "eu-central-1"} | keys
+
+
 def test_a_database_host_has_no_copies() -> None:
     assert role("db1", backup_copy_to=S3).value("__backup_copies") == []
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stackwright.model import topology
+from stackwright.model.aws import regions
 from stackwright.model.errors import KeyPath, Problem
 from stackwright.model.files import Parsed
-from stackwright.model.stackfile import StackFile
+from stackwright.model.stackfile import CopyTo, StackFile
 from stackwright.model.system import System
 
 #: What each kind of store needs, and what belongs to another kind alone.
@@ -25,15 +26,32 @@ def problems(parsed: Parsed[StackFile], stack: StackFile, system: System | None)
         message = "is not supported where AWS runs the database"
         accepted = "`aws.database.copy_region`, or {type: none}"
         yield parsed.problem((*_PATH, "type"), message, value=copy_to.type, accepted=accepted)
+    elif copy_to is not None and topology.copies_to_own_bucket(stack):
+        yield from _own_bucket(parsed, stack, copy_to)
     elif copy_to is not None:
         for kind, keys in _KEYS.items():
             for key in keys:
                 value = getattr(copy_to, key)
                 if kind == copy_to.type and value is None:
-                    yield parsed.problem((*_PATH, key), f"is required for `type: {kind}`", accepted="a value")
+                    own = ", or neither endpoint nor bucket" if kind == "s3" and stack.aws is not None else ""
+                    yield parsed.problem((*_PATH, key), f"is required for `type: {kind}`", accepted=f"a value{own}")
                 if kind != copy_to.type and value is not None:
-                    message, accepted = f"belongs to `type: {kind}`", f"no {key}, or `type: {kind}`"
-                    yield parsed.problem((*_PATH, key), message, value=value, accepted=accepted)
+                    yield _foreign(parsed, kind, key, value)
+
+
+def _foreign(parsed: Parsed[StackFile], kind: str, key: str, value: object) -> Problem:
+    message, accepted = f"belongs to `type: {kind}`", f"no {key}, or `type: {kind}`"
+    return parsed.problem((*_PATH, key), message, value=value, accepted=accepted)
+
+
+def _own_bucket(parsed: Parsed[StackFile], stack: StackFile, copy_to: CopyTo) -> Iterator[Problem]:
+    for key in _KEYS["sftp"]:
+        if getattr(copy_to, key) is not None:
+            yield _foreign(parsed, "sftp", key, getattr(copy_to, key))
+    home, region = stack.aws.region if stack.aws is not None else "", copy_to.region
+    if region is not None and (region == home or region not in regions.ZONES):
+        accepted = f"another region than {home}: {', '.join(each for each in regions.ZONES if each != home)}"
+        yield parsed.problem((*_PATH, "region"), "is not another region of AWS", value=region, accepted=accepted)
 
 
 def _missing(parsed: Parsed[StackFile], stack: StackFile, system: System | None, *, managed: bool) -> Iterator[Problem]:
@@ -45,5 +63,6 @@ def _missing(parsed: Parsed[StackFile], stack: StackFile, system: System | None,
             yield parsed.problem(("aws", "database", "copy_region"), message, accepted=accepted)
         return
     message = "is required in production: backups inside the environment are lost with it"
-    accepted = "{type: s3, ...}, {type: sftp, ...} or {type: none}"
+    s3 = "{type: s3}" if stack.aws is not None else "{type: s3, ...}"
+    accepted = f"{s3}, {{type: sftp, ...}} or {{type: none}}"
     yield parsed.problem(_PATH, message, accepted=accepted)

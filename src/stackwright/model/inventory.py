@@ -62,9 +62,9 @@ from pathlib import Path
 from typing import Any
 
 from stackwright.model import capacity, edge, naming, secrets, topology, transition
-from stackwright.model.aws.names import cache_user
+from stackwright.model.aws.names import bucket, cache_user
 from stackwright.model.environment import Environment
-from stackwright.model.output import UPLOADS, InventoryError, from_environment, host_key_file, hosts_of
+from stackwright.model.output import BACKUPS, UPLOADS, InventoryError, from_environment, host_key_file, hosts_of
 from stackwright.model.process import AppPlan
 from stackwright.model.stackfile import CopyTo
 from stackwright.model.topology import Host
@@ -267,7 +267,7 @@ def stack(
         "backups": {
             "host": _first(groups["ops"]),
             **_plain(environment.backups),
-            "copy_to": _plain(environment.stack.backups.copy_to or CopyTo(type="none")),
+            "copy_to": _copy_to(environment),
         },
         "certificates": _certificates(environment),
         "secrets": {
@@ -482,13 +482,24 @@ def _uploads(environment: Environment, cloud: Mapping[str, Any] | None) -> dict[
     """Where applications keep what users send: in folders of their hosts, or in a cloud's bucket, which outlives hosts."""
     if not topology.managed(environment.stack):
         return {"run_by": "hosts", "bucket": None, "region": None}
-    bucket = (cloud or {}).get("buckets", {}).get(UPLOADS)
-    if cloud is not None and bucket is None:
+    name = (cloud or {}).get("buckets", {}).get(UPLOADS)
+    if cloud is not None and name is None:
         raise InventoryError(
             f"{environment.name} is not provisioned as its file says: its output has no bucket {UPLOADS};"
             f" run: stackwright up {environment.name}"
         )
-    return {"run_by": "cloud", "bucket": bucket, "region": None if cloud is None else cloud["region"]}
+    return {"run_by": "cloud", "bucket": name, "region": None if cloud is None else cloud["region"]}
+
+
+def _copy_to(environment: Environment) -> dict[str, Any]:
+    """Return where the copy of the backups goes, a bucket of the program's with its name."""
+    stack = environment.stack
+    copy_to = _plain(stack.backups.copy_to or CopyTo(type="none"))
+    if stack.aws is None or not topology.copies_to_own_bucket(stack):
+        return {**copy_to, "region": copy_to["region"] or "us-east-1"}
+    region = stack.aws.region
+    name = bucket(environment.name, BACKUPS, stack.aws.account)
+    return {**copy_to, "endpoint": f"https://s3.{region}.amazonaws.com", "bucket": name, "region": region}
 
 
 def _certificates(environment: Environment) -> dict[str, Any]:

@@ -35,6 +35,8 @@ RETIRING_VARIABLE = "STACKWRIGHT_RETIRING"
 ADMIN_USER = "stackwright"
 #: The purpose of the bucket that applications write to.
 UPLOADS = "uploads"
+#: The purpose of the bucket that the repository host copies backups to.
+BACKUPS = "backups"
 
 
 class InventoryError(ValueError):

@@ -47,6 +47,8 @@ def secret_names(environment: Environment) -> tuple[SecretSpec, ...]:
 def _copy_logins(environment: Environment) -> tuple[str, ...]:
     """Return the logins of the store that backups are copied to: the user sets them, none is generated."""
     copy_to = environment.stack.backups.copy_to
+    if topology.copies_to_own_bucket(environment.stack):
+        return ()
     return PROVIDED.get(copy_to.type, ()) if copy_to is not None else ()
 
 

@@ -224,11 +224,14 @@ class CopyTo:
     type: Literal["s3", "sftp", "none"]
     """`none` says that there is to be no copy, which `class: production` does not assume."""
     endpoint: Annotated[str, words("a URL such as https://s3.eu-central-1.amazonaws.com", pattern=_HTTPS)] | None = None
-    """For `s3`: the service. Its login is the secrets `backup/s3/access_key` and `backup/s3/secret_key`."""
+    """For `s3`: the service. Its login is the secrets `backup/s3/access_key` and `backup/s3/secret_key`.
+
+    On AWS `s3` without `endpoint` and `bucket` is a bucket that the program creates, with the repository host's role as login.
+    """
     bucket: Annotated[str, words("a bucket's name", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
     """For `s3`: a bucket that exists, best with object lock or versions."""
-    region: Annotated[str, words("a region such as eu-central-1", pattern=r"^[a-z0-9-]+$")] = "us-east-1"
-    """For `s3`."""
+    region: Annotated[str, words("a region such as eu-central-1", pattern=r"^[a-z0-9-]+$")] | None = None
+    """For `s3`; otherwise us-east-1. Of the bucket that the program creates: another region, in which S3 keeps one more copy."""
     host: Annotated[str, words("a host name or an address", pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")] | None = None
     """For `sftp`: the server. The private key of the login is the secret `backup/sftp/key`."""
     port: Port = 22

@@ -126,6 +126,17 @@ def managed(stack: StackFile) -> tuple[Tier, ...]:
     return ("edge", "cache") if own_database else ("edge", "database", "cache")
 
 
+def copies_to_own_bucket(stack: StackFile) -> bool:
+    """Whether the copy of the backups goes into a bucket that the program creates, by the role of the repository host."""
+    copy_to = stack.backups.copy_to
+    return (
+        stack.aws is not None
+        and copy_to is not None
+        and copy_to.type == "s3"
+        and not (copy_to.endpoint or copy_to.bucket)
+    )
+
+
 def counts(stack: StackFile, topology: Topology, tiers: Collection[Tier] = TIERS) -> dict[Tier, int]:
     """Hosts of each of `tiers`; empty for size A, where one server does it all. Who asks for a host of ops gets it."""
     if topology.size == "A":

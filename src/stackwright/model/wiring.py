@@ -607,7 +607,9 @@ def backup_copy_to(stack: Stack, secrets: Secrets) -> Data:
     """Return backup_copy_to: the store outside the environment, with its login."""
     settings = stack["backups"]["copy_to"]
     if settings["type"] == "s3":
-        login = {"access_key": secrets["backup/s3/access_key"], "secret_key": secrets["backup/s3/secret_key"]}
+        # A bucket of the program's admits the role of the host, and there is no key.
+        keys = ("access_key", "secret_key") if "backup/s3/access_key" in stack["secrets"]["names"] else ()
+        login = {key: secrets[f"backup/s3/{key}"] for key in keys}
         place = {key: settings[key] for key in ("endpoint", "bucket", "region")}
         return {"type": "s3", **place, "prefix": stack["environment"], **login}
     if settings["type"] == "sftp":

@@ -236,7 +236,7 @@ CHOICES: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
     "an own database": (
         [
             ("{storage_gb: 100,", "{run_by: hosts, storage_gb: 100,"),
-            ("class: production\n", "class: production\nbackups: {copy_to: {type: none}}\n"),
+            ("\naws:\n", "\nbackups: {copy_to: {type: s3}}\naws:\n"),
         ],
         ["compute-db1-instance", "access-app-to-database-5432-into", "app-group", "-database-database"],
     ),
@@ -294,6 +294,29 @@ def test_uploads_pass_every_policy_on_their_way(project: Path) -> None:
     assert (
         encrypt["Condition"]["StringEquals"]["kms:ViaService"] in through["Condition"]["StringEquals"]["kms:ViaService"]
     )
+
+
+def test_the_repository_host_alone_copies_backups_into_the_bucket(project: Path) -> None:
+    """It removes no version; the ways there let it pass; another region has one more copy, where it is named."""
+    name = "taaleem-staging"
+    text = (ROOT / "inventories" / name / "stack.yml").read_text()
+    recording = run(project, name, stack=text.replace("{type: s3}", "{type: s3, region: eu-west-1}"))
+    policies = {each.name: each.inputs["policy"] for each in custom(recording) if "policy" in each.inputs}
+    roles = {each: text for each, text in policies.items() if each.startswith(f"{name}-compute-")}
+    assert [each for each, text in roles.items() if "s3:" in text] == [f"{name}-compute-ops1-policy"]
+    role = {each["Sid"]: each for each in json.loads(policies[f"{name}-compute-ops1-policy"])["Statement"]}
+    bucket = "arn:aws:s3:::" + recording.outputs["stackwright_inventory"]["cloud"]["buckets"]["backups"]
+    assert role["FindBackups"]["Resource"] == [bucket]
+    assert role["CopyBackups"]["Resource"] == [f"{bucket}/{name}/*"]
+    actions = {*role["FindBackups"]["Action"], *role["CopyBackups"]["Action"]}
+    assert "s3:DeleteObjectVersion" not in actions
+    passing = json.loads(policies[f"{name}-network-endpoints-s3"])["Statement"][0]
+    assert actions <= set(passing["Action"])
+    assert any(fnmatch.fnmatchcase(f"{bucket}/{name}/config", pattern) for pattern in passing["Resource"])
+    store = f"{name}-object-store-backups"
+    assert recording.named(f"{store}-versioning").inputs["versioningConfiguration"] == {"status": "Enabled"}
+    assert recording.named(f"{store}-copy-bucket").inputs["region"] == "eu-west-1"
+    assert recording.named(f"{store}-copying").inputs["rules"][0]["status"] == "Enabled"
 
 
 def test_no_server_may_write_uploads_where_no_application_takes_any(project: Path) -> None:

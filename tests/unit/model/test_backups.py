@@ -42,6 +42,62 @@ def test_production_with_a_copy_or_without_by_its_own_words(project: Project, co
     assert project.load().stack.backups.copy_to is not None
 
 
+def staging(project: Project, copy_to: str = "{type: s3}") -> Project:
+    """An environment of size B on AWS."""
+    text = (ROOT / "inventories/taaleem-staging/stack.yml").read_text()
+    project.stack = text.replace("copy_to: {type: s3}", f"copy_to: {copy_to}")
+    project.name = "taaleem-staging"
+    return project
+
+
+def test_production_in_size_b_on_aws_requires_a_copy(project: Project) -> None:
+    staging(project).edit("class: staging", "class: production")
+    project.edit("backups: {copy_to: {type: s3}}", "")
+    (message,) = (message for message in project.errors() if "copy_to" in message)
+    assert message.endswith("accepted: {type: s3}, {type: sftp, ...} or {type: none}")
+
+
+def test_a_bucket_of_the_programs_needs_no_name_and_no_login(project: Project) -> None:
+    environment = staging(project).load()
+    names = {spec.name for spec in secrets.secret_names(environment)}
+    assert not names & set(secrets.PROVIDED["s3"])
+    copy_to = inventory.stack(environment, environment.hosts)["backups"]["copy_to"]
+    assert copy_to["endpoint"] == "https://s3.eu-central-1.amazonaws.com"
+    assert copy_to["bucket"] == "taaleem-staging-backups-111122223333"
+    given = wiring.backup_copy_to(inventory.stack(environment, environment.hosts), {})
+    assert given == {
+        "type": "s3",
+        "endpoint": copy_to["endpoint"],
+        "bucket": copy_to["bucket"],
+        "region": "eu-central-1",
+        "prefix": "taaleem-staging",
+    }
+
+
+@pytest.mark.parametrize(
+    ("copy_to", "words"),
+    [
+        ("{type: s3, bucket: clinic}", "endpoint: is required for `type: s3`; accepted: a value, or neither"),
+        ("{type: s3, region: eu-central-1}", "region: is not another region of AWS, got 'eu-central-1'"),
+        (
+            "{type: s3, region: mars-1}",
+            "region: is not another region of AWS, got 'mars-1'; accepted: another region than",
+        ),
+        ("{type: s3, user: lena}", "user: belongs to `type: sftp`"),
+    ],
+)
+def test_a_bucket_of_the_programs_that_cannot_be(project: Project, copy_to: str, words: str) -> None:
+    assert any(words in message for message in staging(project, copy_to).errors())
+
+
+def test_a_bucket_without_a_name_is_for_aws_alone(project: Project) -> None:
+    project.edit("class: development", "class: development\nbackups: {copy_to: {type: s3}}")
+    assert [message.split(": ", 1)[1] for message in project.errors()] == [
+        "backups.copy_to.endpoint: is required for `type: s3`; accepted: a value",
+        "backups.copy_to.bucket: is required for `type: s3`; accepted: a value",
+    ]
+
+
 def test_production_on_aws_requires_a_copy_in_another_region(project: Project) -> None:
     project.stack = (ROOT / "inventories/taaleem-production/stack.yml").read_text()
     project.name = "taaleem-production"

@@ -47,6 +47,8 @@ DIFFERENCES = {
     ("taaleem-staging", "aliases[]"): "its file names no further domain",
     ("taaleem-staging", "certificates.email"): "a public authority wants an address, the internal one has none (null)",
     ("taaleem-staging", "region"): "AWS alone has regions",
+    ("taaleem-staging", "backups.copy_to.bucket"): "the others copy their backups nowhere",
+    ("taaleem-staging", "backups.copy_to.endpoint"): "the others copy their backups nowhere",
     (
         "taaleem-staging",
         "capacity.kernel.*.sysctl.vm.overcommit_ratio",

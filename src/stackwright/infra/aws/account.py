@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import pulumi
 import pulumi_aws as aws
 
+from stackwright.infra.aws.bucket_policies import bucket_arn
 from stackwright.infra.aws.budget import Budget, BudgetArgs
 from stackwright.infra.aws.context import Context
 from stackwright.infra.aws.encryption_key import EncryptionKey, KeyArgs
@@ -17,10 +18,13 @@ from stackwright.infra.aws.instance_role import StatementArgs
 from stackwright.infra.aws.launch_template import AgentArgs
 from stackwright.infra.aws.network import Network
 from stackwright.infra.aws.network_args import NetworkArgs
+from stackwright.infra.aws.object_store import ObjectStore
+from stackwright.infra.aws.object_store_args import BucketArgs, ObjectStoreArgs, bucket_name
 from stackwright.model import Environment, topology
 from stackwright.model.aws.plan import DISK_GB, WINDOWS_DISK_GB, AwsPlan
 from stackwright.model.aws.regions import GLOBAL_REGION
 from stackwright.model.aws.stackfile import Aws
+from stackwright.model.output import BACKUPS
 from stackwright.model.topology import Host
 
 ANYWHERE = "0.0.0.0/0"
@@ -101,7 +105,7 @@ class Account:
             architecture=topology.architecture(self.aws, "app" if "app" in tiers and "edge" in tiers else tier),
             image_id=self.aws.app.image if "app" in tiers else None,
             public=public,
-            statements=statements,
+            statements=[*statements, *self.backup_statements(host)],
         )
 
     def disk_gb(self, host: Host) -> int:
@@ -134,10 +138,70 @@ class Account:
             return self.key
         return self._key_elsewhere("global", GLOBAL_REGION, ["cloudwatch", "logs", "sns"])
 
+    @property
+    def copy_region(self) -> str | None:
+        """Another region, to which S3 copies backups and uploads, and RDS its backups."""
+        copy_to = self.environment.stack.backups.copy_to
+        if copy_to is not None and topology.copies_to_own_bucket(self.environment.stack):
+            return copy_to.region or self.aws.database.copy_region
+        return self.aws.database.copy_region
+
+    def backup_statements(self, host: Host) -> list[StatementArgs]:
+        """What the host with the repositories needs to copy them into the environment's bucket.
+
+        It may hide a copy and remove none: what it overwrites or deletes stays as a version, which no server may delete.
+        """
+        environment = self.environment
+        if host.name not in environment.groups["ops"][:1] or not topology.copies_to_own_bucket(environment.stack):
+            return []
+        bucket = bucket_arn(self.context, bucket_name(self.context, BACKUPS))
+        return [
+            StatementArgs(sid="FindBackups", actions=["s3:GetBucketLocation", "s3:ListBucket"], resources=[bucket]),
+            StatementArgs(
+                sid="CopyBackups",
+                actions=[
+                    "s3:AbortMultipartUpload",
+                    "s3:DeleteObject",
+                    "s3:GetObject",
+                    "s3:ListMultipartUploadParts",
+                    "s3:PutObject",
+                ],
+                resources=[f"{bucket}/{environment.name}/*"],
+            ),
+            self.encryption_statement("EncryptBackups", bucket),
+        ]
+
+    def encryption_statement(self, sid: str, bucket: str) -> StatementArgs:
+        """What who writes into a bucket of the environment needs of its key."""
+        return StatementArgs(
+            sid=sid,
+            # To decrypt, as every part but the first needs the key that the first was given.
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=[self.key.arn],
+            conditions={
+                "StringEquals": {
+                    "kms:ViaService": f"s3.{self.context.region}.amazonaws.com",
+                    # Of the bucket and not of an object, as it has a bucket key.
+                    "kms:EncryptionContext:aws:s3:arn": bucket,
+                }
+            },
+        )
+
+    def create_buckets(self, buckets: Mapping[str, BucketArgs]) -> ObjectStore:
+        """Buckets by purpose, with a copy of backups and uploads elsewhere, where there is a region for it."""
+        args = ObjectStoreArgs(
+            context=self.context,
+            buckets=buckets,
+            kms_key_arn=self.key.arn,
+            copy_region=self.copy_region,
+            copy_kms_key_arn=None if self.copy_key is None else self.copy_key.arn,
+        )
+        return ObjectStore(f"{self.environment.name}-object-store", args, self.options)
+
     @cached_property
     def copy_key(self) -> EncryptionKey | None:
         """Encrypts the copies of backups in another region; None without copies."""
-        region = self.aws.database.copy_region
+        region = self.copy_region
         return None if region is None else self._key_elsewhere("copies", region, ["rds", "s3"])
 
     def _key_elsewhere(self, purpose: str, region: str, services: list[str]) -> EncryptionKey:

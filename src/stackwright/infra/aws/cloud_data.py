@@ -18,14 +18,12 @@ from stackwright.infra.aws.instance_role import StatementArgs
 from stackwright.infra.aws.object_store import ObjectStore
 from stackwright.infra.aws.object_store_args import (
     ARTIFACTS,
-    BACKUPS,
     LOGS,
     BucketArgs,
-    ObjectStoreArgs,
     bucket_name,
 )
 from stackwright.infra.aws.secrets import Secrets, SecretsArgs
-from stackwright.model.output import UPLOADS
+from stackwright.model.output import BACKUPS, UPLOADS
 from stackwright.model.postgresql_settings import postgresql_settings
 from stackwright.model.secrets import MASTER, application_names, cloud_names
 
@@ -41,19 +39,14 @@ class Data:
     def store(self) -> ObjectStore:
         """A bucket for each purpose; backups and uploads with a copy elsewhere, where there is a region for it."""
         account = self._account
-        args = ObjectStoreArgs(
-            context=account.context,
-            buckets={
+        return account.create_buckets(
+            {
                 ARTIFACTS: BucketArgs(),
                 BACKUPS: BucketArgs(),
                 LOGS: BucketArgs(expire_days=account.aws.load_balancer.log_days),
                 UPLOADS: BucketArgs(),
-            },
-            kms_key_arn=account.key.arn,
-            copy_region=account.aws.database.copy_region,
-            copy_kms_key_arn=None if account.copy_key is None else account.copy_key.arn,
+            }
         )
-        return ObjectStore(f"{self._name}-object-store", args, account.options)
 
     def uploads_statements(self) -> list[StatementArgs]:
         """What a server needs whose applications take uploads: to add, and to take back; it reads and lists nothing.
@@ -70,19 +63,7 @@ class Data:
                 actions=["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:PutObject"],
                 resources=[f"{bucket}/*"],
             ),
-            StatementArgs(
-                sid="EncryptUploads",
-                # To decrypt, as every part but the first needs the key that the first was given.
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=[self._account.key.arn],
-                conditions={
-                    "StringEquals": {
-                        "kms:ViaService": f"s3.{context.region}.amazonaws.com",
-                        # Of the bucket and not of an object, as it has a bucket key.
-                        "kms:EncryptionContext:aws:s3:arn": bucket,
-                    }
-                },
-            ),
+            self._account.encryption_statement("EncryptUploads", bucket),
         ]
 
     @cached_property

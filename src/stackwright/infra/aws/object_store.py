@@ -10,9 +10,10 @@ import pulumi
 import pulumi_aws as aws
 
 from stackwright.infra.aws import bucket_policies as policies
-from stackwright.infra.aws.object_store_args import BACKUPS, GOVERNANCE, LOGS, ObjectStoreArgs, bucket_name, copy_name
+from stackwright.infra.aws.object_store_args import GOVERNANCE, LOGS, ObjectStoreArgs, bucket_name, copy_name
 from stackwright.infra.aws.store_bucket import StoreBucket, StoreBucketArgs
 from stackwright.infra.components.results import Endpoint, ServiceResult
+from stackwright.model.output import BACKUPS
 
 _HTTPS = 443
 #: Who reads backups from where; both are in one bucket, each under a prefix of its own.

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import pulumi
 
 from stackwright.infra.aws.context import Context
-from stackwright.model.output import UPLOADS
+from stackwright.model.aws import names
+from stackwright.model.output import BACKUPS, UPLOADS
 
-ARTIFACTS, BACKUPS, LOGS = "artifacts", "backups", "logs"
+ARTIFACTS, LOGS = "artifacts", "logs"
 #: Purpose -> days that what was overwritten or deleted can still be had.
 KEPT_DAYS: Mapping[str, int] = {ARTIFACTS: 90, BACKUPS: 30, LOGS: 7, UPLOADS: 30}
 #: What cannot be made again, and is copied where there is a region for copies.
@@ -92,8 +93,8 @@ class ObjectStoreArgs:
 
 
 def bucket_name(context: Context, purpose: str) -> str:
-    """The account makes it unique: names of buckets are the world's."""
-    return context.name("bucket", purpose, context.account)
+    """Return the name of the bucket for a purpose."""
+    return names.bucket(context.environment, purpose, context.account)
 
 
 def copy_name(context: Context, purpose: str, region: str) -> str:

@@ -12,10 +12,18 @@ from stackwright.infra.aws.firewall_rules import RuleArgs
 from stackwright.infra.aws.host_alarms import host_alarms, nat_gateways
 from stackwright.infra.aws.hosts import BetweenArgs, HostArgs, Hosts, HostsArgs
 from stackwright.infra.aws.network import Network
+from stackwright.infra.aws.object_store_args import LOGS, BucketArgs, bucket_name
 from stackwright.infra.components.results import CloudResult
-from stackwright.infra.components.self_hosted import HTTPS_PORT, SelfHostedLoadBalancer, SelfHostedServices, ServiceArgs
+from stackwright.infra.components.self_hosted import (
+    HTTPS_PORT,
+    SelfHostedLoadBalancer,
+    SelfHostedObjectStore,
+    SelfHostedServices,
+    ServiceArgs,
+)
 from stackwright.infra.keys import KeyPair
-from stackwright.model import Environment, naming, traffic
+from stackwright.model import Environment, naming, topology, traffic
+from stackwright.model.output import BACKUPS
 from stackwright.model.topology import Host
 
 #: The tier of a server that does everything; it talks to nobody of its own.
@@ -70,6 +78,17 @@ class AwsHostsPlatform(SelfHostedServices):
         return SelfHostedLoadBalancer(f"{self._environment.name}-load-balancer", args)
 
     @cached_property
+    def object_store(self) -> SelfHostedObjectStore:
+        """Repositories on hosts, and the bucket that they are copied to, where the environment has one of its own."""
+        if self._buckets:
+            self._account.create_buckets({purpose: BucketArgs() for purpose in self._buckets})
+        return super().object_store
+
+    @property
+    def _buckets(self) -> tuple[str, ...]:
+        return (BACKUPS, LOGS) if topology.copies_to_own_bucket(self._environment.stack) else ()
+
+    @cached_property
     def _dns(self) -> Dns:
         environment, account = self._environment, self._account
         edge = [self.compute.public_addresses[name] for name in environment.groups["edge"]]
@@ -107,9 +126,10 @@ class AwsHostsPlatform(SelfHostedServices):
 
     @property
     def cloud(self) -> CloudResult:
-        """No buckets, and the secrets are the control machine's."""
+        """The bucket of the copies; the secrets are the control machine's."""
         account = self._account
-        return CloudResult(region=account.aws.region, account=account.aws.account, buckets={}, secrets_prefix="")
+        buckets = {purpose: bucket_name(account.context, purpose) for purpose in self._buckets}
+        return CloudResult(region=account.aws.region, account=account.aws.account, buckets=buckets, secrets_prefix="")
 
     def _tiers(self, host: Host) -> tuple[str, ...]:
         return (_ALONE,) if len(self._environment.hosts) == 1 else host.groups

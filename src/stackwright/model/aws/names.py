@@ -84,6 +84,11 @@ def name(kind: str, *parts: str) -> str:
     return text
 
 
+def bucket(environment: str, purpose: str, account: str) -> str:
+    """Return the name of the environment's bucket; the account makes it unique in the world."""
+    return name("bucket", environment, purpose, account)
+
+
 def cache_user(environment: str, purpose: str, user: str) -> str:
     """What an application logs in to the cloud's cache as, and the user's id.
 
