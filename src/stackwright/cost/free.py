@@ -50,6 +50,7 @@ FREE: Mapping[str, str] = {
     "aws:ec2/routeTableAssociation:RouteTableAssociation": _NETWORK,
     "aws:ec2/securityGroup:SecurityGroup": _NETWORK,
     "aws:ec2/subnet:Subnet": _NETWORK,
+    "aws:ec2/subnetCidrReservation:SubnetCidrReservation": _NETWORK,
     "aws:ec2/volumeAttachment:VolumeAttachment": "the volume itself is charged",
     "aws:ec2/vpc:Vpc": _NETWORK,
     "aws:elasticache/parameterGroup:ParameterGroup": _SETTING,

@@ -26,6 +26,12 @@ def offset(tier: str, number: int) -> int:
     return _BLOCK * (len(BLOCKS) + 1) + (number - _BLOCK) * len(BLOCKS) + block
 
 
+def places(tiers: Iterable[str]) -> tuple[int, int]:
+    """Return the first and the last place of the blocks of `tiers`."""
+    blocks = [BLOCKS.index(tier) + 1 for tier in tiers]
+    return _BLOCK * min(blocks), _BLOCK * max(blocks) + _BLOCK - 1
+
+
 def address(cidr: str, tier: str, number: int) -> str:
     """The address of the tier's host `number` (from 1) in `cidr`."""
     network = ipaddress.IPv4Network(cidr)

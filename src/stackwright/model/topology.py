@@ -204,8 +204,7 @@ def _in_cloud(stack: StackFile, aws: Aws, host: Host, tier: str, number: int) ->
             host.cpus, host.memory_mb, architecture=architecture(aws, tier), bursts=bursts, region=aws.region
         )
     slot = tier == "app" and aws.app.group is not None
-    kind = "public" if tier in ("edge", "server") else "private"
-    cidr = subnets.plan(stack.network.cidr, zones)[kind][zone]
+    cidr = subnets.plan(stack.network.cidr, zones)[subnets.kind(tier)][zone]
     return replace(
         host,
         address="" if slot else addressing.address(cidr, tier, number),

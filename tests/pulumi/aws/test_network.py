@@ -30,6 +30,7 @@ LOG_GROUP = "test/network/flow-logs"
 LOG_GROUP_ARN = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{LOG_GROUP}"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/test-flow-logs"
 INTERFACES = ("ssm", "ssmmessages", "ec2messages", "secretsmanager", "ecr.api", "ecr.dkr", "logs")
+RESERVATION = "aws:ec2/subnetCidrReservation:SubnetCidrReservation"
 COMPUTED = {
     "aws:ec2/vpc:Vpc": lambda inputs: {
         "defaultRouteTableId": "main-routes",
@@ -297,6 +298,24 @@ def test_the_order_in_which_a_plan_names_its_zones_changes_nothing() -> None:
     recording = run(subnets=turned)
     recording.seal(core() | nat("abc") | flow_logs() | endpoints(*INTERFACES))
     assert recording.component_outputs["net"] == run().component_outputs["net"]
+
+
+def test_addresses_of_hosts_are_reserved_before_anything_else_is_in_the_subnet() -> None:
+    blocks = {"public": {ZONES[0]: ["10.20.64.8/29", "10.20.64.16/28"]}}
+    recording = run(reserved=blocks)
+    made = [each for each in recording.resources if each.type == RESERVATION]
+    assert sorted((each.inputs for each in made), key=lambda inputs: inputs["cidrBlock"], reverse=True) == [
+        {
+            "subnetId": "net-public-a-id",
+            "cidrBlock": block,
+            "reservationType": "explicit",
+            "description": "Servers with fixed addresses",
+        }
+        for block in blocks["public"][ZONES[0]]
+    ]
+    after = {each.name for each in recording.resources if set(each.depends_on) >= {one.name for one in made}}
+    assert {"net-nat-a", "net-nat-b", "net-nat-c"} <= after
+    assert recording.component_outputs["net"]["subnetIds"]["public"][ZONES[0]] == "net-public-a-id"
 
 
 def test_the_outputs() -> None:

@@ -8,7 +8,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from stackwright.model import addressing, naming
@@ -173,3 +173,41 @@ def test_a_name_that_its_service_would_refuse_is_an_error(kind: str, parts: tupl
         ValueError, match=f"is no name of a {kind.replace('_', ' ')}: .*, at most {names.RULES[kind].limit}"
     ):
         names.name(kind, *parts)
+
+
+@settings(deadline=None, max_examples=50)
+@given(networks(), ZONES, st.integers(1, 11), st.integers(1, 11))
+def test_every_host_is_reserved_and_none_of_the_addresses_that_aws_keeps(
+    cidr: str, zones: list[str], edges: int, apps: int
+) -> None:
+    plan = subnets.plan(cidr, zones)
+    with contextlib.suppress(addressing.AddressError):
+        hosts = [
+            addressing.address(plan[subnets.kind(tier)][zones[0]], tier, number)
+            for tier, count in (("edge", edges), ("app", apps))
+            for number in range(1, count + 1)
+        ]
+        found = subnets.reserved(plan, hosts)
+        blocks = {
+            zone: [ipaddress.IPv4Network(block) for kind in found for block in found[kind][zone]] for zone in zones
+        }
+        for host in hosts:
+            assert sum(ipaddress.IPv4Address(host) in block for block in blocks[zones[0]]) == 1
+        for kind, by_zone in found.items():
+            for zone, made in by_zone.items():
+                subnet = ipaddress.IPv4Network(plan[kind][zone])
+                kept = [*(subnet[place] for place in range(4)), subnet.broadcast_address]
+                for block in map(ipaddress.IPv4Network, made):
+                    assert block.subnet_of(subnet)
+                    assert not any(address in block for address in kept)
+
+
+def test_the_blocks_of_the_usual_network_are_few_and_leave_the_rest_to_aws() -> None:
+    plan = subnets.plan("10.65.0.0/20", ["eu-central-1a"])
+    found = subnets.reserved(plan, ["10.65.8.21", "10.65.0.41"])
+    assert found == {
+        "public": {"eu-central-1a": ("10.65.8.8/29", "10.65.8.16/28")},
+        "private": {"eu-central-1a": ("10.65.0.24/29", "10.65.0.32/27", "10.65.0.64/29")},
+    }
+    assert list(subnets.reserved(plan, ["10.65.0.41"])) == ["private"]
+    assert subnets.reserved(plan, []) == {}

@@ -24,6 +24,7 @@ from stackwright.model import Environment, topology
 from stackwright.model.aws.plan import DISK_GB, WINDOWS_DISK_GB, AwsPlan
 from stackwright.model.aws.regions import GLOBAL_REGION
 from stackwright.model.aws.stackfile import Aws
+from stackwright.model.aws.subnets import reserved
 from stackwright.model.output import BACKUPS
 from stackwright.model.topology import Host
 
@@ -215,6 +216,7 @@ class Account:
             context=self.context,
             cidr=self.environment.network.cidr,
             subnets=self.plan.subnets,
+            reserved=reserved(self.plan.subnets, [host.address for host in self.environment.hosts]),
             nat=self.plan.nat,
             ipv6=self.aws.ipv6,
             # The others cost by zone and hour, which a small environment reaches by its NAT.

@@ -69,6 +69,8 @@ class Network(pulumi.ComponentResource):
         self._args = args
         self._addresses: list[pulumi.Output[str]] = []
         self._nat_ids: dict[str, pulumi.Output[str]] = {}
+        #: Kind and zone -> what keeps addresses of the subnet free.
+        self._reservations: dict[tuple[str, str], list[aws.ec2.SubnetCidrReservation]] = {}
         vpc = self._create_vpc(name)
         subnets = self._create_subnets(name, vpc)
         gateways = self._create_gateways(name, vpc, subnets)
@@ -108,7 +110,10 @@ class Network(pulumi.ComponentResource):
         endpoints: NetworkEndpoints,
         flow_logs: NetworkFlowLogs,
     ) -> None:
-        by_kind: Any = {kind: {zone: each.id for zone, each in zones.items()} for kind, zones in subnets.items()}
+        by_kind: Any = {
+            kind: {zone: self._subnet_id(kind, zone, each) for zone, each in zones.items()}
+            for kind, zones in subnets.items()
+        }
         tables: Any = {zone: table.id for zone, table in private.items()}
         self.vpc_id = vpc.id
         self.cidr = vpc.cidr_block
@@ -185,12 +190,38 @@ class Network(pulumi.ComponentResource):
             kind: {zone: self._create_subnet(name, kind, zone, vpc) for zone in self._args.zones} for kind in plan.KINDS
         }
 
+    def _subnet_id(self, kind: str, zone: str, subnet: aws.ec2.Subnet) -> pulumi.Output[str]:
+        """Return the id once the reserved addresses are: what is in the subnet comes after them."""
+        reservations = self._reservations.get((kind, zone))
+        if not reservations:
+            return subnet.id
+        # Not `Subnet.id` with a dependency: in a preview the ids of new reservations are unknown, and would replace hosts.
+        return pulumi.Output.all(*(each.subnet_id for each in reservations)).apply(lambda ids: str(ids[0]))
+
+    def _create_reservations(self, name: str, kind: str, zone: str, subnet: aws.ec2.Subnet) -> None:
+        blocks = (self._args.reserved or {}).get(kind, {}).get(zone, ())
+        self._reservations[kind, zone] = [
+            aws.ec2.SubnetCidrReservation(
+                f"{name}-{kind}-{zone[-1]}-hosts-{block.replace('/', '-')}",
+                subnet_id=subnet.id,
+                cidr_block=block,
+                # An address of it is given to who names it, and to nobody else.
+                reservation_type="explicit",
+                description="Servers with fixed addresses",
+                opts=self._child(),
+            )
+            for block in blocks
+        ]
+
+    def _reserved(self, kind: str) -> list[pulumi.Resource]:
+        return [each for (other, _), made in self._reservations.items() if other == kind for each in made]
+
     def _create_subnet(self, name: str, kind: str, zone: str, vpc: aws.ec2.Vpc) -> aws.ec2.Subnet:
         block = None
         if self._args.ipv6:
             place = plan.ipv6_index(kind, zone)
             block = vpc.ipv6_cidr_block.apply(lambda whole: ipv6_subnet(whole, place))
-        return aws.ec2.Subnet(
+        subnet = aws.ec2.Subnet(
             f"{name}-{kind}-{zone[-1]}",
             vpc_id=vpc.id,
             availability_zone=zone,
@@ -202,6 +233,8 @@ class Network(pulumi.ComponentResource):
             tags=self._tags(kind, zone[-1]),
             opts=self._child(),
         )
+        self._create_reservations(name, kind, zone, subnet)
+        return subnet
 
     def _create_gateways(
         self, name: str, vpc: aws.ec2.Vpc, subnets: Mapping[str, Mapping[str, aws.ec2.Subnet]]
@@ -225,7 +258,7 @@ class Network(pulumi.ComponentResource):
         self, name: str, zone: str, subnet: aws.ec2.Subnet, internet: aws.ec2.InternetGateway
     ) -> aws.ec2.NatGateway:
         # AWS gives neither before the VPC has its gateway.
-        options = self._child(internet)
+        options = self._child(internet, *self._reserved("public"))
         tags = self._tags("nat", zone[-1])
         address = aws.ec2.Eip(f"{name}-nat-{zone[-1]}-address", domain="vpc", tags=tags, opts=options)
         self._addresses.append(address.public_ip)
@@ -310,4 +343,4 @@ class Network(pulumi.ComponentResource):
             services=self._args.chosen_endpoints,
             readable_buckets=self._args.readable_buckets or (),
         )
-        return NetworkEndpoints(f"{name}-endpoints", args, self._child())
+        return NetworkEndpoints(f"{name}-endpoints", args, self._child(*self._reserved("private")))

@@ -21,6 +21,8 @@ class NetworkArgs:
     cidr: str
     #: Kind (`public`, `private`, `isolated`) -> zone -> CIDR, as `stackwright.model.aws.subnets.plan` makes them.
     subnets: Mapping[str, Mapping[str, str]]
+    #: Kind -> zone -> blocks of its subnet that AWS gives to nothing by itself: those of servers that have fixed addresses.
+    reserved: Mapping[str, Mapping[str, Sequence[str]]] | None = None
     #: Encrypts the flow logs; its policy has to let CloudWatch Logs use it (`EncryptionKey` with `logs`).
     kms_key_arn: pulumi.Input[str]
     #: How private subnets reach the Internet: `none`, `single` or `per_zone`; otherwise `per_zone` in production,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from stackwright.model.addressing import AddressError
+from stackwright.model.addressing import AddressError, places
 
 #: Kind -> its share of the network, as bits below the network's prefix, and its first block of that size.
 #: Public holds load balancers and NAT, private the servers, isolated the data: half for servers, an eighth for the others each.
@@ -17,6 +17,13 @@ _ZONES = 8
 #: AWS takes subnets from /16 to /28, and keeps five addresses of each for itself.
 SMALLEST_PREFIX, LARGEST_PREFIX = 28, 16
 KINDS = tuple(_KINDS)
+#: Kind of the subnets -> the tiers whose hosts are in them.
+_TIERS: Mapping[str, tuple[str, ...]] = {
+    "public": ("server", "edge"),
+    "private": ("app", "database", "cache", "ops"),
+}
+#: Reservations are whole blocks of eight, so that they are few; the first has the addresses that AWS keeps for itself.
+_RESERVED_BLOCK = 8
 
 
 def plan(cidr: str, zones: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -30,7 +37,43 @@ def plan(cidr: str, zones: Sequence[str]) -> dict[str, dict[str, str]]:
     if longest > SMALLEST_PREFIX or network.prefixlen < LARGEST_PREFIX:
         largest = SMALLEST_PREFIX - (longest - network.prefixlen)
         raise AddressError(f"{cidr} cannot be divided into subnets: a network from /{LARGEST_PREFIX} to /{largest}")
-    return {kind: {zone: str(_subnet(network, kind, zone)) for zone in zones} for kind in _KINDS}
+    return {name: {zone: str(_subnet(network, name, zone)) for zone in zones} for name in _KINDS}
+
+
+def kind(tier: str) -> str:
+    """Return the kind of the subnets that the hosts of a tier are in."""
+    return next(name for name, tiers in _TIERS.items() if tier in tiers)
+
+
+def reserved(
+    blocks: Mapping[str, Mapping[str, str]], addresses: Collection[str]
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return what AWS must give to nothing else: kind -> zone -> CIDRs, of the kinds that have hosts at `addresses`.
+
+    These are the places of the kind's tiers, so that a host that comes later finds its address free, and the address of
+    a host that is elsewhere.
+    """
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    hosts = [ipaddress.IPv4Address(address) for address in addresses]
+    for name, tiers in _TIERS.items():
+        networks = {zone: ipaddress.IPv4Network(cidr) for zone, cidr in blocks[name].items()}
+        if not any(host in network for host in hosts for network in networks.values()):
+            continue
+        first, last = places(tiers)
+        first = max(first // _RESERVED_BLOCK, 1) * _RESERVED_BLOCK
+        last = (last // _RESERVED_BLOCK + 1) * _RESERVED_BLOCK - 1
+        found[name] = {zone: _reserved(network, first, last, hosts) for zone, network in networks.items()}
+    return found
+
+
+def _reserved(
+    network: ipaddress.IPv4Network, first: int, last: int, hosts: Sequence[ipaddress.IPv4Address]
+) -> tuple[str, ...]:
+    # The last address of a subnet is AWS's.
+    last = min(last, network.num_addresses - _RESERVED_BLOCK - 1)
+    ranges = list(ipaddress.summarize_address_range(network[first], network[last])) if first <= last else []
+    others = [host for host in hosts if host in network and not any(host in each for each in ranges)]
+    return (*map(str, ranges), *(f"{host}/32" for host in others))
 
 
 def ipv6_index(kind: str, zone: str) -> int:

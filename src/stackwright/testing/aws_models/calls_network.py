@@ -141,6 +141,9 @@ CALLS: Mapping[str, Call] = {
             "privateDnsHostnameTypeOnLaunch": one_of("ip-name", "resource-name"),
         },
     ),
+    "ec2/subnetCidrReservation": Call(
+        service="ec2", operation="CreateSubnetCidrReservation", fields={"cidrBlock": "Cidr"}
+    ),
     "ec2/internetGateway": _tagged("internet-gateway", "CreateInternetGateway", {"vpcId": _LATER}),
     "ec2/egressOnlyInternetGateway": _tagged("egress-only-internet-gateway", "CreateEgressOnlyInternetGateway"),
     "ec2/routeTable": _tagged("route-table", "CreateRouteTable", {"routes": _LATER, "propagatingVgws": _LATER}),
