@@ -326,12 +326,19 @@ def env(name: EnvironmentName) -> None:
 
 
 @app.command(name="doctor")
-def doctor_command() -> None:
-    """Check this machine: what is there, what is missing, what to do."""
-    findings = doctor.examine()
-    for finding in findings:
-        _print_finding(f"{finding.name:<18} {finding.detail}", ok=finding.ok)
-    raise typer.Exit(int(not all(finding.ok for finding in findings)))
+def doctor_command(
+    name: Annotated[
+        str, typer.Argument(metavar="[ENV]", help="Check its account on AWS as well, before the first `up`.")
+    ] = "",
+) -> None:
+    """Check this machine and, for an environment on AWS, its account: what is there, what is missing, what to do."""
+    environment = _load(name) if name else None
+    findings: list[tuple[str, bool | None, str]] = [(each.name, each.ok, each.detail) for each in doctor.examine()]
+    if environment is not None:
+        findings += [(each.name, each.ok, each.detail) for each in doctor.examine_account(environment)]
+    for what, ok, detail in findings:
+        _print_finding(f"{what:<18} {detail}", ok=ok)
+    raise typer.Exit(int(any(ok is False for _, ok, _ in findings)))
 
 
 @contextmanager
@@ -485,5 +492,6 @@ def _require(findings: Iterator[verify.Finding]) -> None:
         raise CommandFailedError(f"{bad} of the checks failed")
 
 
-def _print_finding(text: str, *, ok: bool) -> None:
-    console.print(Text(f"  {'ok ' if ok else 'NO '} {text}", style="" if ok else "red"), soft_wrap=True)
+def _print_finding(text: str, *, ok: bool | None) -> None:
+    sign, style = {True: ("ok ", ""), False: ("NO ", "red"), None: ("?  ", "yellow")}[ok]
+    console.print(Text(f"  {sign} {text}", style=style), soft_wrap=True)

@@ -1,15 +1,18 @@
-"""`stackwright doctor`: what this machine has of what the project needs."""
+"""`stackwright doctor`: what this machine has of what the project needs, and an account of what an environment needs."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from stackwright.infra.aws import aws_cli, credentials
+from stackwright.infra.aws.account_checks import AccountChecks, AccountFinding
 from stackwright.infra.local import images
 from stackwright.infra.local.podman import Podman, PodmanError, runtime_options
+from stackwright.model import Environment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,15 @@ def examine() -> list[Finding]:
         _try("local hosts", lambda: " ".join(Podman().command) + " " + " ".join(runtime_options())),
         _try("base image", _base_image),
     ]
+
+
+def examine_account(environment: Environment) -> Iterator[AccountFinding]:
+    """Look whether the account of an environment on AWS lets it come up; nothing elsewhere. Raises CredentialsError."""
+    aws, plan = environment.stack.aws, environment.plan.aws
+    if aws is None or plan is None:
+        return
+    credentials.require(environment)
+    yield from AccountChecks(environment=environment, aws=aws, plan=plan, ask=aws_cli.ask).findings()
 
 
 _PROGRAMS = (

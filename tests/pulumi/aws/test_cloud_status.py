@@ -98,9 +98,12 @@ class Aws:
         model = SESSION.get_service_model(service)
         operation = next(each for each in model.operation_names if xform_name(each, "-") == verb)
         shapes = model.operation_model(operation)
-        known = {f"--{xform_name(each, '-')}" for each in shapes.input_shape.members} | {"--region", "--output"}
+        known = {f"--{xform_name(each, '-')}" for each in shapes.input_shape.members}
+        known |= {"--region", "--output", "--page-size", "--max-items"}
         assert {each for each in options if each.startswith("--")} <= known
         answer = self.answers[verb]
+        if callable(answer):
+            answer = answer(options)
         if isinstance(answer, Exception):
             raise answer
         require_known(answer, shapes.output_shape, verb)
