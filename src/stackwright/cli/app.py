@@ -131,6 +131,16 @@ def cost(name: EnvironmentName, assume: Assume = None) -> None:
     report.print_cost(console, environment, assume or ())
 
 
+@app.command(name="operator-policy")
+def operator_policy(name: EnvironmentName) -> None:
+    """Print the IAM policies that the operator of an environment on AWS needs, by its program; nobody is asked."""
+    environment = _load(name)
+    try:
+        typer.echo(report.operator_policies(environment))
+    except ValueError as problem:
+        raise engine.EngineError(str(problem)) from problem
+
+
 @app.command()
 def up(name: EnvironmentName, verbose: Verbose = False, allow_older: Older = False, lost: Lost = None) -> None:
     """Provision the hosts, converge them, remove those that are not in the file, check the result from outside."""

@@ -97,6 +97,30 @@ def _relative(path: Path, environment: Environment) -> Path:
     return path.relative_to(environment.root)
 
 
+def operator_policies(environment: Environment) -> str:
+    """Return the policies of an operator as JSON, by name; of the environment's program, and nobody is asked.
+
+    Raises ValueError where the environment is not on AWS.
+    """
+    aws = environment.stack.aws
+    if aws is None:
+        raise ValueError(f"{environment.name} is on {environment.provider.replace('_', ' ')}; must be on aws")
+    # Not at the top: what they need takes a second to load.
+    from stackwright.infra.aws.context import Context
+    from stackwright.infra.aws.operator_policy import policies
+    from stackwright.testing.recording import record
+
+    recording = record(environment.root / "pulumi", stack=environment.name, preview=True)
+    context = Context(
+        environment=environment.name,
+        system=environment.system.name,
+        environment_class=environment.environment_class,
+        account=aws.account,
+        region=aws.region,
+    )
+    return json.dumps(policies(context, recording.resources), indent=2)
+
+
 def print_cost(console: Console, environment: Environment, assume: Sequence[str] = ()) -> None:
     """What the environment costs a month, what is in one zone only, and what a deletion would destroy.
 

@@ -19,6 +19,7 @@ _SERVICES: Mapping[str, tuple[str, ...]] = {
     "elasticloadbalancing": ("elbv2", "elb"),
     "rds-db": (),
     "s3": (),
+    "servicequotas": ("service-quotas",),
     "ssmmessages": (),
     "tag": ("resourcegroupstaggingapi",),
 }
@@ -27,6 +28,7 @@ _MORE: Mapping[str, str] = {
     "budgets": "ModifyBudget ViewBudget TagResource UntagResource ListTagsForResource",
     "ec2messages": "AcknowledgeMessage DeleteMessage FailMessage GetEndpoint GetMessages SendReply",
     "elasticache": "Connect",
+    "elasticloadbalancing": "SetWebAcl",
     "iam": "PassRole",
     "kms": "ReEncryptFrom ReEncryptTo",
     "lambda": "InvokeFunction",

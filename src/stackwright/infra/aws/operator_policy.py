@@ -1,0 +1,148 @@
+"""Policies for who brings an environment up: what its resources need, and nothing of another environment that has names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from stackwright.infra.aws.context import TAG_PREFIX, Context
+from stackwright.infra.aws.operator_actions import BY_TYPE, EVERY
+
+#: Characters of a managed policy, without white space (IAM's quotas).
+LIMIT = 6144
+#: Services whose resources have names that begin with the environment's: patterns of what an action may change.
+#: Others have ids that AWS chooses; there the region is all that can be said.
+_NAMED: Mapping[str, tuple[str, ...]] = {
+    "autoscaling": (
+        "arn:{partition}:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/{environment}-*",
+    ),
+    "budgets": ("arn:{partition}:budgets::{account}:budget/{environment}-*",),
+    "cloudwatch": (
+        "arn:{partition}:cloudwatch:{region}:{account}:alarm:{environment}-*",
+        # Dashboards are in no region.
+        "arn:{partition}:cloudwatch:*:{account}:dashboard/{environment}-*",
+    ),
+    "iam": (
+        "arn:{partition}:iam::{account}:role/{environment}-*",
+        "arn:{partition}:iam::{account}:instance-profile/{environment}-*",
+    ),
+    "s3": ("arn:{partition}:s3:::{environment}-*",),
+    "secretsmanager": (
+        "arn:{partition}:secretsmanager:{region}:{account}:secret:{environment}/*",
+        "arn:{partition}:secretsmanager:{region}:{account}:secret:rds!db-*",
+    ),
+    "sns": ("arn:{partition}:sns:{region}:{account}:{environment}-*",),
+    "ssm": (
+        "arn:{partition}:ssm:{region}:{account}:parameter/stackwright/{environment}/*",
+        "arn:{partition}:ssm:{region}::parameter/aws/service/*",
+    ),
+}
+#: Services that are in no region.
+_GLOBAL = ("budgets", "cloudfront", "iam", "route53", "s3")
+#: What only looks names no resource in most services; what reads contents is no such thing.
+_LOOKS = re.compile(r"(Describe|List|View)\w*|Get(?!Object$|SecretValue$|Parameters?$)\w*")
+_SESSIONS = ("ResumeSession", "StartSession", "TerminateSession")
+_DOCUMENT = "AWS-StartSSHSession"
+#: Services that AWS makes a role for at their first use.
+_LINKED = (
+    *("autoscaling", "elasticache", "elasticloadbalancing", "rds"),
+    *("delivery.logs", "vpcorigin.cloudfront", "wafv2"),
+)
+
+
+class Declared(Protocol):
+    """A resource of a program."""
+
+    @property
+    def type(self) -> str:
+        """Such as `aws:ec2/vpc:Vpc`."""
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """As on the wire."""
+
+
+def actions(types: Iterable[str]) -> dict[str, set[str]]:
+    """Return service -> actions for types of resources. Raises ValueError with those that the table does not have."""
+    asked = sorted({each.removeprefix("aws:") for each in types if each.startswith("aws:")})
+    unknown = [each for each in asked if each not in BY_TYPE]
+    if unknown:
+        raise ValueError(f"no actions are known for {', '.join(unknown)}: add them to BY_TYPE of operator_actions.py")
+    found: dict[str, set[str]] = {}
+    for text in (EVERY, *(BY_TYPE[each] for each in asked)):
+        for part in text.split(";"):
+            service, _, names = part.strip().partition(": ")
+            found.setdefault(service, set()).update(names.split())
+    return found
+
+
+def policies(context: Context, resources: Collection[Declared]) -> dict[str, dict[str, Any]]:
+    """Return the policies by name, each small enough for IAM; together they are what the operator needs."""
+    regions = sorted({context.region, *(str(each.inputs["region"]) for each in resources if each.inputs.get("region"))})
+    statements = list(_statements(context, actions(each.type for each in resources), regions))
+    documents: list[list[dict[str, Any]]] = [[]]
+    for statement in statements:
+        if len(_compact([*documents[-1], statement])) > LIMIT:
+            documents.append([])
+        documents[-1].append(statement)
+    names = (f"{context.environment}-operator-{number}" for number in range(1, len(documents) + 1))
+    return {name: _document(each) for name, each in zip(names, documents, strict=True)}
+
+
+def _document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _compact(statements: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps(_document(statements), separators=(",", ":"))
+
+
+def _statements(
+    context: Context, by_service: Mapping[str, set[str]], regions: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    looks = [f"{service}:{each}" for service, names in by_service.items() for each in names if _LOOKS.fullmatch(each)]
+    yield _allow("Look", looks, ["*"])
+    yield _allow(
+        "ServiceRoles",
+        ["iam:CreateServiceLinkedRole"],
+        [context.arn("iam", "role/aws-service-role/*", region="")],
+        {"StringLike": {"iam:AWSServiceName": [_principal(each) for each in _LINKED]}},
+    )
+    for service, names in sorted(by_service.items()):
+        changes = [each for each in names if not _LOOKS.fullmatch(each) and each not in _SESSIONS]
+        if changes:
+            yield _changes(context, service, changes, regions)
+    if by_service["ssm"] & set(_SESSIONS):
+        yield from _sessions(context)
+
+
+def _changes(context: Context, service: str, names: Sequence[str], regions: Sequence[str]) -> dict[str, Any]:
+    patterns = _NAMED.get(service, ("*",))
+    values = {"partition": context.partition, "account": context.account, "environment": context.environment}
+    arns = dict.fromkeys(each.format(region=region, **values) for each in patterns for region in regions)
+    somewhere = {"StringEquals": {"aws:RequestedRegion": list(regions)}}
+    condition = None if service in _GLOBAL or service in _NAMED else somewhere
+    return _allow(service.title().replace("-", ""), [f"{service}:{each}" for each in names], list(arns), condition)
+
+
+def _sessions(context: Context) -> Iterator[dict[str, Any]]:
+    """SSH through Systems Manager, to servers of this environment alone."""
+    tag = {"StringEquals": {f"aws:ResourceTag/{TAG_PREFIX}:environment": context.environment}}
+    yield _allow("Sessions", ["ssm:StartSession"], [context.arn("ec2", "instance/*")], tag)
+    document = context.arn("ssm", f"document/{_DOCUMENT}", account="")
+    yield _allow("SessionDocument", ["ssm:StartSession"], [document])
+    own = context.arn("ssm", "session/${aws:username}-*")
+    yield _allow("OwnSessions", ["ssm:ResumeSession", "ssm:TerminateSession"], [own])
+
+
+def _principal(service: str) -> str:
+    return f"{service}.amazonaws.com"
+
+
+def _allow(
+    sid: str, names: Collection[str], resources: Sequence[str], condition: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    statement: dict[str, Any] = {"Sid": sid, "Effect": "Allow", "Action": sorted(names), "Resource": list(resources)}
+    return statement | ({"Condition": dict(condition)} if condition else {})
