@@ -14,7 +14,7 @@ from pulumi.runtime import mocks
 from pulumi.runtime.resource import all_aliases
 
 from stackwright.infra.aws.database import Database, login_statement
-from stackwright.infra.aws.database_args import DatabaseArgs, DatabaseRegionArgs
+from stackwright.infra.aws.database_args import DatabaseArgs, DatabaseRegionArgs, DatabaseRestoreArgs
 from stackwright.infra.aws.database_parameters import LOGGED, STATIC
 from stackwright.model.aws.rds import ALWAYS
 from stackwright.policy import evaluate
@@ -435,6 +435,47 @@ def test_where_rds_lost_the_password_the_program_stops_until_somebody_says_where
     assert run(master_secret_arn=MASTER, kept_by_rds=False).component_outputs["db"]["masterSecretArn"] == MASTER
 
 
+BACKUPS_ARN = f"arn:aws:rds:{REGION}:{ACCOUNT}:auto-backup:ab-1"
+
+
+@pytest.mark.parametrize(
+    ("restore", "inputs"),
+    [
+        ({"snapshot": "clinic-final-1"}, {"snapshotIdentifier": "clinic-final-1"}),
+        (
+            {"source": "clinic-database", "time": "2026-11-22T10:00:00Z"},
+            {
+                "restoreToPointInTime": {
+                    "sourceDbInstanceIdentifier": "clinic-database",
+                    "restoreTime": "2026-11-22T10:00:00Z",
+                }
+            },
+        ),
+        (
+            {"source": BACKUPS_ARN},
+            {
+                "restoreToPointInTime": {
+                    "sourceDbInstanceAutomatedBackupsArn": BACKUPS_ARN,
+                    "useLatestRestorableTime": True,
+                }
+            },
+        ),
+    ],
+)
+def test_a_database_begins_with_what_is_restored(restore: dict[str, str], inputs: Properties) -> None:
+    recording = run(restore=DatabaseRestoreArgs(**restore))
+    recording.seal({**COMPONENT, **place(), **metrics_role(), **primary(**inputs), **rotation()})
+    ignored = recording.named("db-database").ignore_changes
+    assert ignored == ("kmsKeyId", "restoreToPointInTime", "snapshotIdentifier", "username")
+
+
+def test_replicas_follow_a_restored_primary_and_are_not_restored_themselves() -> None:
+    recording = run(restore=DatabaseRestoreArgs(snapshot="a"), replicas=1, master_secret_arn=MASTER)
+    replica = next(each for each in recording.resources if each.type == INSTANCE and each.name != "db-database")
+    assert "snapshotIdentifier" not in replica.inputs
+    assert replica.ignore_changes == ()
+
+
 def test_only_a_takeover_leaves_something_alone() -> None:
     recording = run(master_secret_arn=MASTER, replicas=1)
     assert {each.name for each in recording.resources if each.ignore_changes} == {"db-database"}
@@ -658,6 +699,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"backup_days": 36}, "backup_days is 36, accepted: 7 to 35"),
     ({"copy_region": REGION, "copy_kms_key_arn": KEY}, f"copy_region is '{REGION}', accepted: another region of"),
     ({"copy_region": THERE}, "copy_region and copy_kms_key_arn: accepted: both, or none"),
+    ({"restore": DatabaseRestoreArgs()}, "restore names both or neither, accepted: a snapshot or a source"),
+    ({"restore": DatabaseRestoreArgs(snapshot="a", source="b")}, "restore names both or neither, accepted: a snapshot"),
+    ({"restore": DatabaseRestoreArgs(snapshot="a", time="b")}, "restore.time is 'b', accepted: none without a source"),
     ({"rotation_days": 0}, "rotation_days is 0, accepted: 1 to 1000"),
     ({"rotation_days": 3, **TAKEN}, "rotation_days is 3, accepted: none with master_secret_arn"),
     ({"replicas": 1}, "replicas is 1, accepted: 0 while RDS manages the master's password; first create the database"),

@@ -240,6 +240,10 @@ CHOICES: dict[str, tuple[list[tuple[str, str]], list[str]]] = {
         ],
         ["compute-db1-instance", "access-app-to-database-5432-into", "app-group", "-database-database"],
     ),
+    "a database that is restored": (
+        [("{storage_gb: 100,", "{restore: {source: clinic-database}, storage_gb: 100,")],
+        ["database-database", "-app-none"],
+    ),
     "where CloudFront is": (
         [("region: eu-central-1", "region: us-east-1")],
         ["cdn-distribution", "certificate-certificate", "-certificate-cdn-certificate", "-key-global-key"],

@@ -126,6 +126,34 @@ CASES = [
         "is the environment's own: a copy there is lost with it, got 'eu-central-1'; accepted: another region",
     ),
     (
+        "nothing to restore",
+        "database: {storage_gb: 100,",
+        "database: {restore: {time: 2026-11-22T10:00:00Z}, storage_gb: 100,",
+        "aws.database.restore",
+        "is not one thing; accepted: `snapshot`, or `source` with or without `time`",
+    ),
+    (
+        "a time of a snapshot",
+        "database: {storage_gb: 100,",
+        "database: {restore: {snapshot: a, time: 2026-11-22T10:00:00Z}, storage_gb: 100,",
+        "aws.database.restore.time",
+        "is for `source`: a snapshot has a time of its own, got '2026-11-22T10:00:00Z'; accepted: none",
+    ),
+    (
+        "a restore of itself",
+        "database: {storage_gb: 100,",
+        "database: {restore: {source: clinic-database}, storage_gb: 100,",
+        "aws.database.restore.source",
+        "is the environment's own database, which is created by it, got 'clinic-database'; accepted: the ARN of its",
+    ),
+    (
+        "a time that is none",
+        "database: {storage_gb: 100,",
+        "database: {restore: {source: a, time: 2026-13-22T10:00:00Z}, storage_gb: 100,",
+        "aws.database.restore.time",
+        "is not a time, got '2026-13-22T10:00:00Z'; accepted: such as 2026-11-22T10:00:00Z, in UTC",
+    ),
+    (
         "storage without room to grow",
         "database: {storage_gb: 100,",
         "database: {max_storage_gb: 105, storage_gb: 100,",
@@ -264,6 +292,13 @@ def test_message(project: Project, old: str, new: str, key: str, message: str) -
     problems = [line.split(": ", 2)[1:] for line in project.errors()]
     assert [found for found, _ in problems] == [key]
     assert problems[0][1].startswith(message), problems
+
+
+def test_a_restore_is_refused_where_hosts_run_the_database(project: Project) -> None:
+    project.edit("database: {storage_gb: 100,", "database: {run_by: hosts, restore: {snapshot: a}, storage_gb: 100,")
+    project.edit("\naws:\n", "\nbackups: {copy_to: {type: none}}\naws:\n")
+    (message,) = project.errors()
+    assert "aws.database.restore: has no effect: AWS runs no database of this environment; accepted: none;" in message
 
 
 def test_placeholders_of_the_documentation_are_refused(project: Project) -> None:

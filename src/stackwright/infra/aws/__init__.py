@@ -29,6 +29,7 @@ _PUBLIC = {
     "Database": "database",
     "DatabaseArgs": "database_args",
     "DatabaseRegionArgs": "database_args",
+    "DatabaseRestoreArgs": "database_args",
     "Dns": "dns",
     "DnsArgs": "dns",
     "DnsRecordArgs": "dns",

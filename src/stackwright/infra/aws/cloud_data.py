@@ -12,7 +12,7 @@ from stackwright.infra.aws.bucket_policies import bucket_arn
 from stackwright.infra.aws.cache import Cache
 from stackwright.infra.aws.cache_args import CacheArgs, CacheGroupArgs, CacheUserArgs
 from stackwright.infra.aws.database import Database
-from stackwright.infra.aws.database_args import DatabaseArgs
+from stackwright.infra.aws.database_args import DatabaseArgs, DatabaseRestoreArgs
 from stackwright.infra.aws.database_parameters import rds_values
 from stackwright.infra.aws.instance_role import StatementArgs
 from stackwright.infra.aws.object_store import ObjectStore
@@ -23,6 +23,7 @@ from stackwright.infra.aws.object_store_args import (
     bucket_name,
 )
 from stackwright.infra.aws.secrets import Secrets, SecretsArgs
+from stackwright.model.aws.stackfile import AwsRestore
 from stackwright.model.output import BACKUPS, UPLOADS
 from stackwright.model.postgresql_settings import postgresql_settings
 from stackwright.model.secrets import MASTER, application_names, cloud_names
@@ -109,6 +110,7 @@ class Data:
             backup_time=environment.backups.time,
             maintenance_day=own.maintenance,
             maintenance_time=own.maintenance_time,
+            restore=_restore(own.restore),
             copy_region=own.copy_region,
             copy_kms_key_arn=None if account.copy_key is None else account.copy_key.arn,
             iam_authentication=own.iam_authentication,
@@ -153,3 +155,9 @@ class Data:
             snapshot_time=environment.backups.time,
         )
         return Cache(f"{self._name}-cache", args, account.options)
+
+
+def _restore(restore: AwsRestore | None) -> DatabaseRestoreArgs | None:
+    if restore is None:
+        return None
+    return DatabaseRestoreArgs(snapshot=restore.snapshot, source=restore.source, time=restore.time)

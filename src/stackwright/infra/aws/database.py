@@ -163,10 +163,7 @@ class Database(pulumi.ComponentResource):
         prefix = f"{name}-{part}"
         needed = self._create_logs(prefix, identifier, place)
         own: dict[str, Any] = self._primary_inputs(shared) if source is None else self._replica_inputs(shared, source)
-        ignored: list[str] = []
-        if source is None and args.master_secret_arn is not None:
-            # Off since the take-over: RDS would take the password back, and refuse as there are replicas.
-            ignored = ["manageMasterUserPassword", "masterUserSecretKmsKeyId"]
+        ignored = self._ignored() if source is None else []
         return aws.rds.Instance(
             prefix,
             identifier=identifier,
@@ -197,6 +194,32 @@ class Database(pulumi.ComponentResource):
             **own,
         )
 
+    def _ignored(self) -> list[str]:
+        """Return the inputs of the primary that are not changed after its creation."""
+        ignored: list[str] = []
+        if self._args.restore is not None:
+            # What it began with is over, and a change would be another instance; key and master are those of the source.
+            ignored += ["kmsKeyId", "restoreToPointInTime", "snapshotIdentifier", "username"]
+        if self._args.master_secret_arn is not None:
+            # Off since the take-over: RDS would take the password back, and refuse as there are replicas.
+            ignored += ["manageMasterUserPassword", "masterUserSecretKmsKeyId"]
+        return ignored
+
+    def _restore_inputs(self) -> dict[str, Any]:
+        restore = self._args.restore
+        if restore is None:
+            return {}
+        if restore.source is None:
+            return {"snapshot_identifier": restore.snapshot}
+        backups = restore.source if restore.source.startswith("arn:") else None
+        point = aws.rds.InstanceRestoreToPointInTimeArgs(
+            source_db_instance_automated_backups_arn=backups,
+            source_db_instance_identifier=None if backups else restore.source,
+            restore_time=restore.time,
+            use_latest_restorable_time=None if restore.time else True,
+        )
+        return {"restore_to_point_in_time": point}
+
     def _primary_inputs(self, shared: Shared) -> dict[str, Any]:
         args, keeps = self._args, self._context.keeps_data
         # A name of its own for each database that was ever created here: AWS refuses a second snapshot of a name.
@@ -204,6 +227,7 @@ class Database(pulumi.ComponentResource):
             self._context.name("database_snapshot", "database", "final"), "-", shared.security_group.id
         )
         return {
+            **self._restore_inputs(),
             # A major version: AWS installs the minor ones, and the provider sees no difference in them.
             "engine_version": args.chosen_version,
             # Whoever writes another major version means it; without this AWS refuses.

@@ -30,6 +30,18 @@ class DatabaseRegionArgs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DatabaseRestoreArgs:
+    """What the database begins with: a snapshot, or another instance as it was."""
+
+    #: Name or ARN of a snapshot in the region.
+    snapshot: str | None = None
+    #: Identifier of an instance in the region, or the ARN of its automated backups.
+    source: str | None = None
+    #: Of `source`, in UTC, such as `2026-11-22T10:00:00Z`; otherwise the newest that can be restored.
+    time: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatabaseArgs:
     """PostgreSQL run by AWS.
 
@@ -87,6 +99,8 @@ class DatabaseArgs:
     copy_region: str | None = None
     #: A key of that region.
     copy_kms_key_arn: pulumi.Input[str] | None = None
+    #: Has an effect when the instance is created, and has to stay: the key and the master's name are those of the source.
+    restore: DatabaseRestoreArgs | None = None
     #: Users of the database may log in with a token of IAM.
     iam_authentication: bool | None = None
     #: Otherwise 7. From 465 on, Database Insights is `advanced`; 0 is none.

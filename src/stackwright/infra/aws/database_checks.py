@@ -57,6 +57,11 @@ def problems(args: DatabaseArgs) -> Iterator[str]:
     yield from _backup_problems(args)
     yield from _region_problems(args)
     yield from _master_problems(args)
+    restore = args.restore
+    if restore is not None and (restore.snapshot is None) == (restore.source is None):
+        yield "restore names both or neither, accepted: a snapshot or a source"
+    if restore is not None and restore.time is not None and restore.source is None:
+        yield f"restore.time is {restore.time!r}, accepted: none without a source"
 
 
 def minutes(time: str) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stackwright.model import addressing, topology
 from stackwright.model.aws import names, plan, regions, sizes, subnets
-from stackwright.model.aws.stackfile import Aws, ScalingGroup
+from stackwright.model.aws.stackfile import Aws, AwsRestore, ScalingGroup
 from stackwright.model.errors import KeyPath, Problem, nearest
 
 if TYPE_CHECKING:
@@ -229,7 +229,11 @@ def _load_balancer(parsed: Parsed[StackFile], aws: Aws) -> Iterator[Problem]:
 def _database(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: System) -> Iterator[Problem]:
     own, path = aws.database, ("aws", "database")
     if system.database is None or "database" not in topology.managed(stack):
+        if own.restore is not None:
+            message = "has no effect: AWS runs no database of this environment"
+            yield parsed.problem((*path, "restore"), message, accepted="none; backups on hosts: docs/how-to/restore.md")
         return
+    yield from _restore(parsed, own.restore)
     if system.database.version not in POSTGRESQL:
         message = f"is PostgreSQL {system.database.version}, which RDS does not offer or our roles cannot manage there"
         yield parsed.problem(("system",), message, value=stack.system, accepted=", ".join(POSTGRESQL))
@@ -250,6 +254,21 @@ def _database(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: Sys
         accepted = f"at least {-(-storage * 11 // 10)}, a tenth more than `storage_gb`"
         yield parsed.problem((*path, "max_storage_gb"), "leaves no room", value=own.max_storage_gb, accepted=accepted)
     yield from _kept(parsed, stack, aws)
+
+
+def _restore(parsed: Parsed[StackFile], restore: AwsRestore | None) -> Iterator[Problem]:
+    path: KeyPath = ("aws", "database", "restore")
+    if restore is None:
+        return
+    if (restore.snapshot is None) == (restore.source is None):
+        yield parsed.problem(path, "is not one thing", accepted="`snapshot`, or `source` with or without `time`")
+    elif restore.time is not None and restore.source is None:
+        message = "is for `source`: a snapshot has a time of its own"
+        yield parsed.problem((*path, "time"), message, value=restore.time, accepted="none")
+    if restore.source == f"{parsed.source.file.parent.name}-database":
+        message = "is the environment's own database, which is created by it"
+        accepted = "the ARN of its automated backups, or an instance of another name"
+        yield parsed.problem((*path, "source"), message, value=restore.source, accepted=accepted)
 
 
 def _replicas(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: System) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -32,6 +33,14 @@ def _retention(value: int) -> int:
 def _months_price(value: float) -> float:
     if value <= 0:
         raise refuse("is not an amount", "US dollars a month, more than 0")
+    return value
+
+
+def _moment(value: str) -> str:
+    try:
+        datetime.datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007 - Z is UTC, and only the form is asked for
+    except ValueError:
+        raise refuse("is not a time", "such as 2026-11-22T10:00:00Z, in UTC") from None
     return value
 
 
@@ -142,6 +151,22 @@ class AwsLoadBalancer:
 
 
 @schema
+class AwsRestore:
+    """What the database begins with; it has an effect only when the database is created."""
+
+    snapshot: Annotated[str, words("the name or ARN of a snapshot", pattern=r"^[A-Za-z][A-Za-z0-9:/_-]*$")] | None = (
+        None
+    )
+    """A snapshot of RDS in the region, by hand or by itself (`rds:...`); of another account by its ARN."""
+    source: (
+        Annotated[str, words("an instance of RDS, or the ARN of its backups", pattern=r"^[a-z][A-Za-z0-9:-]*$")] | None
+    ) = None
+    """An instance in the region, or the ARN of its automated backups (`arn:...:auto-backup:ab-...`), which outlive it."""
+    time: Annotated[str, AfterValidator(_moment), words("a time such as 2026-11-22T10:00:00Z, in UTC")] | None = None
+    """Of `source`; otherwise the newest that can be restored."""
+
+
+@schema
 class AwsDatabase:
     """PostgreSQL."""
 
@@ -158,6 +183,8 @@ class AwsDatabase:
     """For reading; otherwise `topology.database` less the primary. RDS makes none before `master_secret` is there."""
     backup_days: Annotated[int, Field(ge=0, le=35)] | None = None
     """Any second of these days can be restored; otherwise 14 in production, 7 in staging, 1 in development."""
+    restore: AwsRestore | None = None
+    """Begin with a snapshot, or with another database as it was (docs/how-to/restore.md); otherwise empty. It stays in the file."""
     copy_region: Region | None = None
     """Backups are copied there."""
     replica_region: Region | None = None
