@@ -56,6 +56,7 @@ BUDGET = {
     "molecule database_proxy": 75,
     "molecule etcd": 150,
     "molecule firewall": 140,
+    "molecule host_metrics": 60,
     "molecule log_rotation": 75,
     "molecule managed_postgresql": 180,
     "molecule nginx": 300,
