@@ -316,6 +316,7 @@ def test_a_recent_good_answer_is_not_asked_for_again(
     monkeypatch.setattr(backup_tool, "config", lambda: {"host": "db1", "clock": True} | dict.fromkeys(parts))
     monkeypatch.setattr(backup_tool.files, "clock_status", lambda: [shell.check("clock", "asked now")])
     monkeypatch.setattr(backup_tool, "ANSWERED", tmp_path / "status.json")
+    monkeypatch.setattr(backup_tool, "COUNTED", tmp_path / "problems.json")
     if ok is not None:
         backup_tool.keep(backup_tool.ANSWERED, {"host": "db1", "ok": ok, "problems": [], "checks": []})
         moment = shell.now() - age
