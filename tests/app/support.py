@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-START_SECONDS = 60
+START_SECONDS = 180.0
 
 
 def free_port() -> int:
