@@ -44,18 +44,27 @@ def test_a_unit_is_stale_where_a_file_is_younger_than_its_process(unit: Path, st
 
 
 @pytest.mark.parametrize(
+    "cgroup",
+    [
+        "0::/system.slice/redis.service",
+        "12:pids:/system.slice\n1:name=systemd:/machine.slice/libpod-1/system.slice/redis.service/below",
+    ],
+)
+@pytest.mark.parametrize(
     ("program", "library", "expected"), [("", "", False), (" (deleted)", "", True), ("", " (deleted)", True)]
 )
 def test_a_unit_is_stale_where_an_update_has_replaced_what_it_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, library: str, expected: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cgroup: str, program: str, library: str, expected: bool
 ) -> None:
-    group = tmp_path / "cgroup" / "system.slice" / "redis.service" / "below"
-    group.mkdir(parents=True)
-    # The second one has ended.
-    (group / "cgroup.procs").write_text("8\n9\n")
-    (tmp_path / "proc" / "8").mkdir(parents=True)
-    (tmp_path / "proc" / "8" / "maps").write_text(MAPS.format(program=program, library=library))
-    monkeypatch.setattr(units, "_CGROUPS", tmp_path / "cgroup")
-    monkeypatch.setattr(units, "_PROCESSES", tmp_path / "proc")
+    maps = MAPS.format(program=program, library=library)
+    deleted = MAPS.format(program=" (deleted)", library="")
+    for number, group, text in (("8", cgroup, maps), ("9", "0::/system.slice/redis.service2", deleted)):
+        process = tmp_path / number
+        process.mkdir()
+        (process / "cgroup").write_text(f"{group}\n")
+        (process / "maps").write_text(text)
+    # It has ended.
+    (tmp_path / "10").mkdir()
+    monkeypatch.setattr(units, "_PROCESSES", tmp_path)
     assert units.stale(Module(1000), "redis.service", [], updates=True) is expected
     assert not units.stale(Module(1000), "redis.service", [])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-_CGROUPS = Path("/sys/fs/cgroup")
 _PROCESSES = Path("/proc")
 
 
@@ -26,9 +25,18 @@ def stale(module: Any, unit: str, files: list[str], *, updates: bool = False) ->
 
 
 def processes(group: str) -> list[str]:
-    """Numbers of the processes in a control group and those below it."""
-    lists = (_CGROUPS / group.lstrip("/")).rglob("cgroup.procs")
-    return [number for file in lists for number in file.read_text().split()]
+    """Numbers of the processes in a control group and those below it, of either version of control groups."""
+    numbers = []
+    for process in _PROCESSES.glob("[0-9]*"):
+        try:
+            lines = (process / "cgroup").read_text().splitlines()
+        except OSError:
+            # It ended meanwhile.
+            continue
+        # In a container of version 1 a path begins with the container's.
+        if any(f"{group}/" in f"{line}/" for line in lines):
+            numbers.append(process.name)
+    return numbers
 
 
 def replaced(pid: str) -> list[str]:

@@ -114,8 +114,7 @@ def runs_replaced_files() -> bool:
     command = ["systemctl", "show", "--property=MainPID", "--value", UNIT.name]
     pid = subprocess.run(command, text=True, stdout=subprocess.PIPE, check=True).stdout.strip()
     return any(
-        "/usr/lib" in line and line.endswith(" (deleted)")
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines()
+        " /usr/" in line and line.endswith(" (deleted)") for line in Path(f"/proc/{pid}/maps").read_text().splitlines()
     )
 
 
@@ -125,7 +124,7 @@ def pending() -> None:
         print("restart: unit or program")
         return
     if runs_replaced_files():
-        print("restart: a library that an update has replaced")
+        print("restart: an update has replaced the program or a library")
         return
     # The process may still listen where an earlier file said.
     port = next(RUN.glob(".s.PGSQL.*[0-9]")).name.rsplit(".", 1)[1]
