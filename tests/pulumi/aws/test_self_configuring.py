@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime
+import functools
 import gzip
 import hashlib
 import http.client
@@ -79,6 +80,11 @@ class Authority:
         made = _certificate(names[0], key.public_key(), issuer, self.key, names=names)
         form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         return key.private_bytes(*form).decode(), made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@functools.cache
+def _authority() -> Authority:
+    return Authority.make("RDS-like authority")
 
 
 def _certificate(
@@ -204,7 +210,7 @@ def _environment(folder: Path, cloud_port: int, bucket_port: int) -> tuple[Envir
         copied.parent.mkdir(exist_ok=True)
         archives[part] = str(shutil.copy(getattr(release, part), copied))
     application.select(replace(release, **archives))
-    (folder / "rds.pem").write_text("")
+    (folder / "rds.pem").write_text(_authority().pem)
     text = (ROOT / "inventories/taaleem-production/stack.yml").read_text()
     assert "storage_gb: 100," in text
     text = text.replace("storage_gb: 100,", "ca_file: rds.pem, storage_gb: 100,")
@@ -293,9 +299,7 @@ done
 
 
 def _create_services(site: Site, store: SecretStore, container: str) -> None:
-    client, environment = site.client, site.environment
-    authority = Authority.make("RDS-like authority")
-    (environment.root / "rds.pem").write_text(authority.pem)
+    client, environment, authority = site.client, site.environment, _authority()
     stack = member.inventory(environment, site.output, "ssh-ed25519 AAAA")["all"]["vars"]["stack"]
     client.execute(container, "apt-get update -qq && apt-get install -qq -y postgresql-17 redis-server >/dev/null 2>&1")
     key, certificate = authority.pair("database.rds.test", "replica.rds.test")
