@@ -91,6 +91,7 @@ def components(project: Project) -> list[str]:
     return [each["urn"].rsplit("::", 1)[-1] for each in recorded if each["type"] == COMPONENT]
 
 
+@pytest.mark.long
 def test_a_database_survives_another_name_and_another_language(project: Project) -> None:
     project.shape(name="db")
     project.up()
