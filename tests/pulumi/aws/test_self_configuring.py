@@ -39,6 +39,7 @@ from stackwright.artifact import application, runtime
 from stackwright.infra import program, signing
 from stackwright.infra.aws import bundles
 from stackwright.infra.local import podman
+from stackwright.infra.program import ALLOW_EXAMPLES
 from stackwright.model import Environment, load, wiring
 from stackwright.model.aws import member
 from stackwright.model.secrets import application_names
@@ -228,6 +229,7 @@ apps:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("STACKWRIGHT_ROOT", str(folder))
+        patch.setenv(ALLOW_EXAMPLES, "1")
         recording = run(folder, NAME, stack=text)
         environment = load(folder / "inventories" / NAME)
     (template,) = [each for each in recording.resources if each.type == TEMPLATE]
