@@ -11,11 +11,13 @@ import pytest
 from stackwright.ansible.module_utils import stackwright_units as units
 
 MAPS = """\
-55d0c9000000-55d0c9100000 r-xp 00001000 fe:00 131  /usr/bin/redis-server{program}
-7f0000000000-7f0000001000 rw-s 00000000 00:01 7    /memfd:buffer (deleted)
-7f0000002000-7f0000003000 r--p 00000000 fe:00 132  /usr/lib/x86_64-linux-gnu/libssl.so.3{library}
+55d0c9000000-55d0c9100000 r-xp 00001000 fe:00 131  {program}
+7f0000000000-7f0000001000 rw-s 00000000 00:01 7    /dev/zero (deleted)
+7f0000001000-7f0000002000 r-xp 00000000 00:01 8    /memfd:doublemapper (deleted)
+7f0000002000-7f0000003000 r-xp 00000000 fe:00 132  /usr/lib/x86_64-linux-gnu/libssl.so.3{library}
 7f0000004000-7f0000005000 rw-p 00000000 00:00 0
 """
+PROGRAM = "/usr/bin/redis-check-rdb"
 
 
 class Module:
@@ -51,13 +53,20 @@ def test_a_unit_is_stale_where_a_file_is_younger_than_its_process(unit: Path, st
     ],
 )
 @pytest.mark.parametrize(
-    ("program", "library", "expected"), [("", "", False), (" (deleted)", "", True), ("", " (deleted)", True)]
+    ("program", "library", "expected"),
+    [
+        (PROGRAM, "", False),
+        (f"{PROGRAM} (deleted)", "", True),
+        # Bound into the unit's mounts by ExecPaths, which ended with the file.
+        ("/ (deleted)", "", True),
+        (PROGRAM, " (deleted)", True),
+    ],
 )
 def test_a_unit_is_stale_where_an_update_has_replaced_what_it_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cgroup: str, program: str, library: str, expected: bool
 ) -> None:
     maps = MAPS.format(program=program, library=library)
-    deleted = MAPS.format(program=" (deleted)", library="")
+    deleted = MAPS.format(program=f"{PROGRAM} (deleted)", library="")
     for number, group, text in (("8", cgroup, maps), ("9", "0::/system.slice/redis.service2", deleted)):
         process = tmp_path / number
         process.mkdir()

@@ -39,12 +39,15 @@ def processes(group: str) -> list[str]:
     return numbers
 
 
-def replaced(pid: str) -> list[str]:
-    """Programs and libraries that a process has mapped and that are no longer on the disk."""
+def replaced(pid: str) -> bool:
+    """Whether a process executes from a file that is no longer on the disk.
+
+    Not by the file's path: where systemd had bound a program into the unit's own mounts, its path is `/` by then.
+    """
     try:
         lines = (_PROCESSES / pid / "maps").read_text().splitlines()
     except OSError:
         # It ended meanwhile.
-        return []
-    paths = {line.split(maxsplit=5)[5] for line in lines if line.endswith(" (deleted)")}
-    return sorted(path.removesuffix(" (deleted)") for path in paths if path.startswith(("/usr/", "/lib")))
+        return False
+    gone = (line.split(maxsplit=5) for line in lines if line.endswith(" (deleted)"))
+    return any("x" in access and not path.startswith("/memfd:") for _, access, _, _, _, path in gone)

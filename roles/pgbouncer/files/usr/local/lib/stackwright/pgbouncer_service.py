@@ -110,12 +110,12 @@ def same(key: str, wanted: str, running: str) -> bool:
 
 
 def runs_replaced_files() -> bool:
-    """Whether the process has a file mapped that is no longer on the disk."""
+    """Whether the process executes from a file that is no longer on the disk."""
     command = ["systemctl", "show", "--property=MainPID", "--value", UNIT.name]
     pid = subprocess.run(command, text=True, stdout=subprocess.PIPE, check=True).stdout.strip()
-    return any(
-        " /usr/" in line and line.endswith(" (deleted)") for line in Path(f"/proc/{pid}/maps").read_text().splitlines()
-    )
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    # The program's own path is `/` by then: its unit has it bound into mounts of its own.
+    return any("x" in line.split()[1] and line.endswith(" (deleted)") for line in lines)
 
 
 def pending() -> None:
