@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import tarfile
@@ -165,6 +166,29 @@ def members(archive: Path) -> dict[str, bytes]:
     with tarfile.open(archive) as tar:
         files = [each for each in tar.getmembers() if each.isfile()]
         return {each.name.removeprefix("bundle/"): (tar.extractfile(each) or io.BytesIO()).read() for each in files}
+
+
+#: They ask AWS or the control machine; no playbook of a server's loads them.
+OF_THE_CONTROL_MACHINE = {"inventory/stackwright.py", "lookup/stackwright_cloud_secret.py"}
+
+
+def test_a_bundle_has_every_module_that_its_plugins_import(recipe: Recipe, tmp_path: Path) -> None:
+    found = members(configuration.write(recipe, KEY, tmp_path / "out").archive)
+    package = "src/stackwright/"
+    modules = {name.removesuffix("/__init__.py").removesuffix(".py") for name in found if name.startswith(package)}
+    missing = set()
+    for name, text in found.items():
+        code = name.startswith(package) and name.endswith(".py")
+        if not code or name.removeprefix(f"{package}ansible/") in OF_THE_CONTROL_MACHINE:
+            continue
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "stackwright":
+                module = f"src/{str(node.module).replace('.', '/')}"
+                # A name is a module of the package, or something that the module has.
+                names = {f"{module}/{alias.name}" for alias in node.names}
+                own = names if (ROOT / module).is_dir() else {module}
+                missing |= {each for each in own if (ROOT / f"{each}.py").exists() and each not in modules}
+    assert not missing
 
 
 def test_a_bundle_is_a_project_that_a_server_can_run(recipe: Recipe, tmp_path: Path) -> None:

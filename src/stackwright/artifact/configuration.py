@@ -24,7 +24,10 @@ from stackwright.model.aws.boot.bundle import FORMAT, signed_message
 
 _ROOT = "bundle"
 #: Of our package what plugins need on a server; the rest (the programs for Pulumi, the CLI, the tests) stays here.
-_CODE = ("__init__.py", "cloud_secrets.py", "project.py", "secret_store.py", "ansible", "artifact", "model")
+_CODE = (
+    *("__init__.py", "cloud_secrets.py", "converge_checks.py", "processes.py", "project.py", "secret_store.py"),
+    *("ansible", "artifact", "model"),
+)
 _NODE = {"x86_64": "x64", "arm64": "arm64"}
 
 
