@@ -18,7 +18,7 @@ def root() -> Path:
     named = os.environ.get("STACKWRIGHT_ROOT")
     if named:
         folder = Path(named).absolute()
-        if not _is_project(folder):
+        if not _is_project(folder) and not _is_bundle(folder):
             raise ProjectError(f"STACKWRIGHT_ROOT={named}: not a stackwright project (no folder `inventories`)")
         return folder
     current = Path.cwd()
@@ -38,3 +38,8 @@ def state_folder(environment: str) -> Path:
 
 def _is_project(folder: Path) -> bool:
     return (folder / "inventories").is_dir()
+
+
+def _is_bundle(folder: Path) -> bool:
+    """Whether it is what a server configures itself with: the project with its one inventory."""
+    return (folder / "manifest.json").is_file() and (folder / "inventory").is_dir()

@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
+from stackwright import project
 from stackwright.artifact import configuration, runtime, wheels
 from stackwright.artifact.configuration import BundleError, Recipe
 from stackwright.cli import app as cli
@@ -166,6 +167,16 @@ def members(archive: Path) -> dict[str, bytes]:
     with tarfile.open(archive) as tar:
         files = [each for each in tar.getmembers() if each.isfile()]
         return {each.name.removeprefix("bundle/"): (tar.extractfile(each) or io.BytesIO()).read() for each in files}
+
+
+def test_a_bundle_is_a_root_of_the_project(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its plugins look for roles there."""
+    for name, content in members(configuration.write(recipe, KEY, tmp_path / "out").archive).items():
+        path = tmp_path / "bundle" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    monkeypatch.setenv("STACKWRIGHT_ROOT", str(tmp_path / "bundle"))
+    assert project.root() == tmp_path / "bundle"
 
 
 #: They ask AWS or the control machine; no playbook of a server's loads them.
