@@ -403,6 +403,8 @@ def test_a_check_finds_nothing_to_change(local: Environment) -> None:
     assert recap.changed == dict.fromkeys(sorted(local.hosts), 0), recap.changes
 
 
+# In `make test` a second `up` is that of tests/e2e/test_baremetal.py.
+@pytest.mark.long
 def test_make_local_again_changes_nothing_and_restarts_nothing(local: Environment) -> None:
     before = local.processes()
     assert len(before) > 20
