@@ -308,7 +308,7 @@ def long_scenarios() -> list[tuple[str, str]]:
 
 
 def check(suite: Suite) -> None:
-    """What needs no container; one minute."""
+    """What needs no container."""
     suite.command("ruff", "ruff", "check", ".")
     suite.command("ruff format", "ruff", "format", "--check", ".")
     suite.command("yamllint", "yamllint", "--strict", ".")

@@ -10,10 +10,12 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from stackwright.cli import progress
+from stackwright.cli import app, progress
 from stackwright.cli.run_record import LockedError, exclusive
 
 #: `up` in small: a phase with a converge, whose `ansible-playbook` is a script that says where it is and then sleeps.
@@ -143,3 +145,18 @@ def test_the_state_and_the_log_are_their_owners_alone_and_the_log_does_not_grow_
     assert sorted(path.name for path in log.parent.iterdir()) == ["stackwright.log", "stackwright.log.1"]
     assert {path.stat().st_mode & 0o777 for path in log.parent.iterdir()} == {0o600}
     assert state.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("verb", ["up", "update", "rotate-ca"])
+def test_a_converge_that_stopped_names_the_verb_to_go_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr(app.database_ca, "ensure", lambda _: None)
+    monkeypatch.setattr(progress.Runner, "converge", lambda *_: progress.Recap(code=2))
+    environment: Any = SimpleNamespace(name="test", state_folder=tmp_path / ".state/test", root=tmp_path)
+    (tmp_path / "inventories").mkdir()
+    with (
+        pytest.raises(progress.CommandFailedError, match=f"go on with: stackwright {verb} test$"),
+        app._run(environment, verb, verbose=False) as runner,
+    ):
+        app._converge(environment, runner, allow_older=False)

@@ -481,9 +481,10 @@ def _converge(
         for host, failure in recap.failures:
             console.print(Text(f"  {host}: {failure['task']}", style="red"))
             console.print(Text(f"    {failure['message']}\n    at {failure['place']}"), soft_wrap=True)
+        verb = runner.record.verb if runner.record else "up"
         raise CommandFailedError(
             f"the converge stopped (exit code {recap.code}); detail: {runner.log};"
-            f" go on with: stackwright up {environment.name}"
+            f" go on with: stackwright {verb} {environment.name}"
         )
 
 

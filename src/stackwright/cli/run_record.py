@@ -23,7 +23,7 @@ class RunRecord:
     """Where a run is: `.state/ENV/run.json`, written as it goes on and removed when it ends well."""
 
     def __init__(self, path: Path, verb: str) -> None:
-        self._path = path
+        self._path, self.verb = path, verb
         self._fields: dict[str, Any] = {
             "verb": verb,
             "user": getpass.getuser(),

@@ -129,21 +129,22 @@ def _credits(host: str, of: Dimensions, earned: float) -> Alarm:
     )
 
 
+def _sent(name: str, of: Dimensions, statistic: str) -> Metric:
+    """A metric that the agent, or the role `host_metrics` in its place, sends from the host."""
+    return Metric(namespace=AGENT_NAMESPACE, name=name, dimensions=of, statistic=statistic)
+
+
 def _agent(host: str, of: Dimensions, paths: Sequence[str]) -> Iterator[Alarm]:
     yield Alarm(
         name=(host, "memory"),
         reason=f"{host}: its memory is all but used; the kernel will kill what is largest",
-        metrics={
-            "memory": Metric(namespace=AGENT_NAMESPACE, name="mem_used_percent", dimensions=of, statistic="Average")
-        },
+        metrics={"memory": _sent("mem_used_percent", of, "Average")},
         comparison=AT_LEAST,
         threshold=90,
         chart="Hosts: memory, %",
     )
     for path in paths:
-        metric = Metric(
-            namespace=AGENT_NAMESPACE, name="disk_used_percent", dimensions={**of, "path": path}, statistic="Maximum"
-        )
+        metric = _sent("disk_used_percent", {**of, "path": path}, "Maximum")
         yield Alarm(
             name=(host, "disk", path.strip("/").replace("/", "-") or "root"),
             reason=f"{host}: {path} is all but full",
@@ -163,9 +164,7 @@ def _services(host: str, of: Dimensions, args: HostAlarmsArgs) -> Iterator[Alarm
         yield Alarm(
             name=(host, "units"),
             reason=f"{host}: a service has failed, or starts again and again; `systemctl --failed` says which",
-            metrics={
-                "units": Metric(namespace=AGENT_NAMESPACE, name="failed_units", dimensions=of, statistic="Minimum")
-            },
+            metrics={"units": _sent("failed_units", of, "Minimum")},
             comparison=AT_LEAST,
             threshold=1,
             chart="Hosts: failed units",
@@ -177,11 +176,7 @@ def _services(host: str, of: Dimensions, args: HostAlarmsArgs) -> Iterator[Alarm
                 f"{host}: a backup is too old, missing or damaged, or nobody checks them any more; "
                 "`backup-status` says what it is"
             ),
-            metrics={
-                "problems": Metric(
-                    namespace=AGENT_NAMESPACE, name="backup_problems", dimensions=of, statistic="Minimum"
-                )
-            },
+            metrics={"problems": _sent("backup_problems", of, "Minimum")},
             comparison=AT_LEAST,
             threshold=1,
             # The check is silent where its timer has stopped.
@@ -195,9 +190,7 @@ def _services(host: str, of: Dimensions, args: HostAlarmsArgs) -> Iterator[Alarm
                 f"{host}: its database is too far behind the leader to take its place, does not run, or has no leader; "
                 "`patronictl list` says which"
             ),
-            metrics={
-                "lag": Metric(namespace=AGENT_NAMESPACE, name="replication_lag_mb", dimensions=of, statistic="Minimum")
-            },
+            metrics={"lag": _sent("replication_lag_mb", of, "Minimum")},
             comparison=AT_LEAST,
             # A segment of WAL.
             threshold=16,
