@@ -409,7 +409,7 @@ def _runner(environment: Environment, *, verbose: bool, shown: Console = console
 @contextmanager
 def _project_folder(environment: Environment) -> Iterator[None]:
     """The native commands are printed, and run, as one would type them at the project's root."""
-    before = Path.cwd()
+    before, root = Path.cwd(), os.environ.get("STACKWRIGHT_ROOT")
     os.chdir(environment.root)
     # For every command below: they act on this project, wherever they change to.
     os.environ["STACKWRIGHT_ROOT"] = str(environment.root)
@@ -417,6 +417,8 @@ def _project_folder(environment: Environment) -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
+        os.environ.pop("STACKWRIGHT_ROOT")
+        os.environ.update({} if root is None else {"STACKWRIGHT_ROOT": root})
 
 
 def _stack(environment: Environment) -> dict[str, Any]:
