@@ -248,6 +248,11 @@ def _apply(event: dict[str, Any], recap: Recap) -> None:
         failure = recap.hosts[event["host"]].failure
         if failure is not None:
             failure["message"] = event["message"]
+    if event["event"] == "stats":
+        for name, host in recap.hosts.items():
+            # What a task rescued is no failure of the run.
+            if not any(event["hosts"].get(name, {}).get(count) for count in ("failures", "unreachable")):
+                host.failure = None
     if event["event"] != "result":
         return
     host = recap.hosts.setdefault(event["host"], HostProgress())

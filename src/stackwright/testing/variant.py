@@ -20,7 +20,8 @@ class Variant:
     def __init__(self, checkout: Path, folder: Path, environment: str) -> None:
         self.folder, self._name = folder, environment
         folder.mkdir(parents=True, exist_ok=True)
-        (checkout / ".state").mkdir(exist_ok=True)
+        for name in (".state", "dist"):
+            (checkout / name).mkdir(exist_ok=True)
         for entry in checkout.iterdir():
             if entry.name not in (*_COPIED, ".git"):
                 (folder / entry.name).symlink_to(entry)

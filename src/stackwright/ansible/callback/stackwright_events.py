@@ -82,7 +82,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._result("ignored" if ignore_errors else "failed", result)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        self._result("unreachable", result)
+        self._result("ignored" if result.task.ignore_unreachable else "unreachable", result)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._tell("stats", hosts={host: stats.summarize(host) for host in sorted(stats.processed)})
