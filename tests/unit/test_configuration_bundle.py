@@ -323,9 +323,9 @@ def test_variables_of_the_environment_are_in_its_bundle_and_an_encrypted_file_is
 ) -> None:
     own = tmp_path / "inventories/taaleem-production/group_vars"
     (own / "all").mkdir(parents=True)
-    (own / "app.yml").write_text("pm2_listen_timeout: 1\n")
+    (own / "app.yml").write_text("pm2_roll_on_change: false\n")
     found = members(configuration.write(recipe, KEY, tmp_path / "out").archive)
-    assert found["inventory/group_vars/app.yml"] == b"pm2_listen_timeout: 1\n"
+    assert found["inventory/group_vars/app.yml"] == b"pm2_roll_on_change: false\n"
     (own / "all/secret.yml").write_text("a: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  00\n")
     with pytest.raises(configuration.BundleError, match=r"taaleem-production/group_vars/all/secret\.yml is encrypted"):
         configuration.write(recipe, KEY, tmp_path / "out")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from stackwright.model import checks, checks_edge, files, naming, topology
+from stackwright.model import checks, checks_edge, checks_variables, files, naming, topology
 from stackwright.model.capacity import ConnectionBudget, HostPlan
 from stackwright.model.errors import ModelError
 from stackwright.model.plan import Plan, make_plan
@@ -125,6 +125,6 @@ def load(path: Path | str) -> Environment:
     if problems or plan is None or system is None:
         raise ModelError(problems)
     environment = Environment(name=place.name, root=place.root, system=system.need(), stack=stack.need(), plan=plan)
-    if mistakes := list(checks_edge.problems(environment, stack, system)):
+    if mistakes := [*checks_edge.problems(environment, stack, system), *checks_variables.problems(environment)]:
         raise ModelError(mistakes)
     return environment
