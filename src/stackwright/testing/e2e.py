@@ -230,10 +230,13 @@ class Environment:
             raise command.CommandError(f"{host}: {argv[-1][:500]}\nexit code {done.returncode}\n{shown}")
         return done.stdout
 
+    def leader(self) -> str:
+        """The host whose PostgreSQL takes writes."""
+        return next(host for host in self.group("database") if self._psql(host, "SELECT pg_is_in_recovery()") == "f")
+
     def sql(self, query: str, database: str) -> str:
         """What the leader of the database cluster answers."""
-        leader = next(host for host in self.group("database") if self._psql(host, "SELECT pg_is_in_recovery()") == "f")
-        return self._psql(leader, query, database)
+        return self._psql(self.leader(), query, database)
 
     def _psql(self, host: str, query: str, database: str = "postgres") -> str:
         argv = ["psql", "--no-psqlrc", "-At", f"--dbname={database}", "--set=ON_ERROR_STOP=1", f"--command={query}"]
