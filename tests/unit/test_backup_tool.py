@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,6 +147,23 @@ def test_an_archiver_that_does_not_archive(change: dict[str, object], words: str
     problem = postgresql.archiver_problem(ARCHIVER | change, INFO)
     assert words in problem
     assert bool(words) == bool(problem)
+
+
+def test_a_repository_that_does_not_answer_hides_nothing_that_the_host_knows_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away() -> dict[str, Any]:
+        raise shell.BackupError("pgbackrest: no answer within 60 s")
+
+    cluster = {"data_directory": "/", "port": 5432, "socket_directory": "/run"}
+    settings = {"stanza": "main", "max_age_hours": 26, "server": False, "cluster": cluster, "directory": "/"}
+    behind = ARCHIVER | {"failing": True, "waiting": 2, "failed": wal.name(1, 10)}
+    monkeypatch.setattr(postgresql, "config", lambda: {"postgresql": settings})
+    monkeypatch.setattr(postgresql, "info", away)
+    monkeypatch.setattr(postgresql, "run", lambda *_, **__: json.dumps(behind))
+    problems = shell.report(postgresql.status(), "db1")["problems"]
+    assert [problem.split(":")[0] for problem in problems] == ["postgresql main", "archiver main"]
+    assert postgresql.archiver_problem(ARCHIVER, None) == ""
 
 
 # --- pgbackrest verify ----------------------------------------------------------------------------------------------

@@ -61,27 +61,30 @@ def info() -> dict[str, Any]:
 def status() -> list[dict[str, Any]]:
     """Return the checks of the cluster's backups that fit this host."""
     settings = config()["postgresql"]
+    # A repository that does not answer is one fault, and hides none of what this host knows by itself.
+    answer: dict[str, Any] | None = None
+    times: list[float] = []
     try:
         answer = info()
+        detail = "" if answer["status"]["code"] == 0 else f"pgbackrest: {answer['status']['message']}"
+        times = [backup["timestamp"]["stop"] for backup in answer.get("backup", []) if not backup.get("error")]
     except BackupError as error:
-        return [age_check("postgresql", settings["stanza"], settings["max_age_hours"], None, str(error))]
-    code = answer["status"]["code"]
-    detail = "" if code == 0 else f"pgbackrest: {answer['status']['message']}"
-    times = [backup["timestamp"]["stop"] for backup in answer.get("backup", []) if not backup.get("error")]
+        detail = str(error)
     checks = [age_check("postgresql", settings["stanza"], settings["max_age_hours"], max(times, default=None), detail)]
     if settings["server"]:
         checks.append(service_check("pgbackrest.service"))
     if settings["cluster"]:
         checks += archiver_status(settings, answer)
     if settings["directory"]:
-        checks += [space_check(settings["directory"]), *chain_status(settings, answer)]
+        checks.append(space_check(settings["directory"]))
+        checks += chain_status(settings, answer) if answer is not None else []
     return checks
 
 
 # --- on database hosts ----------------------------------------------------------------------------------------------
 
 
-def archiver_status(settings: dict[str, Any], answer: dict[str, Any]) -> list[dict[str, Any]]:
+def archiver_status(settings: dict[str, Any], answer: dict[str, Any] | None) -> list[dict[str, Any]]:
     cluster, stanza = settings["cluster"], settings["stanza"]
     checks = [space_check(cluster["data_directory"])]
     command = ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--dbname=postgres", f"--port={cluster['port']}"]
@@ -103,9 +106,9 @@ def archiver_status(settings: dict[str, Any], answer: dict[str, Any]) -> list[di
     return [*checks, check("archiver", stanza, problem, last_archived=values["last"], waiting=values["waiting"])]
 
 
-def archiver_problem(values: dict[str, Any], answer: dict[str, Any]) -> str:
-    """Return what is wrong with the archiver of the primary; empty if nothing is."""
-    database = max(answer.get("db", []), key=lambda entry: entry["id"], default=None)
+def archiver_problem(values: dict[str, Any], answer: dict[str, Any] | None) -> str:
+    """Return what is wrong with the archiver of the primary; empty if nothing is. `answer`: what the repository says."""
+    database = max((answer or {}).get("db", []), key=lambda entry: entry["id"], default=None)
     if values["mode"] == "off":
         return "archive_mode is off: nothing is archived"
     if database is not None and str(database["system-id"]) != values["system"]:
@@ -119,6 +122,8 @@ def archiver_problem(values: dict[str, Any], answer: dict[str, Any]) -> str:
         )
     if (values["waiting_seconds"] or 0) > WAITING_SECONDS:
         return f"{values['waiting']} segments wait to be archived, the oldest for {round(values['waiting_seconds'])} s"
+    if answer is None:
+        return ""
     archives = [entry for entry in answer.get("archive", []) if database and entry["database"]["id"] == database["id"]]
     newest = max((entry["max"] for entry in archives if entry["max"]), default="")
     if wal.SEGMENT.fullmatch(values["last"] or "") and values["last"] > newest:
