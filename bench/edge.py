@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.certificate import self_signed
 from bench.process import BenchError, checkout
 from bench.samples import Better, Comparison, in_turn
 from bench.workplace import Machine, one_host, say
 from stackwright.model import edge_nginx, inventory
 from stackwright.model import environment as model
+from stackwright.testing.certificates import self_signed
 from stackwright.testing.render import Role
 
 SECTION = "Edge"
@@ -92,7 +92,7 @@ def _comparisons(name: str, pairs: list[tuple[Load, Load]]) -> list[Comparison]:
 def _prepare(machine: Machine) -> str:
     role, files = render()
     machine.install(*role.value("__nginx_packages"), "wrk", "curl")
-    certificate, key = self_signed(NAME)
+    certificate, key = (pem.decode() for pem in self_signed(NAME))
     machine.write("/etc/bench/tls.crt", certificate)
     machine.write("/etc/bench/tls.key", key)
     machine.run(f"echo '127.0.0.1 {NAME}' >> /etc/hosts")

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.certificate import self_signed
 from bench.process import BenchError, checkout
 from bench.samples import Better, Comparison, in_turn
 from bench.workplace import Machine, one_host, say
 from stackwright.model.postgresql_settings import postgresql_settings
+from stackwright.testing.certificates import self_signed
 from stackwright.testing.render import Role
 
 SECTION = "PgBouncer"
@@ -90,7 +90,7 @@ _PGBOUNCER = "/usr/sbin/pgbouncer /etc/pgbouncer/pgbouncer.ini"
 
 def _prepare(machine: Machine) -> str:
     machine.install("postgresql", "postgresql-contrib", "pgbouncer")
-    certificate, key = self_signed(_SERVER)
+    certificate, key = (pem.decode() for pem in self_signed(_SERVER))
     machine.run(f"echo '{machine.address} {_SERVER}' >> /etc/hosts")
     machine.write("/etc/bench/ca.crt", certificate)
     machine.write("/etc/bench/tls.key", key, "0600")

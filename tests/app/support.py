@@ -15,14 +15,10 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from stackwright.testing.certificates import self_signed
 
 START_SECONDS = 180.0
 
@@ -153,27 +149,9 @@ def _answers(server: Postgres) -> bool:
 
 def write_certificate(folder: Path) -> None:
     """A self-signed certificate for 127.0.0.1 that is its own trust anchor: tls.crt, tls.key."""
-    import ipaddress
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stores")])
-    now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    )
-    certificate = builder.sign(key, hashes.SHA256())
-    (folder / "tls.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private = serialization.PrivateFormat.PKCS8
-    encoded = key.private_bytes(serialization.Encoding.PEM, private, serialization.NoEncryption())
-    (folder / "tls.key").write_bytes(encoded)
+    certificate, key = self_signed("stores", addresses=("127.0.0.1",))
+    (folder / "tls.crt").write_bytes(certificate)
+    (folder / "tls.key").write_bytes(key)
 
 
 @dataclass(kw_only=True)

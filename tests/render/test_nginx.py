@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import datetime as dt
 import itertools
 import json
 import re
@@ -13,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stackwright.model import edge_nginx
+from stackwright.testing import certificates as test_certificates
 from stackwright.testing import edge_contract, nginx
 from stackwright.testing.render import Role
 
@@ -43,28 +41,13 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str
     folder = tmp_path_factory.mktemp("certificates")
     result = []
     for kind, key in (
-        ("ecdsa", ec.generate_private_key(ec.SECP256R1())),
+        ("ecdsa", test_certificates.new_key()),
         ("rsa", rsa.generate_private_key(public_exponent=65537, key_size=2048)),
     ):
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop.test")])
-        now = dt.datetime.now(dt.UTC)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(1)
-            .not_valid_before(now)
-            .not_valid_after(now + dt.timedelta(days=1))
-            .sign(key, hashes.SHA256())
-        )
         paths = {"certificate_file": folder / f"{kind}.crt", "key_file": folder / f"{kind}.key"}
-        paths["certificate_file"].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        paths["key_file"].write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
+        made = test_certificates.certificate("shop.test", key)
+        paths["certificate_file"].write_bytes(test_certificates.certificate_pem(made))
+        paths["key_file"].write_bytes(test_certificates.key_pem(key))
         result.append({name: str(path) for name, path in paths.items()})
     return result
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import http.server
 import socket
 import ssl
@@ -13,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from stackwright import verify, verify_public
 from stackwright.model.aws.stackfile import HostedZone
 from stackwright.model.environment import load
+from stackwright.testing import certificates
 from stackwright.verify import Edge, Finding
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,20 +133,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def certificate(folder: Path, *names: str, days: float = 90) -> tuple[Path, Path]:
     """A key with a certificate that is its own authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "Test Trust")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=days, hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "key.pem").write_bytes(key.private_bytes(*form))
-    (folder / "crt.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key = certificates.new_key()
+    made = certificates.certificate("Test Trust", key, names=names, ca=True, days=days + 1 / 24)
+    (folder / "key.pem").write_bytes(certificates.key_pem(key))
+    (folder / "crt.pem").write_bytes(certificates.certificate_pem(made))
     return folder / "crt.pem", folder / "key.pem"
 
 

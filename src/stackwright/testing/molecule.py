@@ -6,7 +6,6 @@ the same code as those of the provider `local`; on top they get what adoption gi
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
 import json
 import os
@@ -16,10 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from stackwright import secret_store
 from stackwright.infra.local.podman import Host, Network, Podman, generate_key, public_key
 
 USER = "stackwright"
@@ -107,42 +104,8 @@ def ca() -> None:
 
 
 def _make_ca() -> dict[str, str]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{_environment()} CA")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        # Strict verifiers (Python 3.13) refuse a CA that does not say that it signs certificates.
-        .add_extension(
-            x509.KeyUsage(
-                digital_signature=False,
-                content_commitment=False,
-                key_encipherment=False,
-                data_encipherment=False,
-                key_agreement=False,
-                key_cert_sign=True,
-                crl_sign=True,
-                encipher_only=False,
-                decipher_only=False,
-            ),
-            critical=True,
-        )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return {
-        "certificate": certificate.public_bytes(serialization.Encoding.PEM).decode(),
-        "private_key": key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode(),
-    }
+    made = secret_store.new_ca(_environment())
+    return {"certificate": made[secret_store.CA_CERTIFICATE], "private_key": made[secret_store.CA_KEY]}
 
 
 def _write(name: str, text: str) -> Path:

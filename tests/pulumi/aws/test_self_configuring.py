@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import datetime
 import functools
 import gzip
 import hashlib
@@ -30,7 +29,7 @@ from typing import Any
 import pytest
 import yaml
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from environments import ROOT, run
 from instance_services import Cloud
@@ -44,6 +43,7 @@ from stackwright.model import Environment, load, wiring
 from stackwright.model.aws import member
 from stackwright.model.secrets import application_names
 from stackwright.secret_store import SecretStore
+from stackwright.testing import certificates
 from tests.app.bucket import Bucket, run_bucket
 from tests.app.support import free_port
 
@@ -67,51 +67,24 @@ class Authority:
 
     @classmethod
     def make(cls, name: str) -> Authority:
-        key = ec.generate_private_key(ec.SECP256R1())
-        return cls(key=key, certificate=_certificate(name, key.public_key(), name, key, ca=True))
+        key = certificates.new_key()
+        return cls(key=key, certificate=certificates.certificate(name, key, ca=True))
 
     @property
     def pem(self) -> str:
-        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+        return certificates.certificate_pem(self.certificate).decode()
 
     def pair(self, *names: str) -> tuple[str, str]:
         """Key and certificate, PEM."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = certificates.new_key()
         issuer = self.certificate.subject.rfc4514_string().removeprefix("CN=")
-        made = _certificate(names[0], key.public_key(), issuer, self.key, names=names)
-        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        return key.private_bytes(*form).decode(), made.public_bytes(serialization.Encoding.PEM).decode()
+        made = certificates.certificate(names[0], key, issuer, self.key, names=names)
+        return certificates.key_pem(key).decode(), certificates.certificate_pem(made).decode()
 
 
 @functools.cache
 def _authority() -> Authority:
     return Authority.make("RDS-like authority")
-
-
-def _certificate(
-    subject: str,
-    key: ec.EllipticCurvePublicKey,
-    issuer: str,
-    signer: ec.EllipticCurvePrivateKey,
-    *,
-    ca: bool = False,
-    names: tuple[str, ...] = (),
-) -> x509.Certificate:
-    now = datetime.datetime.now(datetime.UTC)
-    common = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)]) for each in (subject, issuer)]
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(common[0])
-        .issuer_name(common[1])
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-    )
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), False)
-    return builder.sign(signer, hashes.SHA256())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from model_project import KEY, Project, provisioned
 from pydantic import TypeAdapter
 
@@ -19,6 +21,7 @@ from stackwright.model.errors import KeyPath, dotted
 from stackwright.model.inventory import build
 from stackwright.model.stackfile import StackFile
 from stackwright.model.system import System
+from stackwright.testing import certificates
 from stackwright.testing.role_inputs import ROOT, HostInputs
 
 OTHER_KEY = KEY[:-1] + "T"
@@ -402,31 +405,11 @@ def effects(tmp_path_factory: pytest.TempPathFactory) -> Effects:
 
 def pair(private: bytes | None) -> tuple[bytes, bytes]:
     """A certificate for the site's names, and its key: `private` if it is given."""
-    from datetime import UTC, datetime, timedelta
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     known = None if private is None else serialization.load_pem_private_key(private, None)
-    key = known if isinstance(known, ec.EllipticCurvePrivateKey) else ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "taaleem.test")])
-    now = datetime.now(UTC)
-    names = [x509.DNSName(host) for host in ("taaleem.test", "*.taaleem.test", "clinic.test", "*.clinic.test")]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=300))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    text = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return certificate.public_bytes(pem), text
+    key = known if isinstance(known, ec.EllipticCurvePrivateKey) else certificates.new_key()
+    names = ("taaleem.test", "*.taaleem.test", "clinic.test", "*.clinic.test")
+    made = certificates.certificate(names[0], key, names=names, days=300)
+    return certificates.certificate_pem(made), certificates.key_pem(key)
 
 
 @pytest.fixture(autouse=True)

@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from stackwright.ansible.filter import tls
 from stackwright.model import site_certificate
+from stackwright.testing.certificates import Key, certificate, certificate_pem, key_pem, new_key
 
-NOW = datetime.datetime.now(datetime.UTC)
 NAMES = ("clinic.example", "www.clinic.example")
-
-Key = ec.EllipticCurvePrivateKey
 
 
 def signed(
     subject: str, key: Key, issuer: str, signer: Key, *, days: int = 30, names: tuple[str, ...] = NAMES
 ) -> bytes:
-    def name(text: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
-
-    end = NOW + datetime.timedelta(days=days)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name(subject))
-        .issuer_name(name(issuer))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(end - datetime.timedelta(days=90))
-        .not_valid_after(end)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False)
-        .sign(signer, hashes.SHA256())
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM)
+    return certificate_pem(certificate(subject, key, issuer, signer, names=names, days=days, begins=days - 90))
 
 
-def pem(key: Key, password: bytes | None = None) -> bytes:
-    encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
-
-
-LEAF, MIDDLE, OTHER = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+LEAF, MIDDLE, OTHER = (new_key() for _ in range(3))
 INTERMEDIATE = signed("middle", MIDDLE, "root", OTHER)
 GOOD = signed("clinic", LEAF, "middle", MIDDLE)
 
@@ -53,18 +27,18 @@ GOOD = signed("clinic", LEAF, "middle", MIDDLE)
 @pytest.mark.parametrize(
     ("certificate", "key", "file", "message"),
     [
-        (GOOD + INTERMEDIATE, pem(OTHER), "key", "does not belong to the certificate"),
-        (GOOD + INTERMEDIATE, pem(LEAF, b"word"), "key", "is encrypted with a passphrase"),
+        (GOOD + INTERMEDIATE, key_pem(OTHER), "key", "does not belong to the certificate"),
+        (GOOD + INTERMEDIATE, key_pem(LEAF, b"word"), "key", "is encrypted with a passphrase"),
         (GOOD + INTERMEDIATE, b"text", "key", "holds no private key"),
         (GOOD + INTERMEDIATE, GOOD, "key", "holds no private key"),
-        (b"text", pem(LEAF), "certificate", "holds no certificate"),
-        (GOOD, pem(LEAF), "certificate", "lacks the certificate of its issuer CN=middle"),
-        (GOOD + signed("middle", OTHER, "root", OTHER), pem(LEAF), "certificate", "is broken after CN=clinic"),
-        (INTERMEDIATE + GOOD, pem(MIDDLE), "certificate", "is broken after CN=middle"),
-        (signed("x", LEAF, "middle", MIDDLE, days=-1) + INTERMEDIATE, pem(LEAF), "certificate", "not now"),
-        (signed("x", LEAF, "middle", MIDDLE, days=120) + INTERMEDIATE, pem(LEAF), "certificate", "not now"),
+        (b"text", key_pem(LEAF), "certificate", "holds no certificate"),
+        (GOOD, key_pem(LEAF), "certificate", "lacks the certificate of its issuer CN=middle"),
+        (GOOD + signed("middle", OTHER, "root", OTHER), key_pem(LEAF), "certificate", "is broken after CN=clinic"),
+        (INTERMEDIATE + GOOD, key_pem(MIDDLE), "certificate", "is broken after CN=middle"),
+        (signed("x", LEAF, "middle", MIDDLE, days=-1) + INTERMEDIATE, key_pem(LEAF), "certificate", "not now"),
+        (signed("x", LEAF, "middle", MIDDLE, days=120) + INTERMEDIATE, key_pem(LEAF), "certificate", "not now"),
         (
-            *(signed("x", LEAF, "middle", MIDDLE, names=NAMES[:1]) + INTERMEDIATE, pem(LEAF)),
+            *(signed("x", LEAF, "middle", MIDDLE, names=NAMES[:1]) + INTERMEDIATE, key_pem(LEAF)),
             *("certificate", "does not cover www.clinic.example"),
         ),
     ],
@@ -91,14 +65,14 @@ def test_what_cannot_serve_is_named(tmp_path: Path, certificate: bytes, key: byt
 )
 def test_what_serves_is_accepted(tmp_path: Path, certificate: bytes) -> None:
     (tmp_path / "site.pem").write_bytes(certificate)
-    (tmp_path / "site.key").write_bytes(pem(LEAF))
+    (tmp_path / "site.key").write_bytes(key_pem(LEAF))
     assert site_certificate.faults(tmp_path / "site.pem", tmp_path / "site.key", NAMES) == []
 
 
 def test_a_ca_that_clients_have_may_be_left_out(tmp_path: Path) -> None:
     for name, content in {
         "site.pem": GOOD,
-        "site.key": pem(LEAF),
+        "site.key": key_pem(LEAF),
         "ca.pem": INTERMEDIATE,
         "other.pem": signed("y", OTHER, "y", OTHER),
     }.items():
