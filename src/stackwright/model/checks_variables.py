@@ -53,11 +53,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _inputs(roles: Path) -> Mapping[str, frozenset[str]]:
     """Role -> its inputs, by what it says of itself."""
-    found: dict[str, frozenset[str]] = {}
+    inputs: dict[str, frozenset[str]] = {}
     for file in sorted(roles.glob("*/meta/argument_specs.yml")):
         specs: Mapping[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))["argument_specs"]
-        found[file.parents[1].name] = frozenset(name for spec in specs.values() for name in spec.get("options", {}))
-    return found
+        inputs[file.parents[1].name] = frozenset(name for spec in specs.values() for name in spec.get("options", {}))
+    return inputs
 
 
 def _file_problems(file: Path, shown: Path, inputs: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
