@@ -134,7 +134,7 @@ class Suite:
         def work(log: Path) -> Result:
             report = log.with_suffix(".xml")
             report.unlink(missing_ok=True)
-            code = _call(["pytest", "-q", f"--junitxml={report}", *argv], log)
+            code = _call(["pytest", "-q", "--durations=10", f"--junitxml={report}", *argv], log)
             result = _read_junit(name, report)
             if (code != 0 or result.passed == 0) and result.failed == 0:
                 result.failed = 1
