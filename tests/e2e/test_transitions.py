@@ -112,7 +112,7 @@ def whole(environment: Environment) -> bool:
     return environment.stackwright("status", expect=None).code == 0
 
 
-def through(site: Site, what: str, event: Callable[[], None]) -> None:
+def through(site: Site, what: str, event: Callable[[], object]) -> None:
     """Say what an event costs under load; it loses no acknowledged write, and the environment becomes whole by itself."""
     environment = site.environment
     with Load(environment.client, site.session) as load:
@@ -132,21 +132,50 @@ def test_a_host_that_restarts_comes_back_by_itself(site: Site, host: str) -> Non
     through(site, f"{host} restarted", lambda: podman("restart", host, "--time", "20"))
 
 
-def test_the_leader_is_lost_twice_once_without_the_archive(site: Site) -> None:
-    def lose(archive: bool) -> None:
-        victim = site.environment.leader()
-        if not archive:
-            podman("stop", "ops1", "--time", "20")
-        podman("kill", victim)
-        wait_until(lambda: site.environment.client.get("/api/ready").status == 200, "another leader", seconds=120)
-        podman("start", victim)
-        if not archive:
-            # It follows the new leader before the archive is back.
-            time.sleep(60)
-            podman("start", "ops1")
+def lose_leader(environment: Environment) -> str:
+    """Kill the host that leads, wait until another one does, and start it again."""
+    victim = environment.leader()
+    podman("kill", victim)
+    wait_until(lambda: environment.client.get("/api/ready").status == 200, "another leader", seconds=120)
+    podman("start", victim)
+    return victim
 
-    through(site, "the leader killed", lambda: lose(archive=True))
-    through(site, "the leader killed again, the archive away", lambda: lose(archive=False))
+
+def follows(environment: Environment, host: str) -> bool:
+    """Whether the PostgreSQL of a host streams from the leader."""
+    other = next(name for name in environment.group("database") if name != host)
+    members = json.loads(environment.ssh(other, "patronictl -c /etc/patroni/config.yml list --format json"))
+    return any((member["Member"], member["State"]) == (host, "streaming") for member in members)
+
+
+def test_the_leader_is_lost_twice_once_without_the_archive(site: Site) -> None:
+    environment = site.environment
+
+    def without_archive() -> None:
+        environment.ssh("ops1", "systemctl stop pgbackrest.service")
+        victim = lose_leader(environment)
+        # It streams from the new leader before the archive is back.
+        wait_until(lambda: follows(environment, victim), f"{victim} streams", seconds=180, pause=3)
+        environment.ssh("ops1", "systemctl start pgbackrest.service")
+
+    through(site, "the leader killed", lambda: lose_leader(environment))
+    through(site, "the leader killed again, the archive away", without_archive)
+
+
+def test_a_leader_that_returns_is_enough_where_the_repository_host_votes_and_is_away(site: Site) -> None:
+    """With two database hosts the third voter is the repository host: without it and the leader nobody leads."""
+    environment = site.environment
+
+    def two_of_three_voters() -> None:
+        victim = environment.leader()
+        podman("stop", "ops1", "--time", "20")
+        podman("kill", victim)
+        wait_until(lambda: environment.client.get("/api/ready").status != 200, "nobody leads", seconds=120)
+        podman("start", victim)
+        wait_until(lambda: environment.client.get("/api/ready").status == 200, "a leader again", seconds=240)
+        podman("start", "ops1")
+
+    through(site, "the leader and the repository host killed, the leader back", two_of_three_voters)
 
 
 def test_the_ca_is_replaced_under_load(site: Site) -> None:
