@@ -189,3 +189,11 @@ def test_plays_for_every_host_leave_hosts_alone_that_are_about_to_go(path: Path)
     for play in load(path):
         groups = str(play.get("hosts", "")).replace(",", ":").split(":")
         assert "all" not in groups or "!retiring" in groups, play["name"]
+
+
+def test_who_leads_is_read_after_the_last_restart_that_may_hand_over() -> None:
+    tasks = yaml.safe_load((ROOT / "roles/postgresql/tasks/cluster.yml").read_text())
+    restarts = [number for number, task in enumerate(tasks) if "patroni_restart" in task]
+    readings = [number for number, task in enumerate(tasks) if task.get("register") == "__postgresql_ready"]
+    assert len(restarts) == 3
+    assert min(readings) > max(restarts)

@@ -210,7 +210,8 @@ def test_the_domain_and_settings_of_postgresql_change(site: Site) -> None:
     """The name before stays as an alias; one of the settings counts from the next start of PostgreSQL."""
     site.files.edit(
         ("domain: transitions.test", "domain: clinic.test\naliases: [transitions.test]"),
-        ("max_connections: 100", "max_connections: 110\n  parameters: {work_mem: 6MB}"),
+        ("max_connections: 100", "max_connections: 110"),
+        ("certificates:", "database: {parameters: {work_mem: 6MB}}\ncertificates:"),
     )
     site.run("another domain, and other settings of PostgreSQL", tolerated=SWITCHOVER)
     environment = site.environment
