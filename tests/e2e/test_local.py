@@ -605,10 +605,14 @@ def test_a_backup_restores_with_every_patient(local: Environment, session: str) 
     assert not leftover
 
 
-def test_a_backup_of_files_brings_an_upload_back(local: Environment, session: str) -> None:
+def send_upload(local: Environment, session: str) -> tuple[str, str]:
+    """Send a file; return its name, and the host that keeps it."""
     answer = local.client.request("POST", "/api/uploads", b"an upload to restore", session=session)
-    name = json.loads(answer.body)["id"]
-    host = answer.headers["x-instance"].partition(":")[0]
+    return json.loads(answer.body)["id"], answer.headers["x-instance"].partition(":")[0]
+
+
+def test_a_backup_of_files_brings_an_upload_back(local: Environment, session: str) -> None:
+    name, host = send_upload(local, session)
     local.ssh(host, "systemctl start backup-files.service")
     local.ssh(host, f"rm /var/lib/{local.app}/uploads/{name}")
     target = "/var/tmp/e2e-restore"
@@ -681,6 +685,7 @@ def test_hosts_come_and_go_and_ports_move_under_load(
 ) -> None:
     """An application host goes, a database host comes, the instances get other ports: in one run, and nobody notices."""
     gone = local.address("app2")
+    upload = next(name for name, host in (send_upload(local, session) for _ in range(40)) if host == "app2")
     with variant(tmp_path_factory.mktemp("variant") / "project", NAME) as (files, changed):
         files.edit(("app: 2, database: 2", "app: 1, database: 3"), ("first_port: 5005", "first_port: 5105"))
         assert "app2 (app) will be removed" in changed.stackwright("validate").output
@@ -691,6 +696,8 @@ def test_hosts_come_and_go_and_ports_move_under_load(
         load.require_success(at_least=60)
         changed.forget()
         assert not stack_leftovers(changed, "app2", gone)
+        # An upload that only this host had.
+        assert changed.ssh("app1", f"cat /var/lib/{changed.app}/uploads/{upload}") == "an upload to restore"
         listening = changed.ssh("app1", "ss -Hltn | awk '{print $4}'").split()
         placed = changed.stack["apps"][changed.app]["instances_by_host"]["app1"]
         ports = sorted({int(each.rpartition(":")[2]) for each in listening} & set(range(5005, 5205)))
