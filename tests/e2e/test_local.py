@@ -689,7 +689,7 @@ def test_hosts_come_and_go_and_ports_move_under_load(
     with variant(tmp_path_factory.mktemp("variant") / "project", NAME) as (files, changed):
         files.edit(("app: 2, database: 2", "app: 1, database: 3"), ("first_port: 5005", "first_port: 5105"))
         assert "app2 (app) will be removed" in changed.stackwright("validate").output
-        with Load(changed.client, session) as load:
+        with Load(local.client, session) as load:
             began = time.monotonic()
             changed.stackwright("up")
             print(f"up with a host less, a host more and other ports: {time.monotonic() - began:.0f} s")
