@@ -92,8 +92,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_hosts_are_added(site: Site) -> None:
-    site.topology(app=2, database=2)
-    site.run("an application host and a database host added")
+    site.topology(app=2, database=2, cache=2)
+    site.run("an application, a database and a cache host added")
     assert site.environment.group("database") == ["db1", "db2"]
 
 
@@ -127,7 +127,7 @@ def through(site: Site, what: str, event: Callable[[], object]) -> None:
     site.nothing_is_lost(load)
 
 
-@pytest.mark.parametrize("host", ["edge1", "app1", "app2", "db1", "db2", "cache1", "ops1"])
+@pytest.mark.parametrize("host", ["edge1", "app1", "app2", "db1", "db2", "cache1", "cache2", "ops1"])
 def test_a_host_that_restarts_comes_back_by_itself(site: Site, host: str) -> None:
     through(site, f"{host} restarted", lambda: podman("restart", host, "--time", "20"))
 
@@ -229,20 +229,11 @@ def test_hosts_are_removed_one_of_them_the_leader(site: Site) -> None:
             "db1", "patronictl -c /etc/patroni/config.yml switchover main --leader db1 --candidate db2 --force"
         )
         time.sleep(15)
-    addresses = {name: environment.address(name) for name in ("app2", "db2")}
+    addresses = {name: environment.address(name) for name in ("app2", "db2", "cache2")}
     site.topology()
-    site.run("the leader and an application host removed", tolerated=SWITCHOVER)
+    site.run("the leader, an application and a cache host removed", tolerated=SWITCHOVER)
     for name, address in addresses.items():
         assert not stack_leftovers(environment, name, address)
-
-
-def test_redis_instances_move_to_a_second_host_and_back(site: Site) -> None:
-    site.topology(cache=2)
-    site.run("a cache host added: instances move")
-    address = site.environment.address("cache2")
-    site.topology()
-    site.run("a cache host removed: instances move back")
-    assert not stack_leftovers(site.environment, "cache2", address)
 
 
 def test_ports_and_memory_change(site: Site) -> None:

@@ -13,7 +13,9 @@ short_description: Take members out of a Patroni cluster without losing a commit
 description:
   - With O(state=followed), makes sure that no member of O(names) leads. The leadership is handed to a member that stays
     and has everything; where there is none, the module fails and changes nothing.
-  - With O(state=gone), waits until the cluster has forgotten the members, whose Patroni was stopped.
+  - With O(state=gone), waits until the cluster has forgotten the members, whose Patroni was stopped, and has Patroni drop
+    their replication slots at once. Since release 4 it keeps the slot of a member that is away for half an hour, and
+    makes it again where somebody else drops it. The setting for that lasts until the configuration is applied again.
 options:
   api: {type: dict, required: true, description: 'REST interface: url, user, password, certificate, key and CA files.'}
   names: {type: list, elements: str, required: true, description: Members to take out.}
@@ -53,6 +55,7 @@ def main() -> None:
             changed = hand_over(patroni, names, seconds=seconds, check_mode=module.check_mode)
         elif not module.check_mode:
             wait(seconds, f"the cluster still knows one of {', '.join(names)}", lambda: gone(patroni, names))
+            patroni.send("PATCH", "/config", {"member_slots_ttl": 0})
     except (OSError, PatroniError) as error:
         module.fail_json(msg=f"{', '.join(names)} cannot leave the cluster: {error}")
     module.exit_json(changed=changed, leader=leader(patroni))
