@@ -680,6 +680,7 @@ def test_no_secret_is_in_the_logs_and_the_process_list_of_a_host(local: Environm
 # --- hosts that come and go ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_hosts_come_and_go_and_ports_move_under_load(
     local: Environment, session: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
