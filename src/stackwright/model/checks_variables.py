@@ -36,7 +36,7 @@ def problems(environment: Environment) -> Iterator[Problem]:
             yield Problem(
                 file=shown,
                 line=1,
-                message="is for no group of this environment",
+                message="is not a group of this environment",
                 value=name,
                 accepted=", ".join(sorted(groups)),
                 suggestion=nearest(name, groups),
@@ -71,7 +71,7 @@ def _file_problems(file: Path, shown: Path, inputs: Mapping[str, frozenset[str]]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         reason = str(getattr(error, "problem", None) or error)
-        yield Problem(file=shown, line=mark.line + 1 if mark else 1, message=f"is no YAML: {reason}")
+        yield Problem(file=shown, line=mark.line + 1 if mark else 1, message=f"is not valid YAML: {reason}")
         return
     if node is None:
         return
@@ -81,7 +81,7 @@ def _file_problems(file: Path, shown: Path, inputs: Mapping[str, frozenset[str]]
     for key, _ in node.value:
         variable, line = str(key.value), key.start_mark.line + 1
         if variable in _FACTS or variable.startswith("__"):
-            message = "is set by stackwright, and no input of a role"
+            message = "is set by stackwright, and is not an input of a role"
             accepted = "inputs of roles, as their READMEs list them, and variables of your own"
             yield Problem(file=shown, line=line, path=(variable,), message=message, accepted=accepted)
         role = max((role for role in inputs if variable.startswith(f"{role}_")), key=len, default=None)
@@ -90,7 +90,7 @@ def _file_problems(file: Path, shown: Path, inputs: Mapping[str, frozenset[str]]
                 file=shown,
                 line=line,
                 path=(variable,),
-                message=f"is no input of the role {role}",
+                message=f"is not an input of the role {role}",
                 accepted=f"what roles/{role}/README.md lists",
                 suggestion=nearest(variable, inputs[role]),
             )

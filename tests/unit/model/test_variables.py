@@ -29,7 +29,7 @@ def write(project: Project, name: str, text: str) -> None:
             "group_vars/all.yml",
             "---\nmine: 1\nnginx_http3: true\n",
             (
-                "group_vars/all.yml:3: nginx_http3: is no input of the role nginx; accepted: what roles/nginx/README.md"
+                "group_vars/all.yml:3: nginx_http3: is not an input of the role nginx; accepted: what roles/nginx/README.md"
                 " lists; did you mean `nginx_http2`?"
             ),
         ),
@@ -37,13 +37,17 @@ def write(project: Project, name: str, text: str) -> None:
             "host_vars/app1/more.yml",
             "pm2_rol_on_change: no\n",
             (
-                "host_vars/app1/more.yml:1: pm2_rol_on_change: is no input of the role pm2; accepted: what"
+                "host_vars/app1/more.yml:1: pm2_rol_on_change: is not an input of the role pm2; accepted: what"
                 " roles/pm2/README.md lists; did you mean `pm2_roll_on_change`?"
             ),
         ),
-        ("group_vars/app.yaml", "stack: {}\n", "group_vars/app.yaml:1: stack: is set by stackwright, and no input"),
-        ("group_vars/edges/a.yml", "mine: 1\n", "group_vars/edges/a.yml:1: is for no group of this environment, got"),
-        ("group_vars/all.yml", "a: [1\n", "group_vars/all.yml:2: is no YAML: expected ',' or ']'"),
+        (
+            "group_vars/app.yaml",
+            "stack: {}\n",
+            "group_vars/app.yaml:1: stack: is set by stackwright, and is not an input",
+        ),
+        ("group_vars/edges/a.yml", "mine: 1\n", "group_vars/edges/a.yml:1: is not a group of this environment, got"),
+        ("group_vars/all.yml", "a: [1\n", "group_vars/all.yml:2: is not valid YAML: expected ',' or ']'"),
         ("group_vars/all.yml", "- a\n", "group_vars/all.yml:1: has no variables; accepted: a mapping"),
     ],
 )
