@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 ENV ?= taaleem-local
 export PATH := $(CURDIR)/.venv/bin:$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stackwright/bin:$(PATH)
+# Without cached bytecode a process compiles all that it imports, which is half of the CPU time of a short one.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup setup-tests local destroy status verify artifact check test test-long molecule e2e bench docs
 
@@ -35,8 +37,8 @@ check: setup ## quick checks, no container: lint, types, unit, property, render 
 test: setup-tests ## every promise once; what CI runs, under an hour on two quiet cores
 	@python scripts/test.py all
 
-test-long: setup-tests ## repetitions, long transitions and Debian 12; writes docs/long-report.md (some two hours)
-	@python scripts/test.py long
+test-long: setup-tests ## repetitions, long transitions and Debian 12; writes docs/long-report.md (some hours; STAGES='"molecule nginx"' for a part)
+	@python scripts/test.py long $(STAGES)
 
 molecule: setup-tests ## the Molecule scenarios (ROLE=... for one)
 	@python scripts/test.py molecule $(ROLE)

@@ -24,7 +24,7 @@ from bench.workplace import alone, say
 from stackwright.infra.engine import EngineError
 from stackwright.infra.local.images import ImageError
 from stackwright.infra.local.podman import PodmanError
-from stackwright.model import ModelError
+from stackwright.model.errors import ModelError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 

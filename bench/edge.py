@@ -126,7 +126,7 @@ def render() -> tuple[Role, dict[str, str]]:
     role = Role(checkout() / "roles" / "nginx", inputs, system="Debian-13")
     files = {f"live/{part}": role.template(f"etc/nginx/live/{part}.j2") for part in _PARTS}
     for site in role.value("__nginx_sites"):
-        files[f"live/sites/{site['name']}.conf"] = role.template("etc/nginx/live/sites/site.conf.j2", __nginx_site=site)
+        files[f"live/sites/{site['name']}.conf"] = role.template("etc/nginx/live/sites/site.conf.j2", item=site)
     # Two servers must not write into one log.
     files = {path: text.replace("/var/log/nginx/", "/var/log/stackwright-edge/") for path, text in files.items()}
     files["live/generation.conf"] = 'map $server_port $edge_generation { default "bench"; }\n'

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stackwright import project
+from stackwright import processes, project
 
 #: A command that hangs must not hold up the whole run.
 LIMIT_SECONDS = 1800
@@ -98,6 +98,8 @@ def _run(
         stderr=subprocess.STDOUT,
         pass_fds=descriptors,
         start_new_session=True,
+        # An interruption may come before the `try` below, or be one that nobody can catch.
+        preexec_fn=processes.child_setup(),  # noqa: PLW1509 - one call of the kernel
     )
     for descriptor in descriptors:
         os.close(descriptor)

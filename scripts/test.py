@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Run the project's tests: `scripts/test.py check|aws|molecule [ROLE...]|e2e|all|long`.
+"""Run the project's tests: `scripts/test.py check|aws|molecule [ROLE...]|e2e|all|long [STAGE...]`.
 
-`all` is what CI runs: each promise once. Whole environments run in one lane and scenarios in a second one, since CI has two
-cores. `long` runs what is marked `long` (src/stackwright/testing/depth.py) and the scenarios on Debian 12, and writes
+`all` is what CI runs: each promise once. The checks and whole environments run in one lane, all else in a second one, since CI
+has two cores. `long` runs what is marked `long` (src/stackwright/testing/depth.py) and the scenarios on Debian 12, and writes
 docs/long-report.md. The output of every stage is kept in `.state/test/`; a failed stage shows the end of it. The summary
 counts tests, and skips with their reasons.
 """
@@ -21,6 +21,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,39 +40,41 @@ BUDGET = {
     "ruff format": 5,
     "yamllint": 15,
     "shellcheck": 5,
-    "mypy": 60,
-    "generated files": 20,
-    "unit, render, contract": 120,
-    "aws": 180,
-    "ansible-lint": 90,
-    "pulumi engine": 170,
-    "application": 150,
-    "e2e baremetal": 420,
-    "e2e local": 1500,
-    "e2e single": 230,
+    "mypy": 65,
+    "generated files": 5,
+    "unit, render, contract": 320,
+    "aws": 300,
+    "ansible-lint": 165,
+    "pulumi engine": 255,
+    "application": 240,
+    "e2e baremetal": 365,
+    "e2e local": 1130,
+    "e2e single": 250,
     "aws engine": 600,
-    "molecule app_release": 180,
-    "molecule backup": 420,
-    "molecule baseline": 90,
-    "molecule database_proxy": 75,
-    "molecule etcd": 150,
-    "molecule firewall": 140,
-    "molecule host_metrics": 60,
-    "molecule log_rotation": 75,
-    "molecule managed_postgresql": 180,
-    "molecule nginx": 300,
+    "molecule app_release": 290,
+    "molecule backup": 495,
+    "molecule baseline": 95,
+    "molecule database_proxy": 80,
+    "molecule etcd": 235,
+    "molecule firewall": 145,
+    "molecule host_metrics": 40,
+    "molecule log_rotation": 60,
+    "molecule managed_postgresql": 215,
+    "molecule nginx": 265,
     "molecule nodejs": 50,
-    "molecule pgbouncer": 170,
-    "molecule pm2": 130,
-    "molecule postgresql": 260,
-    "molecule redis": 120,
-    "molecule static_files": 60,
-    "molecule tls": 90,
+    "molecule pgbouncer": 135,
+    "molecule pm2": 125,
+    "molecule postgresql": 495,
+    "molecule redis": 125,
+    "molecule static_files": 40,
+    "molecule tls": 105,
 }
 #: A busy machine takes this much longer before a stage is named as over its budget.
 TOLERANCE = 1.5
 LONG_REPORT = ROOT / "docs" / "long-report.md"
 
+#: How Ansible, Molecule and pytest begin to say what failed.
+_REASON = re.compile(r"\[ERROR\]|fatal: |Idempotence test failed|^(?:\x1b\[\d+m)*(?:E   |FAILED )")
 #: For a stage that is stopped to remove its hosts.
 _TIDY_SECONDS = 90
 #: What a stage that was not begun comes to.
@@ -80,6 +83,8 @@ _NOT_RUN = 125
 _NOTHING_COLLECTED = 5
 _running: list[subprocess.Popen[bytes]] = []
 _stopped = threading.Event()
+#: Held from the start of a process to its entry in `_running`: whoever stops the run knows of all that it has started.
+_starting = threading.Lock()
 
 
 @dataclass
@@ -90,6 +95,7 @@ class Result:
     passed: int = 0
     failed: int = 0
     skipped: list[str] = field(default_factory=list)
+    measured: list[str] = field(default_factory=list)
     seconds: float = 0.0
     log: Path = Path()
 
@@ -117,7 +123,7 @@ class Suite:
             timing = f"{result.seconds:7.1f} s{budget}{over}"
             print(f"{mark} {name:<34} {result.passed:>4} passed{skips} {timing}", flush=True)
             if result.failed:
-                print(_tail(log), flush=True)
+                print(_failure(log), flush=True)
 
     def command(self, name: str, *argv: str) -> None:
         """A stage that is one command: passed if it exits with 0."""
@@ -203,6 +209,9 @@ def _read_junit(name: str, report: Path) -> Result:
     if not report.exists():
         return result
     for case in ET.parse(report).iter("testcase"):
+        result.measured += [
+            line for line in (case.findtext("system-out") or "").splitlines() if re.match(r"\S.*: ", line)
+        ]
         skip = case.find("skipped")
         if skip is not None:
             result.skipped.append(f"{case.get('name')}: {skip.get('message')}")
@@ -216,19 +225,20 @@ def _read_junit(name: str, report: Path) -> Result:
 def _call(argv: list[str], log: Path, seconds: int | None = None, variables: Mapping[str, str] | None = None) -> int:
     environment = {**os.environ, **(variables or {})}
     with log.open("w") as file:
-        if _stopped.is_set():
-            return _NOT_RUN
-        # A session of its own: whoever ends it, ends all that it started.
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env=environment,
-            start_new_session=True,
-        )
-        _running.append(process)
+        with _starting:
+            if _stopped.is_set():
+                return _NOT_RUN
+            # A session of its own: whoever ends it, ends all that it started.
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=environment,
+                start_new_session=True,
+            )
+            _running.append(process)
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -259,12 +269,20 @@ def stoppable(work: Callable[[], int]) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
+    codes: list[int] = []
+    # Signals interrupt the main thread, which therefore does nothing that must not be left half done.
+    worker = threading.Thread(target=lambda: codes.append(work()), daemon=True)
     try:
-        return work()
+        worker.start()
+        # In turns: a signal that comes just before the wait is handled when that ends, not before.
+        while worker.is_alive():
+            worker.join(1)
+        return codes[0] if codes else 1
     except _StoppedError as stopped:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        _stopped.set()
+        with _starting:
+            _stopped.set()
         name = signal.Signals(stopped.number).name
         print(
             f"{name}: the stages that run are ended, and their hosts removed (at most {_TIDY_SECONDS} s each)",
@@ -282,9 +300,14 @@ class _StoppedError(BaseException):
         self.number = number
 
 
-def _tail(log: Path, lines: int = 80) -> str:
-    shown = log.read_text(errors="replace").splitlines()[-lines:]
-    return "\n".join(["  | " + line for line in shown] + [f"  | (all of it: {log.relative_to(ROOT)})"])
+def _failure(log: Path) -> str:
+    """What a failed stage said: around its first failure, as Molecule still destroys the hosts after it, and the end."""
+    lines = log.read_text(errors="replace").splitlines()
+    end = max(len(lines) - 40, 0)
+    first = next((number for number, line in enumerate(lines) if _REASON.search(line)), end)
+    begin, behind = max(first - 5, 0), first + 40
+    shown = [*lines[begin:behind], "...", *lines[end:]] if behind < end else lines[min(begin, end) :]
+    return "\n".join(f"  | {line}" for line in [*shown, f"(all of it: {log.relative_to(ROOT)})"])
 
 
 def scenarios() -> list[str]:
@@ -295,16 +318,13 @@ def scenarios() -> list[str]:
     return sorted(names, key=lambda name: (-BUDGET.get(f"molecule {name}", 0), name))
 
 
-def long_scenarios() -> list[tuple[str, str]]:
-    """(scenario, depth): those with tests marked `long`, and all once more, on Debian 12 where their platforms take the image."""
-    runs = []
-    for name in scenarios():
-        folder = ROOT / "molecule" / name
-        if any("mark.long" in path.read_text() for path in folder.glob("tests/*.py")):
-            runs.append((name, "long"))
-        other_image = "STACKWRIGHT_IMAGE" in (folder / "molecule.yml").read_text()
-        runs.append((f"{name}@debian-12" if other_image else name, "ci"))
-    return runs
+def long_scenarios(name: str) -> list[tuple[str, str]]:
+    """(scenario, depth): with its tests marked `long`, and once more, on Debian 12 where its platforms take the image."""
+    folder = ROOT / "molecule" / name
+    deep = any("mark.long" in path.read_text() for path in folder.glob("tests/*.py"))
+    other_image = "STACKWRIGHT_IMAGE" in (folder / "molecule.yml").read_text()
+    again = (f"{name}@debian-12" if other_image else name, "ci")
+    return [(name, "long"), again] if deep else [again]
 
 
 def check(suite: Suite) -> None:
@@ -359,57 +379,66 @@ def ansible_lint(suite: Suite) -> None:
     suite.command("ansible-lint", *lenient, "ansible-lint", "--offline", "--nocolor")
 
 
-def long(suite: Suite) -> None:
-    """What `all` leaves out, one stage after the other."""
-    for name, depth in long_scenarios():
-        suite.molecule(name, depth, configuration=LONG_SEQUENCE)
-    for place in ("tests/unit", "tests/render", "tests/contract", "tests/app", "tests/pulumi"):
-        if has_tests("long", place):
-            suite.pytest(f"long {place}", "-m", "long", place)
-    for path in sorted((ROOT / "tests/e2e").glob("test_*.py")):
-        if has_tests("long", str(path)):
-            suite.pytest(f"long e2e {path.stem.removeprefix('test_')}", "-m", "long", str(path))
+def long(suite: Suite, only: Sequence[str]) -> None:
+    """What `all` leaves out, or the stages of it that are named; both runs of a scenario in one lane, as they share its hosts."""
+
+    def scenario(name: str) -> None:
+        for variant, depth in long_scenarios(name):
+            if not only or f"molecule {variant}" in only:
+                suite.molecule(variant, depth, configuration=LONG_SEQUENCE)
+
+    def tests(name: str, place: str) -> None:
+        if (not only or f"long {name}" in only) and has_tests("long", place):
+            suite.pytest(f"long {name}", "-m", "long", "-o", "junit_logging=system-out", place)
+
+    environments = sorted((ROOT / "tests/e2e").glob("test_*.py"), reverse=True)
+    places = ("tests/unit", "tests/render", "tests/contract", "tests/app", "tests/pulumi")
+    side_by_side(
+        [partial(tests, f"e2e {path.stem.removeprefix('test_')}", str(path)) for path in environments],
+        [*(partial(scenario, name) for name in scenarios()), *(partial(tests, place, place) for place in places)],
+    )
 
 
 def write_long_report(suite: Suite) -> None:
-    """Write what `long` came to, with date and commit, where docs/proofs.md links to it."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+    """Write what each stage came to, with date and commit, where docs/proofs.md links to it; stages of earlier runs stay."""
+    commit = subprocess.run(["git", "rev-parse", "--short=8", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    earlier = LONG_REPORT.read_text().splitlines() if LONG_REPORT.exists() else []
+    rows = {line.split(" | ")[0]: line for line in earlier if line.startswith("| ") and " | 2" in line}
+    run = tuple(f"* {stage.name}: " for stage in suite.results)
+    figures = [line for line in earlier if line.startswith("* ") and not line.startswith(run)]
+    for stage in suite.results:
+        figures += [f"* {stage.name}: {line}" for line in stage.measured]
+        counts = f"{stage.passed} | {stage.failed} | {len(stage.skipped)} | {stage.seconds:.0f}"
+        rows[f"| {stage.name}"] = f"| {stage.name} | {date} | {commit.strip()} | {counts} |"
     lines = [
-        "# The last run of `make test-long`",
+        "# The last run of each stage of `make test-long`",
         "",
         "Written by `scripts/test.py long`.",
         "",
-        f"* Date: {time.strftime('%Y-%m-%d', time.gmtime())}",
-        f"* Commit: {commit}",
-        "",
-        "| stage | passed | failed | skipped | seconds |",
-        "|---|---|---|---|---|",
+        "| stage | date | commit | passed | failed | skipped | seconds |",
+        "|---|---|---|---|---|---|---|",
+        *(rows[name] for name in sorted(rows)),
+        *(["", "What tests of these stages measured:", "", *sorted(figures)] if figures else []),
     ]
-    for stage in suite.results:
-        counts = f"{stage.passed} | {stage.failed} | {len(stage.skipped)} | {stage.seconds:.0f}"
-        lines.append(f"| {stage.name} | {counts} |")
     LONG_REPORT.write_text("\n".join(lines) + "\n")
 
 
-def side_by_side(suite: Suite) -> None:
-    """Whole environments one after the other, as they share a release, and scenarios in a second lane."""
-    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    for name in scenarios():
-        waiting.put(name)
+def side_by_side(environments: Sequence[Callable[[], None]], others: Sequence[Callable[[], None]]) -> None:
+    """Two lanes: what has to keep its order, as environments share a release, and all else; whichever ends first helps."""
+    waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    for work in others:
+        waiting.put(work)
 
     def take() -> None:
         with suppress(queue.Empty):
             while True:
-                molecule(suite, [waiting.get_nowait()])
+                waiting.get_nowait()()
 
-    def scenarios_after_aws() -> None:
-        ansible_lint(suite)
-        aws_engine(suite)
-        take()
-
-    beside = threading.Thread(target=scenarios_after_aws)
+    beside = threading.Thread(target=take)
     beside.start()
-    e2e(suite)
+    for work in environments:
+        work()
     take()
     beside.join()
 
@@ -429,11 +458,13 @@ def main(arguments: list[str]) -> int:
             e2e(suite)
             aws_engine(suite)
         case ["all"]:
-            check(suite)
-            aws(suite)
-            side_by_side(suite)
-        case ["long"]:
-            long(suite)
+            side_by_side(
+                [partial(check, suite), partial(e2e, suite)],
+                [partial(aws, suite), partial(ansible_lint, suite), partial(aws_engine, suite)]
+                + [partial(suite.molecule, name) for name in scenarios()],
+            )
+        case ["long", *names]:
+            long(suite, names)
             write_long_report(suite)
         case unknown:
             print(f"scripts/test.py: unknown: {' '.join(unknown)}", file=sys.stderr)

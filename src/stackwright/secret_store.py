@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -27,7 +28,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from stackwright.model.secrets import PROVIDED
+from stackwright.model.reserved import PROVIDED_SECRETS
 
 _VAULT_ID = "stackwright"
 
@@ -37,7 +38,7 @@ _CA_YEARS = 10
 CA_KEY, CA_CERTIFICATE = "tls/ca_key", "tls/ca_crt"
 #: The key of a CA that hosts are to trust before it signs.
 _NEXT_CA_KEY = "tls/next_ca_key"
-_PROVIDED = frozenset(name for names in PROVIDED.values() for name in names)
+_PROVIDED = frozenset(name for names in PROVIDED_SECRETS.values() for name in names)
 
 
 class SecretError(RuntimeError):
@@ -255,3 +256,12 @@ def new_ca(environment: str) -> dict[str, str]:
 def _certificates(pem: str) -> list[str]:
     end = "-----END CERTIFICATE-----"
     return [f"{part.strip()}\n{end}\n" for part in pem.split(end) if part.strip()]
+
+
+@cache
+def of_process(environment: str, folder: Path, password_command: str | None) -> SecretStore:
+    """Return this process's store of an environment; forked processes inherit what it has decrypted.
+
+    The file is read again if it has changed.
+    """
+    return SecretStore(environment, folder, password_command=password_command)

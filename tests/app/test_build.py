@@ -2,23 +2,32 @@
 
 import tarfile
 import time
-from pathlib import Path
 
 from stackwright.artifact import application
 
 
-def contents(archive: str) -> dict[str, bytes | None]:
+def contents(archive: str, release: str) -> dict[str, bytes | None]:
+    """The archive's files, with the release's name taken out of names and contents, and its version out of the manifest."""
+    version = f'"version": "{release.partition("-")[0]}"'.encode()
+    members: dict[str, bytes | None] = {}
     with tarfile.open(archive) as files:
-        return {member.name: file.read() if (file := files.extractfile(member)) else None for member in files}
+        for member in files:
+            file = files.extractfile(member)
+            content = file.read().replace(release.encode(), b"ID") if file else None
+            if content and member.name.endswith("/manifest.json"):
+                content = content.replace(version, b"VERSION")
+            members[member.name.replace(release, "ID")] = content
+    return members
 
 
-def test_a_second_build_is_equal_byte_for_byte(release: application.Release, tmp_path: Path) -> None:
-    second = application.build(target=tmp_path)
-    assert second.release == release.release
-    one, other = contents(release.path), contents(second.path)
-    assert not [name for name in one.keys() | other.keys() if one.get(name) != other.get(name)]
-    assert Path(second.path).read_bytes() == Path(release.path).read_bytes()
-    assert Path(second.static_path).read_bytes() == Path(release.static_path).read_bytes()
+def test_a_second_build_is_equal_but_for_its_name(release: application.Release) -> None:
+    """In `make test` it is the release that tests/e2e/test_local.py deploys, which finds it built."""
+    second = application.build(label="2.0.0")
+    assert second.release != release.release
+    for one, other in ((release.path, second.path), (release.static_path, second.static_path)):
+        first, again = contents(one, release.release), contents(other, second.release)
+        assert len(first) > 5
+        assert not [name for name in first.keys() | again.keys() if first.get(name) != again.get(name)]
 
 
 def test_a_release_that_is_there_is_not_built_again(release: application.Release) -> None:

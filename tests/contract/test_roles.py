@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import ipaddress
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,52 @@ def test_nothing_is_ignored_or_left_to_chance(role: str) -> None:
         text = path.read_text()
         for forbidden in ("ignore_errors: true", "state: latest"):
             assert forbidden not in text, f"{path.relative_to(ROOT)}: {forbidden}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_writes_its_files_in_lists(role: str) -> None:
+    """docs/adr/0016: one call for all files of a phase. A user who may not give files away has no other way than copy."""
+    for path in sorted((ROOT / "roles" / role / "tasks").glob("*.yml")):
+        text = path.read_text()
+        assert "ansible.builtin.template:" not in text, path
+        copies = text.count("ansible.builtin.copy:") - text.count("remote_src: true")
+        assert copies <= 0 or "become_user:" in text, path
+        tasks = [
+            {key: value for key, value in task.items() if key not in ("name", "register")} for task in load(path) or []
+        ]
+        for task, following in itertools.pairwise(tasks):
+            if "stackwright_files" in task and "stackwright_files" in following:
+                conditions = [{**each, "stackwright_files": None} for each in (task, following)]
+                assert conditions[0] != conditions[1], f"{path}: two lists of files one after the other"
+
+
+#: `baseline` configures apt and comes first; a setting has to be there before PostgreSQL's packages are.
+OWN_TRANSACTION = {"baseline", "postgresql"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_publishes_the_packages_that_it_installs(role: str) -> None:
+    """playbooks/common.yml installs those of all roles of a host at once; units that must not run before ours are masked."""
+    files = {name: ROOT / "roles" / role / f"{name}.yml" for name in ("tasks/install", "vars/main")}
+    install, variables = (path.read_text() if path.exists() else "" for path in files.values())
+    exports = (yaml.safe_load(variables) or {}).get(f"{role}_exports", {})
+    published = str(exports if isinstance(exports, str) else exports.get("packages"))
+    for names in re.findall(r"stackwright_packages:\n\s+name: (.*)", install):
+        assert (re.findall(r"__\w+", names)[0] in published) == (role not in OWN_TRANSACTION), names
+    for unit in re.findall(r"[\w@-]+\.service", published):
+        assert f"/etc/systemd/system/{unit}" in install, unit
+
+
+def test_a_reload_failure_is_deferred_only_where_the_reload_is_repeated() -> None:
+    deferring = set()
+    for path in sorted((ROOT / "playbooks").rglob("*.yml")):
+        if "tls_defer_reload_failures" not in path.read_text():
+            continue
+        deferring.add(path.name)
+        imports = [(play.get("ansible.builtin.import_playbook"), play.get("vars", {})) for play in load(path)]
+        repeated = [name for name, _ in imports].index("operations.yml")
+        assert all(number < repeated for number, (_, values) in enumerate(imports) if values)
+    assert deferring == {"site.yml", "configure-self.yml"}
 
 
 def test_scenarios_have_addresses_of_their_own() -> None:

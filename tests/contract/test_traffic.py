@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stackwright.model import load
+from stackwright.model.environment import load
 from stackwright.model.traffic import Traffic, within
 
 ROOT = Path(__file__).resolve().parents[2]

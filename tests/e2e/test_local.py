@@ -534,7 +534,7 @@ PLACES = [
         "sed -i 's/SAMEORIGIN/DENY/' /etc/nginx/staging/sites/emr.conf; nginx-config apply --staging /etc/nginx/staging",
         framing,
         "DENY",
-        "nginx : configure | Stage sites",
+        "nginx : configure | Stage the configuration, and harden the unit",
         marks=pytest.mark.long,
         id="edge",
     ),
@@ -680,7 +680,6 @@ def test_no_secret_is_in_the_logs_and_the_process_list_of_a_host(local: Environm
 # --- hosts that come and go ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.long
 def test_hosts_come_and_go_and_ports_move_under_load(
     local: Environment, session: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

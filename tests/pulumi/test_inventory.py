@@ -14,7 +14,7 @@ from conftest import WriteStack
 
 from stackwright.infra import outputs
 from stackwright.infra.local.podman import generate_key
-from stackwright.model import Environment, load
+from stackwright.model.environment import Environment, load
 from stackwright.model.output import make_output
 
 _, HOST_KEY = generate_key()

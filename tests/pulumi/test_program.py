@@ -20,7 +20,7 @@ from stackwright.infra.components.self_hosted import (
 )
 from stackwright.infra.local.components import LocalCompute, LocalNetwork
 from stackwright.infra.local.podman import generate_key
-from stackwright.model import load
+from stackwright.model.environment import load
 from stackwright.model.output import make_output
 from stackwright.testing.recording import Properties, Recording, record
 

@@ -16,7 +16,7 @@ from engine_stack import Stack
 from stackwright.infra import engine
 from stackwright.infra.bare_metal import ssh
 from stackwright.infra.local import podman
-from stackwright.model import load
+from stackwright.model.environment import load
 
 pytestmark = [pytest.mark.cli, pytest.mark.timeout(600)]
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from stackwright import project as places
 from stackwright.cli import app as cli_app
 from stackwright.infra import engine, identity, keys
-from stackwright.model import load
+from stackwright.model.environment import load
 from stackwright.secret_store import SecretError
 
 

@@ -149,7 +149,7 @@ def render(inputs: dict[str, Any], system: str, certificates: list[dict[str, str
     role = Role(ROLE, inputs, system=system)
     files = {part: role.template(f"etc/nginx/live/{part}.j2") for part in PARTS}
     for each in role.value("__nginx_sites"):
-        files[f"sites/{each['name']}.conf"] = role.template("etc/nginx/live/sites/site.conf.j2", __nginx_site=each)
+        files[f"sites/{each['name']}.conf"] = role.template("etc/nginx/live/sites/site.conf.j2", item=each)
     return files
 
 
@@ -193,7 +193,7 @@ def _domain(length: int, serial: int = 0) -> str:
     return labels[:length].rstrip(".-").ljust(length, "b")
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(length=253, aliases=1, sites=1, name=30, header=10)
 @example(length=47, aliases=0, sites=1, name=30, header=10)
 @example(length=64, aliases=100, sites=8, name=30, header=80)

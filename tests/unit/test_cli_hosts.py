@@ -13,7 +13,7 @@ from stackwright.cli import app as cli
 from stackwright.cli import hosts, report, secrets
 from stackwright.cli.progress import CommandFailedError
 from stackwright.infra import engine, identity, keys
-from stackwright.model import load
+from stackwright.model.environment import load
 from stackwright.model.output import make_output
 
 ROOT = Path(__file__).resolve().parents[2]

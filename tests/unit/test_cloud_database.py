@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stackwright.model import inventory, load
+from stackwright.model import inventory
+from stackwright.model.environment import load
 from stackwright.model.topology import playbook_groups
 from stackwright.secret_store import SecretStore
 

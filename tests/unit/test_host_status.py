@@ -28,7 +28,7 @@ from stackwright.ansible.modules import stackwright_status
 from stackwright.cli import app as cli
 from stackwright.cli import status
 from stackwright.cli.progress import Runner
-from stackwright.model import load
+from stackwright.model.environment import load
 from stackwright.model.inventory import Inventory, build
 from stackwright.model.output import InventoryError
 from stackwright.model.status_report import Finding, StatusReport, report, worst
@@ -470,6 +470,20 @@ def test_every_question_of_a_role_is_judged_and_every_host_is_asked(
     assert {"patroni.service", "etcd.service", "pgbackrest.service", "backup-status.timer"} <= units["db1"]
     assert {"redis@sessions.service", "redis@cache.service", "redis@rate-limit.service"} <= units["cache1"]
     assert {"restic-server.service", "pgbackrest-full.timer", "backup-verify.timer"} <= units["ops1"]
+
+
+def test_the_packages_of_all_roles_are_known_and_so_are_the_units_that_wait_for_ours(
+    inventory: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STACKWRIGHT_ROOT", str(ROOT))
+    packages = {host: exports(inventory, host, "packages", tmp_path) for host in inventory.hosts}
+    names = {host: {name for entry in entries for name in entry["names"]} for host, entries in packages.items()}
+    assert {"nginx", "nftables", "logrotate", "ca-certificates"} <= names["edge1"]
+    assert {"etcd-server", "pgbackrest"} <= names["db1"]
+    assert {unit for entry in packages["db1"] for unit in entry.get("masked", [])} == {
+        "etcd.service",
+        "pgbackrest.service",
+    }
 
 
 def test_programs_are_asked_at_once_and_one_that_fails_is_an_answer() -> None:

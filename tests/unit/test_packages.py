@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,14 @@ def test_apt_is_asked_for_what_is_missing_and_for_what_it_may_remove_again() -> 
     present = {"nginx", "libc-ares2"}
     assert module.wanting(["nginx", "certbot", "libc-ares2"], present, removable) == ["certbot", "libc-ares2"]
     assert module.wanting(["nginx"], present, removable) == []
+
+
+def test_only_a_unit_that_nobody_wrote_is_masked(tmp_path: Path) -> None:
+    (tmp_path / "ours.service").write_text("[Service]\n")
+    module.mask(["ours.service", "new.service"], tmp_path)
+    module.mask(["ours.service", "new.service"], tmp_path)
+    assert (tmp_path / "ours.service").read_text() == "[Service]\n"
+    assert str((tmp_path / "new.service").readlink()) == "/dev/null"
 
 
 class Task:

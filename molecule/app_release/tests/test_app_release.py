@@ -1,7 +1,7 @@
 """The story of `side_effect`.
 
 v1, v2, four bad releases, a lock, an unknown upstream, a unit that cannot start, v3, an outage, v4 killed and repeated, v5 with a host
-that is lost, other ports, a changed unit, rollback to v4.
+that is lost, other ports, a changed unit, a changed file, rollback to v4.
 """
 
 from __future__ import annotations
@@ -236,6 +236,18 @@ def test_a_changed_unit_is_restarted_with_the_whole_host_drained(host: Any) -> N
             ours = [instance for instance in INSTANCES if instance.startswith(f"{address}:")]
             expected += [(instance, "on") for instance in ours] + [(instance, "off") for instance in ours]
         assert states == expected
+
+
+def test_a_file_that_was_changed_by_hand_is_put_back_and_what_may_have_read_it_replaced(host: Any) -> None:
+    before, after = pids(host, "restart"), pids(host, "put-back")
+    assert "changed" not in host.file("/srv/contract/releases/v5/server.js").content_string
+    if on_first(host):
+        assert after == before
+        states = [(instance, state) for instance, state, _ in drains_between(host, "restart", "put-back")]
+        ours = [instance for instance in INSTANCES if instance.startswith(f"{HOSTS[1]}:")]
+        assert states == [(instance, state) for instance in ours for state in ("on", "off")]
+    else:
+        assert all(after[port] and after[port] != before[port] for port in (5005, 5006))
 
 
 def test_each_release_begins_with_an_empty_cache_that_it_may_write(host: Any) -> None:

@@ -329,7 +329,8 @@ def _flipped(ops, kind):
     try:
         found = problems(ops, "backup-verify")
         name = path.rsplit("/", 1)[1]
-        named = path.split("/main/")[-1] if "pgbackrest" in path else name[:8]
+        # Debian 12's pgBackRest names the file of the cluster, later ones the bundle that holds it: of that backup either way.
+        named = path.split("/main/")[-1].removesuffix("bundle/1") if "pgbackrest" in path else name[:8]
         assert [problem for problem in found if named in problem], found
         assert [problem for problem in problems(ops) if problem.startswith("verify ")]
     finally:

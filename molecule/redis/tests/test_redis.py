@@ -212,7 +212,7 @@ def test_a_renewed_certificate_is_served_without_restart(connect, host):
             f" -keyout /root/new.key -out /root/new.crt && cat /root/new.key > {tls}/tls.key"
             f" && cat /root/new.crt > {tls}/tls.crt"
         )
-        assert host.check_output(f"{TOOL} pending cache").startswith("reload")
+        assert host.check_output(f"{TOOL} pending cache").startswith("cache reload")
         host.check_output("systemctl reload redis@cache")
         assert serial() != old_serial
         assert client.get("cache:connected") == "1"
@@ -223,7 +223,7 @@ def test_a_renewed_certificate_is_served_without_restart(connect, host):
         host.check_output("systemctl reload redis@cache redis@sessions redis@limits")
     assert serial() == old_serial
     assert pid(host, "cache") == old_pid
-    assert host.check_output(f"{TOOL} pending cache") == "none"
+    assert host.check_output(f"{TOOL} pending cache") == "cache none"
 
 
 @pytest.mark.parametrize(
@@ -240,6 +240,20 @@ def test_bad_users_are_refused_before_they_are_live(host):
     assert host.run(f"{TOOL} test-acl /etc/redis/instances/sessions/users.acl").rc == 0
     host.check_output("echo 'user broken on +@nonsense' > /root/bad.acl")
     assert host.run(f"{TOOL} test-acl /root/bad.acl").rc != 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["SETUSER reader +set", "SETUSER intruder on nopass ~* +@all", "SETUSER default on nopass", "DELUSER reader"],
+)
+def test_a_user_changed_in_the_running_instance_is_put_back(connect, host, change):
+    client, before = connect("sessions"), host.check_output(f"{TOOL} cli sessions ACL LIST")
+    host.check_output(f"{TOOL} cli sessions ACL {change}")
+    assert host.check_output(f"{TOOL} pending sessions") == "sessions reload: users"
+    host.check_output("systemctl reload redis@sessions")
+    assert host.check_output(f"{TOOL} pending sessions") == "sessions none"
+    assert host.check_output(f"{TOOL} cli sessions ACL LIST") == before
+    assert client.ping()
 
 
 def test_snapshot_for_the_backup(connect, host):

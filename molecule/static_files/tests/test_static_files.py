@@ -1,5 +1,7 @@
 """What an edge serves after two failed deployments, a remedy, a host that was away, refused archives and a rollback."""
 
+import json
+
 import pytest
 
 ROOT = "/var/lib/stackwright/static/shop"
@@ -20,6 +22,13 @@ def test_a_rollback_publishes_first(host):
 def test_the_published_release_has_the_files_of_one_name(host):
     assert host.file(f"{ROOT}/current/public/name.txt").content_string == "five\n"
     assert host.file(f"{ROOT}/current/_next/static/five.js").content_string == "five\n"
+
+
+def test_what_was_changed_by_hand_is_put_back(host):
+    """The side effect changed one file of the release in place, and took one away from what is served."""
+    record = json.loads(host.file(f"{ROOT}/releases/five/.stackwright-archive").content_string)
+    assert record["repaired"]
+    assert host.file(f"{ROOT}/releases/five/public/name.txt").content_string == "five\n"
 
 
 def test_releases_that_no_host_keeps_are_gone(host):

@@ -120,6 +120,15 @@ def test_the_secret_of_the_account_is_not_on_a_command_line(host: Any) -> None:
     assert host.run(f"grep -rl zWNDZM6eQGHWpSRTPal5 {ACCOUNT}").rc != 0
 
 
+def test_a_unit_that_cannot_take_up_its_certificate_is_asked_again(host: Any) -> None:
+    """What `side_effect` did: broken, the role went on where a second attempt follows, and failed by name where none does."""
+    assert "No such file" in host.file("/root/broken-reload").content_string
+    assert "web.service" in host.file("/root/refused-reload").content_string
+    assert host.file("/var/lib/stackwright/tls/loaded/web@web.service").content_string == (
+        host.check_output(f"basename $(readlink {STORE}/web)")
+    )
+
+
 def test_an_interrupted_swap_is_completed_and_the_service_reloaded(host: Any) -> None:
     """The link is turned, the run dies before the reload: the next run has to notice by itself."""
     until(lambda: served(host, 8443, "tls1") == on_disk(host, "web"))

@@ -47,6 +47,17 @@ const digest = (...parts) => {
 };
 const contents = (file) => (fs.existsSync(file) ? fs.readFileSync(file) : '');
 
+// When a file of what was unpacked there was last put back; what began before may have read something else.
+function repaired(folder) {
+  try {
+    return JSON.parse(contents(path.join(folder, '.stackwright-archive'))).repaired || '';
+  } catch {
+    return '';
+  }
+}
+// Both the interpreter and PM2 itself are two folders below the one that was unpacked.
+const repairedAround = (file) => repaired(path.resolve(fs.realpathSync(file), '../..'));
+
 // What an instance is made of: its configuration, the secrets it read, its release and its interpreter. The secrets'
 // file is found where Node.js is told of it.
 function fingerprint(app) {
@@ -56,11 +67,17 @@ function fingerprint(app) {
     flag ? contents(flag.slice('--env-file='.length)) : '',
     fs.existsSync(app.cwd) ? fs.realpathSync(app.cwd) : '',
     fs.realpathSync(app.interpreter),
+    repaired(app.cwd),
+    repairedAround(app.interpreter),
   );
 }
 
 const revision = () =>
-  digest(contents(unitFile), contents(__filename), fs.realpathSync(modulePath), fs.realpathSync(process.execPath));
+  digest(
+    contents(unitFile),
+    contents(__filename),
+    ...[modulePath, process.execPath].flatMap((file) => [fs.realpathSync(file), repairedAround(file)]),
+  );
 
 const ecosystem = () => JSON.parse(fs.readFileSync(ecosystemFile, 'utf8')).apps;
 

@@ -598,7 +598,8 @@ def reload(config: Config, *, dry_run: bool) -> dict[str, Any]:
     """Reload the units that run with another pair than the one on disk.
 
     What a unit has loaded is known from a mark set after a reload that succeeded, or from its having been started
-    after the swap. A run that died between swap and reload is therefore made good by the next one.
+    after the swap. A run that died between swap and reload is therefore made good by the next one. One that fails
+    does not keep the others from it.
     """
     wanting: dict[str, list[tuple[Path, str]]] = {}
     marks = set()
@@ -615,12 +616,19 @@ def reload(config: Config, *, dry_run: bool) -> dict[str, Any]:
                 set_mark(mark, identity)
     if dry_run:
         return {"changed": list(wanting)}
+    faults = []
     for unit, owed in wanting.items():
-        run("systemctl", "try-reload-or-restart", unit)
+        try:
+            run("systemctl", "try-reload-or-restart", unit)
+        except TlsError as fault:
+            faults.append(str(fault))
+            continue
         for mark, identity in owed:
             set_mark(mark, identity)
     for mark in set((STATE / "loaded").glob("*")) - marks:
         mark.unlink()
+    if faults:
+        raise TlsError("\n".join(faults))
     return {"changed": list(wanting)}
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 HIDDEN = "***"
-#: Written by a role's author about names, never about values: their words are the reason.
-_WORDS = {"assert": ("fail_msg", "msg", "success_msg", "that"), "fail": ("msg",)}
+#: Written by a role's author about names, never about values (entries of files have their values in the templates).
+_WORDS = {"assert": ("fail_msg", "msg", "success_msg", "that"), "fail": ("msg",), "stackwright_files": ("files",)}
 _SECRET_KEY = re.compile(r"pass|secret|key|token|cipher|credential|private|hash|url|content|stdin", re.IGNORECASE)
 _SHORTEST = 4
 _SHORTEST_WORD = 6

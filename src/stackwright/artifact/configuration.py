@@ -28,6 +28,8 @@ _CODE = (
     *("__init__.py", "cloud_secrets.py", "converge_checks.py", "processes.py", "project.py", "secret_store.py"),
     *("ansible", "artifact", "model"),
 )
+#: Plugins that work on the controller only; they import what a bundle does not contain.
+_CONTROLLER_PLUGINS = {"inventory/stackwright.py", "lookup/stackwright_cloud_secret.py"}
 _NODE = {"x86_64": "x64", "arm64": "arm64"}
 
 
@@ -115,7 +117,9 @@ def _tree(recipe: Recipe) -> Iterator[tuple[str, tarball.Entry]]:
         yield from _folder(project, folder)
     yield from _own_variables(project, Path("inventories") / recipe.environment)
     for part in _CODE:
-        yield from _folder(project, f"src/stackwright/{part}")
+        for name, entry in _folder(project, f"src/stackwright/{part}"):
+            if name.removeprefix("src/stackwright/ansible/") not in _CONTROLLER_PLUGINS:
+                yield name, entry
     yield "ansible.cfg", _text(_settings(project / "ansible.cfg"))
     yield "inventory/hosts.yml", _text(yaml.safe_dump(_plain(recipe.inventory), sort_keys=True))
     yield from _runtime(recipe)

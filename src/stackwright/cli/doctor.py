@@ -12,7 +12,7 @@ from stackwright.infra.aws import aws_cli, credentials
 from stackwright.infra.aws.account_checks import AccountChecks, AccountFinding
 from stackwright.infra.local import images
 from stackwright.infra.local.podman import Podman, PodmanError, runtime_options
-from stackwright.model import Environment
+from stackwright.model.environment import Environment
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,8 @@ from stackwright.infra.components.protocols import (
 )
 from stackwright.infra.components.results import CloudResult, HostResult
 from stackwright.infra.local.components import LocalPlatform
-from stackwright.model import Environment, load, topology
+from stackwright.model import topology
+from stackwright.model.environment import Environment, load
 from stackwright.model.output import OUTPUT_VERSION, RETIRING_VARIABLE, login_user, private_key_file
 from stackwright.model.secrets import secret_names
 from stackwright.model.topology import Host

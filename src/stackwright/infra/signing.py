@@ -12,7 +12,7 @@ from stackwright.infra import keys
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stackwright.model import Environment
+    from stackwright.model.environment import Environment
 
 
 class SigningKeyError(RuntimeError):

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+#: Secrets that someone else gave out, by the type of `backups.copy_to`.
+PROVIDED_SECRETS: dict[str, tuple[str, ...]] = {
+    "s3": ("backup/s3/access_key", "backup/s3/secret_key"),
+    "sftp": ("backup/sftp/key",),
+}
 #: base-passwd of Debian and Ubuntu: `/usr/share/base-passwd/{passwd,group}.master`.
 _DISTRIBUTION = (
     *("root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from stackwright.model import topology
+from stackwright.model import reserved, topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,11 +18,6 @@ _OWN_DATABASE = ("etcd/", "patroni/", "pgbackrest/", "pgbouncer/", "postgresql/r
 #: Login of the master user of a database that a cloud runs, once it is taken over: in the cloud's own store and nowhere
 #: else, so that it is none of `secret_names`.
 MASTER = "postgresql/master"
-#: Logins that someone else gave out, by the type of `backups.copy_to`.
-PROVIDED: dict[str, tuple[str, ...]] = {
-    "s3": ("backup/s3/access_key", "backup/s3/secret_key"),
-    "sftp": ("backup/sftp/key",),
-}
 #: Users of a cache instance besides the applications.
 CACHE_OPERATOR = "operator"
 
@@ -49,7 +44,7 @@ def _copy_logins(environment: Environment) -> tuple[str, ...]:
     copy_to = environment.stack.backups.copy_to
     if topology.copies_to_own_bucket(environment.stack):
         return ()
-    return PROVIDED.get(copy_to.type, ()) if copy_to is not None else ()
+    return reserved.PROVIDED_SECRETS.get(copy_to.type, ()) if copy_to is not None else ()
 
 
 def cloud_names(environment: Environment) -> tuple[str, ...]:

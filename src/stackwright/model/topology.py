@@ -255,7 +255,7 @@ def playbook_groups(
         "database_pool": tuple(host.name for host in hosts if pooled and "app" in host.groups),
         "database_admin": () if own or not database else tuple(ops[:1]),
         "backup": tuple(host.name for host in hosts if kept),
-        "metrics": tuple(host.name for host in hosts if stack.aws is not None and not host.slot and not host.windows),
+        "metrics": tuple(host.name for host in hosts if stack.aws is not None and not host.windows),
         "windows": tuple(host.name for host in hosts if host.windows),
     }
 

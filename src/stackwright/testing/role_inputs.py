@@ -6,7 +6,6 @@ By Ansible's own engine; secrets and archives are stubs, and everything else is 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, init_plugin_loader, lookup_loader
 from ansible.template import Templar, trust_as_template
 
+from stackwright.ansible.entries import as_list, expand
 from stackwright.ansible.playbooks import roles_of
 from stackwright.model.inventory import Inventory
 
@@ -120,35 +120,22 @@ def group_vars_folder() -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Assertion:
-    """A task of a role that refuses something."""
+    """A check of a role, which refuses something."""
 
     role: str
     name: str
-    task: Mapping[str, Any]
-    registered: frozenset[str] = frozenset()
-    """What tasks of the same file register: known on a host alone."""
-
-    @property
-    def of_a_host(self) -> bool:
-        """Return whether it asks what a command found on the host, and not what the role was given."""
-        asked = (self.task.get("loop"), self.task.get("when"), self.task["ansible.builtin.assert"]["that"])
-        return bool(self.registered & set(re.findall(r"\w+", str(asked))))
+    check: Mapping[str, Any]
 
 
 @cache
 def assertions() -> tuple[Assertion, ...]:
     """Return every assertion of every role's `validate` files."""
     return tuple(
-        Assertion(role=path.parts[-3], name=str(task["name"]), task=task, registered=_registered(path))
+        Assertion(role=path.parts[-3], name=str(check["name"]), check=check)
         for path in sorted((ROOT / "roles").glob("*/tasks/validate*.yml"))
         for task in _tasks(_file(path))
-        if "ansible.builtin.assert" in task
+        for check in task.get("stackwright_inputs", {}).get("checks", [])
     )
-
-
-@cache
-def _registered(path: Path) -> frozenset[str]:
-    return frozenset(str(task["register"]) for task in _tasks(_file(path)) if "register" in task)
 
 
 def _tasks(entries: Any) -> Iterator[Mapping[str, Any]]:
@@ -198,25 +185,16 @@ class HostInputs:
     def refusals(self, role: str, *, of: tuple[Assertion, ...] = ()) -> list[str]:
         """Return the names of the assertions of a role that do not hold for its inputs."""
         return [
-            assertion.name
-            for assertion in of or assertions()
-            if assertion.role == role and not assertion.of_a_host and not self._holds(assertion)
+            assertion.name for assertion in of or assertions() if assertion.role == role and not self._holds(assertion)
         ]
 
     def _holds(self, assertion: Assertion) -> bool:
-        task, variables = assertion.task, self._of_role(assertion.role) | dict(assertion.task.get("vars", {}))
-        control = task.get("loop_control", {})
-        entries = [None]
-        if "loop" in task:
-            entries = self._templar(variables).template(task["loop"])
-        for entry in entries:
-            templar = self._templar({**variables, control.get("loop_var", "item"): entry})
-            if "when" in task and not all(templar.evaluate_conditional(each) for each in _listed(task["when"])):
-                continue
-            that = _listed(task["ansible.builtin.assert"]["that"])
-            if not all(templar.evaluate_conditional(condition) for condition in that):
-                return False
-        return True
+        variables = {**self.variables, **self._of_role(assertion.role)}
+        return all(
+            templar.evaluate_conditional(condition)
+            for templar, _ in expand(self._templar({}), variables, assertion.check)
+            for condition in as_list(assertion.check["that"])
+        )
 
     def _of_role(self, role: str) -> dict[str, Any]:
         folder = ROOT / "roles" / role
@@ -226,7 +204,3 @@ class HostInputs:
 
     def _templar(self, extra: Mapping[str, Any]) -> Templar:
         return Templar(loader=DataLoader(), variables={**self.variables, **extra})
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list) else [value]

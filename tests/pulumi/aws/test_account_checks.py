@@ -16,7 +16,7 @@ from stackwright.cli import doctor
 from stackwright.infra.aws import account_checks, credentials
 from stackwright.infra.aws.account_checks import AccountChecks, AccountFinding
 from stackwright.infra.aws.aws_cli import AwsCliError
-from stackwright.model import load
+from stackwright.model.environment import load
 
 SERVERS = ["ns-1.awsdns-01.com", "ns-2.awsdns-02.net"]
 OWN = [{"Key": "stackwright:environment", "Value": "taaleem-staging"}]

@@ -250,7 +250,7 @@ READER = DatabaseAlarmsArgs(
 SESSIONS = CacheAlarmsArgs(group_id="test-sessions", nodes=2, keeps=True)
 PAGES = CacheAlarmsArgs(group_id="test-pages", nodes=1, max_connections=1000)
 BALANCER = LoadBalancerAlarmsArgs(arn_suffix="app/test-web/1", target_groups={"app": "targetgroup/test-app/2"})
-GROUP = GroupAlarmsArgs(name="test-app", min_size=2, max_size=6, agent=True)
+GROUP = GroupAlarmsArgs(name="test-app", min_size=2, max_size=6, agent_paths=["/"])
 CERTIFICATE_ARN = f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/1"
 GLOBAL_CERTIFICATE_ARN = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/2"
 CERTIFICATES = {
@@ -427,6 +427,7 @@ def test_the_load_balancer() -> None:
 
 def test_a_group() -> None:
     found = by_name(groups={"app": GROUP})
+    assert found["group-app-disk-root"]["dimensions"].pop("path") == "/"
     assert all(each["dimensions"] == {"AutoScalingGroupName": "test-app"} for each in found.values())
     fine, bad = "notBreaching", "breaching"
     assert told(found) == {
@@ -434,7 +435,9 @@ def test_a_group() -> None:
         "group-app-status": ("StatusCheckFailed", "Maximum", ">=", 1, 1200, fine),
         "group-app-in-service": ("GroupInServiceInstances", "Minimum", "<", 2, 600, bad),
         "group-app-largest": ("GroupDesiredCapacity", "Minimum", ">=", 6, 1800, fine),
-        "group-app-memory": ("mem_used_percent", "Average", ">=", 90, 900, fine),
+        "group-app-memory": ("mem_used_percent", "Maximum", ">=", 90, 900, fine),
+        "group-app-disk-root": ("disk_used_percent", "Maximum", ">=", 85, 900, bad),
+        "group-app-units": ("failed_units", "Maximum", ">=", 1, 900, fine),
     }
 
 
@@ -690,6 +693,10 @@ def test_every_alarm_can_be_evaluated() -> None:
         (
             {"hosts": {"db1": HostAlarmsArgs(instance_id="i-1", instance_type="m7i.large", agent_paths=["var"])}},
             "AlarmsArgs.hosts.db1.agent_paths has 'var', accepted: paths such as /var",
+        ),
+        (
+            {"groups": {"app": dataclasses.replace(GROUP, agent_paths=["var"])}},
+            "AlarmsArgs.groups.app.agent_paths has 'var', accepted: paths such as /var",
         ),
         ({"urgent_notify": []}, "AlarmsArgs.urgent_notify is empty, accepted: at least one e-mail address"),
         (

@@ -31,7 +31,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from instance_services import CREDENTIALS, Cloud
 
@@ -588,7 +588,6 @@ def reference(service: str, method: str, url: str, headers: dict[str, str], body
     return str(request.headers["Authorization"])
 
 
-@settings(deadline=None)
 @given(st.lists(texts, min_size=1, max_size=4))
 def test_objects_are_asked_for_as_botocore_does(parts: list[str]) -> None:
     path = "/".join(urllib.parse.quote(part, safe="-_.~") for part in parts if part not in (".", "..")) or "x"
@@ -599,7 +598,6 @@ def test_objects_are_asked_for_as_botocore_does(parts: list[str]) -> None:
     assert own["authorization"] == reference("s3", "GET", url, {}, b"")
 
 
-@settings(deadline=None)
 @given(st.dictionaries(texts, texts, max_size=5), st.sampled_from(["autoscaling", "ssm"]))
 def test_services_are_called_as_botocore_does(fields: dict[str, str], service: str) -> None:
     url, body = f"https://{service}.eu-central-1.amazonaws.com/", urllib.parse.urlencode(fields).encode()

@@ -250,6 +250,7 @@ def test_every_choice_reaches_its_resource() -> None:
     chosen = group(
         persistence="snapshot",
         snapshot_days=14,
+        snapshot="last-of-another",
         replicas=2,
         eviction="allkeys-lru",
         users=[
@@ -289,6 +290,7 @@ def test_every_choice_reaches_its_resource() -> None:
                 engineVersion="7.0",
                 numCacheClusters=3,
                 snapshotRetentionLimit=14,
+                snapshotName="last-of-another",
                 finalSnapshotIdentifier="test-a-final-group-id",
                 maintenanceWindow="sat:23:30-sun:00:30",
                 snapshotWindow="23:00-00:00",

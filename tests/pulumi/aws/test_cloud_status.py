@@ -18,7 +18,7 @@ from rich.console import Console
 from stackwright.cli import status
 from stackwright.infra.aws.aws_cli import AwsCliError
 from stackwright.infra.aws.cloud_status import CloudStatus, Line
-from stackwright.model import Environment, load
+from stackwright.model.environment import Environment, load
 
 NAME, REGION = "taaleem-production", "eu-central-1"
 GROUP = f"{NAME}-app"

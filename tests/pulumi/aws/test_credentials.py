@@ -13,7 +13,7 @@ from environments import ROOT
 
 from stackwright.infra.aws import credentials
 from stackwright.infra.aws.credentials import CredentialsError, require, source
-from stackwright.model import load
+from stackwright.model.environment import load
 from stackwright.testing import aws
 
 CANARY = "wJalrXUtnFEMI-canary"

@@ -13,8 +13,8 @@ from engine_stack import Stack
 from environments import ENVIRONMENTS, place
 
 from stackwright.infra import engine, keys
-from stackwright.model import load
 from stackwright.model.aws import names
+from stackwright.model.environment import load
 from stackwright.model.output import host_key_file
 from stackwright.testing import aws
 from stackwright.testing.aws import journal

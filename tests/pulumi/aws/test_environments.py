@@ -18,7 +18,8 @@ from environments import ENVIRONMENTS, GOLDEN, ROOT, golden_text, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stackwright.model import load, topology
+from stackwright.model import topology
+from stackwright.model.environment import load
 from stackwright.model.inventory import build
 from stackwright.model.secrets import MASTER, secret_names
 from stackwright.policy import evaluate
@@ -352,7 +353,7 @@ ORDER = (
 
 
 @pytest.mark.long
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     app=st.integers(1, 4),
     database=st.integers(1, 3),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stackwright.infra.aws.host_keys import HostKeyError, ask_aws, commands, record
-from stackwright.model import Environment, load
+from stackwright.model.environment import Environment, load
 from stackwright.model.output import host_key_file
 
 ROOT = Path(__file__).resolve().parents[3]

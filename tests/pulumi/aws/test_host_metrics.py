@@ -16,8 +16,8 @@ import pytest
 import yaml
 from instance_services import Cloud
 
-from stackwright.infra.aws import alarm_sets
-from stackwright.infra.aws.alarm_args import HostAlarmsArgs
+from stackwright.infra.aws import alarm_sets, alarm_sets_edge
+from stackwright.infra.aws.alarm_args import GroupAlarmsArgs, HostAlarmsArgs
 from stackwright.model.aws.names import AGENT_NAMESPACE
 from stackwright.testing.render import Role
 
@@ -75,15 +75,18 @@ def sent(cloud: Cloud) -> dict[tuple[str, ...], float]:
     assert (request["Action"], request["Namespace"]) == ("PutMetricData", AGENT_NAMESPACE)
     for number in range(1, 1 + sum(key.endswith(".MetricName") for key in request)):
         of = f"MetricData.member.{number}"
-        assert request[f"{of}.Dimensions.member.1.Name"] == "InstanceId"
         more = request.get(f"{of}.Dimensions.member.2.Value")
-        key = (request[f"{of}.MetricName"], request[f"{of}.Dimensions.member.1.Value"], *([more] if more else []))
+        sender = request[f"{of}.Dimensions.member.1.Value"]
+        assert request[f"{of}.Dimensions.member.1.Name"] == (
+            "InstanceId" if sender == INSTANCE else "AutoScalingGroupName"
+        )
+        key = (request[f"{of}.MetricName"], sender, *([more] if more else []))
         found[key] = float(request[f"{of}.Value"])
     return found
 
 
 def run(folder: Path, **more: Any) -> int:
-    settings = {"region": "eu-central-1", "paths": ["/"], "backups": True, "patroni": None} | more
+    settings = {"region": "eu-central-1", "paths": ["/"], "group": "", "backups": True, "patroni": None} | more
     (folder / "settings.json").write_text(json.dumps(settings))
     code: int = host_metrics.main(str(folder / "settings.json"))
     return code
@@ -99,6 +102,13 @@ def test_everything_is_sent_in_one_request(cloud: Cloud, host: Path) -> None:
         ("backup_problems", INSTANCE): 1,
     }
     assert "failed,auto-restart" in (host / "arguments").read_text()
+
+
+def test_a_server_of_a_group_sends_in_the_groups_name(cloud: Cloud, host: Path) -> None:
+    assert run(host, group="test-app", backups=False) == 0
+    assert {key[:2] for key in sent(cloud)} == {
+        (name, "test-app") for name in ("mem_used_percent", "disk_used_percent", "failed_units")
+    }
 
 
 def test_a_disk_without_inodes_is_full(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +163,7 @@ def test_a_refusal_fails_the_unit_and_tells_no_secret(
 
 def test_the_request_is_one_that_the_api_knows() -> None:
     values = [("a", "Percent", 1.0, {"path": "/"})]
-    request = dict(urllib.parse.parse_qsl(host_metrics.body(values, INSTANCE).decode()))
+    request = dict(urllib.parse.parse_qsl(host_metrics.body(values, {"InstanceId": INSTANCE}).decode()))
     model = botocore.session.get_session().get_service_model("cloudwatch")
     datum = model.shape_for("MetricDatum").members
     assert request["Version"] == model.api_version
@@ -179,6 +189,15 @@ def test_each_alarm_on_what_a_host_sends_has_its_metric(host: Path, monkeypatch:
     assert host_metrics.NAMESPACE == AGENT_NAMESPACE
 
 
+def test_each_alarm_on_what_a_group_sends_has_its_metric(host: Path) -> None:
+    values = host_metrics.collect({"paths": ["/"], "backups": False, "patroni": None})
+    sent_by_server = {(name, tuple({"AutoScalingGroupName": "test-app"} | more)) for name, _, _, more in values}
+    group = GroupAlarmsArgs(name="test-app", min_size=2, max_size=4, agent_paths=["/"])
+    alarms = [metric for alarm in alarm_sets_edge.groups({"app": group}) for metric in alarm.metrics.values()]
+    read = {(each.name, tuple(each.dimensions)) for each in alarms if each.namespace == host_metrics.NAMESPACE}
+    assert read == sent_by_server
+
+
 def test_silence_rings_where_it_would_hide_a_failure() -> None:
     every = HostAlarmsArgs(
         instance_id=INSTANCE, instance_type="m7i.large", agent_paths=["/"], backups=True, replication=True
@@ -196,7 +215,7 @@ def test_the_role_writes_what_the_program_reads() -> None:
         "host_metrics_patroni_ca_file": "/etc/ca.crt",
     }
     settings = Role(ROLE, inputs).value("__host_metrics_settings")
-    assert settings == {"region": "eu-central-1", "paths": ["/"], "backups": False, "patroni": PATRONI}
+    assert settings == {"region": "eu-central-1", "paths": ["/"], "group": "", "backups": False, "patroni": PATRONI}
     assert Role(ROLE, {"host_metrics_region": "eu-central-1"}).value("__host_metrics_settings")["patroni"] is None
 
 

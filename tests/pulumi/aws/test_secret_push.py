@@ -21,7 +21,7 @@ from stackwright.infra import keys, signing
 from stackwright.infra.aws import aws_cli, secret_plan, secret_push
 from stackwright.infra.aws.aws_cli import AwsCliError
 from stackwright.infra.aws.secret_plan import Known, User, Version
-from stackwright.model import Environment, load
+from stackwright.model.environment import Environment, load
 from stackwright.secret_store import SecretError, SecretStore, new_password
 from stackwright.testing import canaries
 

@@ -39,8 +39,9 @@ from stackwright.infra import program, signing
 from stackwright.infra.aws import bundles
 from stackwright.infra.local import podman
 from stackwright.infra.program import ALLOW_EXAMPLES
-from stackwright.model import Environment, load, wiring
+from stackwright.model import wiring
 from stackwright.model.aws import member
+from stackwright.model.environment import Environment, load
 from stackwright.model.secrets import application_names
 from stackwright.secret_store import SecretStore
 from stackwright.testing import certificates

@@ -175,7 +175,7 @@ def test_a_name_that_its_service_would_refuse_is_an_error(kind: str, parts: tupl
         names.name(kind, *parts)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(networks(), ZONES, st.integers(1, 11), st.integers(1, 11))
 def test_every_host_is_reserved_and_none_of_the_addresses_that_aws_keeps(
     cidr: str, zones: list[str], edges: int, apps: int

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from stackwright.cli import app as cli
 from stackwright.infra.aws import secret_plan, take_over
 from stackwright.infra.aws.take_over import TakeOver
-from stackwright.model import Environment, load
+from stackwright.model.environment import Environment, load
 from stackwright.model.secrets import MASTER, secret_names
 from stackwright.secret_store import SecretError
 from stackwright.testing import canaries

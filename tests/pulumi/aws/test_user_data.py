@@ -214,7 +214,7 @@ def test_with_the_boot_program_it_is_compressed_and_fits() -> None:
     assert data.encoded() == host(boot=BOOT).encoded()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(min_value=0, max_value=30_000), st.randoms(use_true_random=False))
 def test_what_is_returned_always_fits(size: int, random: Any) -> None:
     value = base64.b64encode(random.randbytes(size)).decode()

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from stackwright.model import Environment, ModelError, load, topology
+from stackwright.model import topology
+from stackwright.model.environment import Environment, load
+from stackwright.model.errors import ModelError
 from stackwright.model.output import make_output
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from model_project import Project, provisioned
 from test_every_key import STACKS, SYSTEM, Effects, leaves
 
-from stackwright.model import ModelError, graph
-from stackwright.model.errors import KeyPath
+from stackwright.model import graph
+from stackwright.model.errors import KeyPath, ModelError
 from stackwright.model.inventory import build
 from stackwright.testing.role_inputs import ROOT, HostInputs
 
@@ -77,7 +77,7 @@ def check(root: Path, stack: Any, system: Any) -> None:
 def run(root: Path, monkeypatch: pytest.MonkeyPatch, examples: int) -> None:
     monkeypatch.setenv("STACKWRIGHT_ROOT", str(ROOT))
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
     @given(files=edited())
     def accepted_is_taken(files: tuple[Any, Any]) -> None:
         check(root, *files)

@@ -301,6 +301,35 @@ def test_a_restore_is_refused_where_hosts_run_the_database(project: Project) -> 
     assert "aws.database.restore: has no effect: AWS runs no database of this environment; accepted: none;" in message
 
 
+def test_a_restore_is_refused_where_hosts_run_redis(project: Project) -> None:
+    project.edit("topology: {size: C", "topology: {size: B")
+    project.edit("\naws:\n", "\naws:\n  cache: {restore: {sessions: a}}\n")
+    expected = "aws.cache.restore: has no effect: AWS runs no Redis of this environment; accepted: none;"
+    assert any(expected in line for line in project.errors())
+
+
+def test_a_restore_for_a_purpose_that_the_system_does_not_have(project: Project) -> None:
+    project.edit_system("cache: [sessions, cache, rate_limit]", "cache: [sessions, rate_limit]")
+    project.edit_system("  cache: {port: 6380, memory_mb: 192, eviction: allkeys-lru}\n", "")
+    project.edit("\naws:\n", "\naws:\n  cache: {restore: {sessions: a, cache: b}}\n")
+    (message,) = project.errors()
+    expected = "aws.cache.restore.cache: is not a purpose of the system's cache; accepted: sessions, rate_limit"
+    assert message.endswith(expected)
+
+
+def test_a_daily_snapshot_of_redis_has_dots_in_its_name(project: Project) -> None:
+    cache = "\naws:\n  cache: {{restore: {{sessions: {}}}}}\n"
+    name = "automatic.clinic-sessions-2026-11-22-02-00"
+    project.edit("\naws:\n", cache.format(name))
+    restore = project.load().stack.aws
+    assert restore is not None
+    assert restore.cache.restore == {"sessions": name}
+    project.edit(name, "arn:aws:elasticache")
+    (message,) = project.errors()
+    assert "aws.cache.restore.sessions" in message
+    assert "accepted: the name of a snapshot" in message
+
+
 def test_placeholders_of_the_documentation_are_refused(project: Project) -> None:
     """Each in a line of its own; a checksum of zeros would leave hosts that nobody can reach."""
     project.edit("  example: true\n", "")

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from model_project import KEY, ROOT, Project, provisioned
 
-from stackwright.model import inventory, load, secrets, wiring
+from stackwright.model import inventory, reserved, secrets, wiring
+from stackwright.model.environment import load
 from stackwright.model.stackfile import Backups, CopyTo
 from stackwright.model.system import BackupSchedule, EvenHours, Weekday
 from stackwright.secret_store import SecretError, SecretStore
@@ -60,7 +61,7 @@ def test_production_in_size_b_on_aws_requires_a_copy(project: Project) -> None:
 def test_a_bucket_of_the_programs_needs_no_name_and_no_login(project: Project) -> None:
     environment = staging(project).load()
     names = {spec.name for spec in secrets.secret_names(environment)}
-    assert not names & set(secrets.PROVIDED["s3"])
+    assert not names & set(reserved.PROVIDED_SECRETS["s3"])
     copy_to = inventory.stack(environment, environment.hosts)["backups"]["copy_to"]
     assert copy_to["endpoint"] == "https://s3.eu-central-1.amazonaws.com"
     assert copy_to["bucket"] == "taaleem-staging-backups-111122223333"
@@ -205,10 +206,10 @@ def test_the_login_of_a_store_is_a_secret_that_is_set_not_generated(
 ) -> None:
     project.edit("class: development", f"class: production\nbackups: {{copy_to: {S3 if kind == 's3' else SFTP}}}")
     names = {spec.name for spec in secrets.secret_names(project.load())}
-    assert names >= {*secrets.PROVIDED[kind], "backup/copies"}
+    assert names >= {*reserved.PROVIDED_SECRETS[kind], "backup/copies"}
     store = SecretStore("clinic", tmp_path / "state")
     store.create()
-    for name in secrets.PROVIDED[kind]:
+    for name in reserved.PROVIDED_SECRETS[kind]:
         with pytest.raises(SecretError, match=f"the secret {name} is not set"):
             store.get(name)
         store.set(name, "value")
@@ -217,7 +218,7 @@ def test_the_login_of_a_store_is_a_secret_that_is_set_not_generated(
 
 def test_without_a_copy_there_is_no_login_of_one(project: Project) -> None:
     names = {spec.name for spec in secrets.secret_names(project.load())}
-    assert not names & {name for kind in secrets.PROVIDED.values() for name in kind}
+    assert not names & {name for kind in reserved.PROVIDED_SECRETS.values() for name in kind}
 
 
 @pytest.mark.parametrize("kind", ["s3", "sftp", "none"])
@@ -226,7 +227,7 @@ def test_the_role_gets_what_the_environment_says(project: Project, kind: str) ->
     project.edit("class: development", f"class: production\nbackups: {{copy_to: {copy_to}}}")
     environment = project.load()
     stack = inventory.build(environment, provisioned(environment)).variables["stack"]
-    values = {name: f"<{name}>" for names in secrets.PROVIDED.values() for name in names}
+    values = {name: f"<{name}>" for names in reserved.PROVIDED_SECRETS.values() for name in names}
     given = wiring.backup_copy_to(stack, values)
     options = yaml.safe_load((ROOT / "roles/backup/meta/argument_specs.yml").read_text())
     known = options["argument_specs"]["main"]["options"]["backup_copy_to"]["options"]

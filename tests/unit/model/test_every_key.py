@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from model_project import KEY, Project, provisioned
 from pydantic import TypeAdapter
 
-from stackwright.model import graph, load
-from stackwright.model.environment import Environment
+from stackwright.model import graph
+from stackwright.model.environment import Environment, load
 from stackwright.model.errors import KeyPath, dotted
 from stackwright.model.inventory import build
 from stackwright.model.stackfile import StackFile

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from model_project import ROOT, provisioned
 
-from stackwright.model import load, topology
+from stackwright.model import topology
+from stackwright.model.environment import load
 from stackwright.model.inventory import Inventory, build
 
 #: One of each provider; the first is the one that the others are compared with.

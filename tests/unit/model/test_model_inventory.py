@@ -13,9 +13,10 @@ import pytest
 import yaml
 from model_project import CLOUD, KEY, ROOT, Project, provisioned
 
-from stackwright.model import edge, load
+from stackwright.model import edge
 from stackwright.model import schema as schemas
 from stackwright.model.aws import member
+from stackwright.model.environment import load
 from stackwright.model.graph import topology_svg
 from stackwright.model.inventory import Inventory, InventoryError, build
 from stackwright.model.output import make_output

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from model_project import KEY, Project, provisioned
 
-from stackwright.model import ModelError, transition
+from stackwright.model import transition
+from stackwright.model.errors import ModelError
 from stackwright.model.inventory import build
 
 

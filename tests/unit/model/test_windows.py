@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from model_project import ROOT, Project, provisioned
 
-from stackwright.model import load
 from stackwright.model.capacity import WINDOWS_MB
+from stackwright.model.environment import load
 from stackwright.model.graph import topology_svg
 from stackwright.model.inventory import Inventory, build
 

@@ -12,7 +12,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
 
 from stackwright.infra import engine
-from stackwright.model import Environment, ModelError, load
+from stackwright.model.environment import Environment, load
+from stackwright.model.errors import ModelError
 
 DOCUMENTATION = """
 name: stackwright

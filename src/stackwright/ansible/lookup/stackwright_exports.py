@@ -11,14 +11,14 @@ from stackwright.ansible import playbooks
 
 DOCUMENTATION = """
 name: stackwright_exports
-short_description: the ports, logs, certificates, backups, services or questions for status of all roles of this host
+short_description: the ports, logs, certificates, backups, services, packages or questions for status of all roles of this host
 description:
   - Reads C(<role>_exports) from C(vars/main.yml) of every role that the playbooks give this host, and joins the lists
     under the key that is asked for.
 author: stackwright
 options:
   _terms:
-    description: One of C(ports), C(logs), C(certificates), C(backups), C(services), C(status).
+    description: One of C(ports), C(logs), C(certificates), C(backups), C(services), C(packages), C(status).
     required: true
   further_groups:
     description: Groups that the host counts as a member of besides its own, such as one that it is about to leave.

@@ -28,11 +28,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **_: Any) -> list[dict[str, Any]]:  # noqa: ARG002 - Ansible's
         stack = (variables or {})["stack"]
         environment = str(stack["environment"])
-        store = secret_store.SecretStore(
-            environment,
-            project.state_folder(environment),
-            password_command=stack["secrets"]["password_command"],
-        )
+        folder = project.state_folder(environment)
+        store = secret_store.of_process(environment, folder, stack["secrets"]["password_command"])
         try:
             ca = store.get(secret_store.CA_CERTIFICATE)
             names = list(store.all())

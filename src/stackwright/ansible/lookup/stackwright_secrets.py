@@ -31,8 +31,7 @@ def _open(environment: str, facts: dict[str, Any]) -> secret_store.SecretStore |
     cloud = facts["cloud"]
     if cloud is not None:
         return cloud_secrets.CloudSecrets(**{key: str(value) for key, value in cloud.items()})
-    folder = state_folder(environment)
-    return secret_store.SecretStore(environment, folder, password_command=facts["password_command"])
+    return secret_store.of_process(environment, state_folder(environment), facts["password_command"])
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]

@@ -1,11 +1,27 @@
-"""Whether a unit's processes run what is on the disk; standard library alone."""
+"""What systemd says of units, and whether their processes run what is on the disk; standard library alone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 _PROCESSES = Path("/proc")
+
+
+def shown(module: Any, units: list[str], properties: Sequence[str]) -> list[dict[str, str]]:
+    """Return what `systemctl show` says of each unit, in their order; of one that is not there as well."""
+    if not units:
+        return []
+    command = ["systemctl", "show", "--timestamp=unix", f"--property={','.join(properties)}", *units]
+    blocks = module.run_command(command, check_rc=True)[1].strip("\n").split("\n\n")
+    return [dict(line.split("=", 1) for line in block.splitlines()) for block in blocks]
+
+
+def last_words(module: Any, unit: str) -> str:
+    """Return the last lines that a unit wrote to the journal."""
+    command = ["journalctl", "--no-pager", "--output=cat", "--lines=5", f"--unit={unit}"]
+    return " / ".join(module.run_command(command)[1].splitlines())
 
 
 def stale(module: Any, unit: str, files: list[str], *, updates: bool = False) -> bool:
@@ -13,9 +29,7 @@ def stale(module: Any, unit: str, files: list[str], *, updates: bool = False) ->
 
     With `updates`, also whether a process of the unit runs a program or a library that an update has replaced.
     """
-    names = "ExecMainStartTimestamp,MainPID,ControlGroup"
-    command = ["systemctl", "show", "--timestamp=unix", f"--property={names}", unit]
-    answer = dict(line.split("=", 1) for line in module.run_command(command, check_rc=True)[1].splitlines())
+    (answer,) = shown(module, [unit], ("ExecMainStartTimestamp", "MainPID", "ControlGroup"))
     if answer.get("MainPID", "0") == "0":
         return False
     newest = max((int(Path(file).stat().st_mtime) for file in files if Path(file).exists()), default=0)

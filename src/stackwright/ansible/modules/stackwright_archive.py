@@ -5,7 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
+import stat
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +21,10 @@ module: stackwright_archive
 short_description: One version of something, unpacked from an archive on the controller
 description:
   - Unpacks a tar archive of the controller to O(dest) whole or not at all, after its SHA-256 has been verified.
-  - What is there already with the same checksum is left alone and nothing is sent.
+  - What is there already with the same checksum is left alone and nothing is sent, unless a file, link or folder of it was
+    changed, added or removed since. Only what differs is replaced, so that processes that run from there are not disturbed.
+  - C(.stackwright-archive) in the folder records the time of the last such repair; processes that started earlier may have
+    read a changed file.
   - What is there with another checksum is an error (a version never changes its content), unless O(replace) is set.
 options:
   src: {description: Path of the archive on the controller., type: path}
@@ -24,36 +32,112 @@ options:
   sha256: {description: Checksum of the archive., type: str, required: true}
   strip: {description: Leading folders of the archive's paths to drop., type: int, default: 0}
   replace: {description: Replace another content of the same version., type: bool, default: false}
+  keep: {description: "Paths below O(dest) that are not the archive's.", type: list, elements: str, default: []}
   manifest: {description: A JSON file in the archive that must exist., type: str}
   manifest_values: {description: Values that the manifest must have., type: dict, default: {}}
   transferred: {description: Internal. The archive's copy on the host., type: path}
 author: [stackwright]
 """
 
-MARKER = ".stackwright-archive"
+RECORD = ".stackwright-archive"
+#: In a warning; the result has all of them.
+SHOWN_PATHS = 10
 Fields = dict[str, Any]
+#: What a file, link or folder is, by its path.
+Tree = dict[str, tuple[str | int, ...]]
 
 
 class ArchiveError(Exception):
     """A condition that the user has to know about."""
 
 
-def installed_checksum(dest: Path) -> str | None:
-    """The checksum of the archive that `dest` was made from; None if `dest` is absent, "" if it is something else."""
-    if not dest.exists():
-        return None
-    marker = dest / MARKER
-    return marker.read_text().strip() if marker.is_file() else ""
+@dataclass(frozen=True)
+class Record:
+    """What a folder was unpacked from and what it held then."""
+
+    sha256: str
+    #: Digests of the folder's tree: of what everything contains, and of what `stat` says of it.
+    contents: str = ""
+    seen: str = ""
+    #: When something was last put back, in UTC; empty if nothing ever was.
+    repaired: str = ""
+
+    @classmethod
+    def read(cls, dest: Path) -> Record | None:
+        """The record in `dest`; None if `dest` is absent, an empty one if it was made by something else."""
+        if not dest.exists():
+            return None
+        try:
+            text = (dest / RECORD).read_text()
+        except FileNotFoundError:
+            return cls("")
+        # Earlier versions wrote the checksum alone.
+        return cls(**json.loads(text)) if text.startswith("{") else cls(text.strip())
+
+    def write(self, dest: Path) -> None:
+        """Put the record in place whole."""
+        partial = dest / f"{RECORD}.partial"
+        partial.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        partial.rename(dest / RECORD)
+
+
+def paths(folder: Path, keep: Collection[str]) -> Iterator[tuple[str, Path]]:
+    """`folder` and all below it that is the archive's; folders on the way to one of `keep` may be anybody's."""
+    not_compared = {str(parent) for path in keep for parent in (Path(path), *Path(path).parents)}
+    not_compared |= {RECORD, f"{RECORD}.partial"}
+    yield ".", folder
+    for current, folders, files in os.walk(folder):
+        for name in folders + files:
+            path = Path(current, name)
+            relative = str(path.relative_to(folder))
+            if relative not in not_compared:
+                yield relative, path
+        folders[:] = [name for name in folders if str(Path(current, name).relative_to(folder)) not in keep]
+
+
+def tree(folder: Path, keep: Collection[str], *, contents: bool) -> Tree:
+    """Describe all below `folder`, files by a checksum or, much cheaper, by what changes whenever one is written."""
+    described: Tree = {}
+    for relative, path in paths(folder, keep):
+        status = path.lstat()
+        owner = (status.st_uid, status.st_gid)
+        if stat.S_ISLNK(status.st_mode):
+            described[relative] = (*owner, str(path.readlink()))
+        elif not stat.S_ISREG(status.st_mode):
+            described[relative] = (*owner, status.st_mode)
+        elif contents:
+            described[relative] = (*owner, status.st_mode, checksum(path))
+        else:
+            described[relative] = (
+                *owner,
+                status.st_mode,
+                status.st_ino,
+                status.st_size,
+                status.st_mtime_ns,
+                status.st_ctime_ns,
+            )
+    return described
+
+
+def digest(described: Tree) -> str:
+    """The SHA-256 of a description."""
+    return hashlib.sha256(json.dumps(sorted(described.items())).encode()).hexdigest()
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file."""
+    hashed = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            hashed.update(block)
+    return hashed.hexdigest()
 
 
 def verify_checksum(archive: Path, expected: str) -> None:
     """Refuse an archive that is not the one that was asked for."""
-    digest = hashlib.sha256()
-    with archive.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != expected.lower():
-        raise ArchiveError(f"the archive's SHA-256 is {digest.hexdigest()}, expected {expected}")
+    actual = checksum(archive)
+    if actual != expected.lower():
+        raise ArchiveError(f"the archive's SHA-256 is {actual}, expected {expected}")
 
 
 def verify_manifest(folder: Path, manifest: str | None, values: Fields) -> None:
@@ -83,8 +167,8 @@ def swap(partial: Path, dest: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def unpack(module: AnsibleModule, archive: Path, dest: Path) -> None:
-    """Verify, unpack beside the destination, verify the manifest, then rename."""
+def unpack(module: AnsibleModule, archive: Path, dest: Path) -> Path:
+    """Verify the archive, unpack it beside the destination, verify the manifest."""
     verify_checksum(archive, module.params["sha256"])
     partial = dest.with_name(f".{dest.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -93,22 +177,99 @@ def unpack(module: AnsibleModule, archive: Path, dest: Path) -> None:
     command = ["tar", "--extract", "--file", str(archive), "--directory", str(partial), "--no-same-owner"]
     module.run_command([*command, f"--strip-components={module.params['strip']}"], check_rc=True, umask=0o022)
     verify_manifest(partial, module.params["manifest"], module.params["manifest_values"])
-    (partial / MARKER).write_text(module.params["sha256"] + "\n")
-    swap(partial, dest)
+    return partial
+
+
+def put_back(partial: Path, dest: Path, keep: Collection[str]) -> list[str]:
+    """Make `dest` what `partial` is, each differing path by itself; return those paths."""
+    intended, actual = tree(partial, keep, contents=True), tree(dest, keep, contents=True)
+    surplus, differing = (
+        actual.keys() - intended.keys(),
+        [path for path in intended if intended[path] != actual.get(path)],
+    )
+    for path in sorted(surplus, reverse=True):
+        remove(dest / path)
+    # A folder before what is in it.
+    for path in sorted(differing):
+        source, target = partial / path, dest / path
+        if source.is_dir() and not source.is_symlink():
+            if target.is_symlink() or not target.is_dir():
+                remove(target)
+                target.mkdir()
+            shutil.copystat(source, target)
+            os.chown(target, source.stat().st_uid, source.stat().st_gid)
+            continue
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        source.rename(target)
+    return sorted([*surplus, *differing])
+
+
+def remove(path: Path) -> None:
+    """Remove whatever is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def now() -> str:
+    """The time in UTC."""
+    return datetime.now(UTC).isoformat()
+
+
+def is_intact(record: Record, dest: Path, keep: Collection[str], *, check_mode: bool) -> bool:
+    """Whether `dest` is what was unpacked; reads the files only if `stat` differs, and records what it saw."""
+    seen = digest(tree(dest, keep, contents=False))
+    if seen == record.seen:
+        return True
+    if digest(tree(dest, keep, contents=True)) != record.contents:
+        return False
+    if not check_mode:
+        # Without `seen`, a repair was interrupted after its last file.
+        replace(record, seen=seen, repaired=record.repaired if record.seen else now()).write(dest)
+    return True
+
+
+def repair(record: Record, partial: Path, dest: Path, keep: Collection[str]) -> list[str]:
+    """Restore what differs from the archive; return the paths."""
+    contents = digest(tree(partial, keep, contents=True))
+    Record(record.sha256, contents, repaired=now()).write(dest)
+    repaired = put_back(partial, dest, keep)
+    shutil.rmtree(partial)
+    # Earlier versions kept no digests: such a folder may turn out to be intact.
+    stamp = now() if repaired else record.repaired
+    Record(record.sha256, contents, digest(tree(dest, keep, contents=False)), stamp).write(dest)
+    return repaired
 
 
 def run(module: AnsibleModule) -> Fields:
     """Say what has to be done, or do it if the archive has been sent."""
-    dest = Path(module.params["dest"])
-    found = installed_checksum(dest)
-    if found == module.params["sha256"]:
+    dest, keep = Path(module.params["dest"]), module.params["keep"]
+    record = Record.read(dest)
+    same = record is not None and record.sha256 == module.params["sha256"]
+    if record and same and is_intact(record, dest, keep, check_mode=module.check_mode):
         return {"changed": False, "needed": False}
-    if found is not None and not module.params["replace"]:
+    if record is not None and not same and not module.params["replace"]:
         raise ArchiveError(f"{dest} exists with other content; a version never changes: choose another name for it")
     if module.params["transferred"] is None:
         return {"changed": True, "needed": True}
-    unpack(module, Path(module.params["transferred"]), dest)
-    return {"changed": True, "needed": False}
+    partial = unpack(module, Path(module.params["transferred"]), dest)
+    if record and same:
+        repaired = repair(record, partial, dest, keep)
+        if repaired:
+            module.warn(f"{dest}: restored what was changed after it was unpacked: {shortened(repaired)}")
+        return {"changed": bool(repaired), "needed": False, "repaired": repaired}
+    digests = (digest(tree(partial, keep, contents=contents)) for contents in (True, False))
+    Record(module.params["sha256"], *digests).write(partial)
+    swap(partial, dest)
+    return {"changed": True, "needed": False, "repaired": []}
+
+
+def shortened(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - SHOWN_PATHS
+    return ", ".join(names[:SHOWN_PATHS]) + (f" and {more} more" if more > 0 else "")
 
 
 def main() -> None:
@@ -120,6 +281,7 @@ def main() -> None:
             "sha256": {"type": "str", "required": True},
             "strip": {"type": "int", "default": 0},
             "replace": {"type": "bool", "default": False},
+            "keep": {"type": "list", "elements": "str", "default": []},
             "manifest": {"type": "str"},
             "manifest_values": {"type": "dict", "default": {}},
             "transferred": {"type": "path"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -18,10 +19,18 @@ description:
     by itself takes about two seconds of CPU to find that there is nothing to do, and may fetch the index for it.
 options:
   name: {description: Names of packages., type: list, elements: str, required: true}
+  masked:
+    description:
+      - Units of the packages that must not run before a role has written its own. Where there is none in
+        C(/etc/systemd/system), and a package is missing, the unit is masked, until the role's own takes the place of the mask.
+    type: list
+    elements: str
+    default: []
 author: [stackwright]
 """
 
 EXTENDED_STATES = Path("/var/lib/apt/extended_states")
+UNITS = Path("/etc/systemd/system")
 
 
 def installed() -> set[str]:
@@ -50,13 +59,27 @@ def wanting(names: Iterable[str], present: set[str], removable: set[str]) -> lis
     return [name for name in names if name not in present or name in removable]
 
 
+def mask(units: Iterable[str], folder: Path) -> None:
+    """Mask units that have no file in the folder."""
+    for unit in units:
+        with suppress(FileExistsError):
+            (folder / unit).symlink_to("/dev/null")
+
+
 def main() -> None:
     """Entry point of the module."""
     module = AnsibleModule(
-        argument_spec={"name": {"type": "list", "elements": "str", "required": True}}, supports_check_mode=True
+        argument_spec={
+            "name": {"type": "list", "elements": "str", "required": True},
+            "masked": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
     )
     states = EXTENDED_STATES.read_text() if EXTENDED_STATES.exists() else ""
-    module.exit_json(changed=False, wanting=wanting(module.params["name"], installed(), automatic(states)))
+    missing = wanting(module.params["name"], installed(), automatic(states))
+    if missing and not module.check_mode:
+        mask(module.params["masked"], UNITS)
+    module.exit_json(changed=False, wanting=missing)
 
 
 if __name__ == "__main__":

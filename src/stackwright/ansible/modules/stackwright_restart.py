@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.stackwright_units import stale
+from ansible.module_utils.stackwright_units import last_words, stale
 
 DOCUMENTATION = r"""
 module: stackwright_restart
@@ -40,8 +40,7 @@ def restart(module: AnsibleModule) -> None:
     module.run_command(["systemctl", "daemon-reload"], check_rc=True)
     status, _, words = module.run_command(["systemctl", "restart", unit])
     if status != 0:
-        journal = module.run_command(["journalctl", "--no-pager", "--output=cat", "--lines=5", f"--unit={unit}"])[1]
-        module.fail_json(msg=f"{unit} does not start: {words.strip()} {' / '.join(journal.splitlines())}")
+        module.fail_json(msg=f"{unit} does not start: {words.strip()} {last_words(module, unit)}")
 
 
 def main() -> None:

@@ -9,12 +9,37 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import queue
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import cache, partial, wraps
+from pathlib import Path
 from typing import Any
 
+from ansible._internal._task import TaskContext
+from ansible._internal._templating._engine import TemplateEngine
+from ansible.collections import list as collections
+from ansible.errors import AnsibleError
+from ansible.executor.task_executor import TaskExecutor
+from ansible.executor.task_result import _RawTaskResult
+from ansible.plugins.loader import (
+    Jinja2Loader,
+    PluginLoader,
+    action_loader,
+    become_loader,
+    filter_loader,
+    get_plugin_loader_namespace,
+    lookup_loader,
+    module_loader,
+    test_loader,
+)
 from ansible.utils.display import Display
+from ansible.utils.fqcn import add_internal_fqcns
 
 from stackwright import processes, project, secret_store
-from stackwright.ansible import playbooks, reasons
+from stackwright.ansible import compiled_templates, playbooks, reasons
 
 DOCUMENTATION = """
 name: stackwright_linear
@@ -27,6 +52,17 @@ __all__ = ["StrategyModule"]
 
 display = Display()
 
+#: Actions that no host takes part in.
+_CONTROLLER_ACTIONS = {
+    *add_internal_fqcns(
+        ("assert", "debug", "fail", "include_role", "include_tasks", "set_fact", "validate_argument_spec")
+    ),
+    "stackwright_inputs",
+}
+_INTERACTIVE_ACTIONS = set(add_internal_fqcns(("pause",)))
+_MITOGEN_CONNECTIONS = ("local", "smart", "ssh")
+_LOOK_FOR_DEAD_WORKERS_SECONDS = 0.5
+
 
 def _strategy() -> Any:
     from ansible.plugins.strategy.linear import StrategyModule as Linear
@@ -37,11 +73,14 @@ def _strategy() -> Any:
         import ansible_mitogen.loaders  # noqa: F401 - raises where this Ansible is not one that mitogen knows
         from ansible_mitogen import affinity
         from ansible_mitogen.plugins.strategy.mitogen_linear import StrategyModule as MitogenLinear
+
+        from stackwright.ansible import multiplexer
     except Exception:  # noqa: BLE001 - whatever is wrong with mitogen, Ansible itself still works
         return Linear
     # mitogen would pin every worker, and all that a local task starts (a container with its whole life in it), to a
     # single CPU of a small controller: on 2 cores everything shared one and took twice as long.
     affinity.policy = affinity.Policy()
+    multiplexer.install()
     return MitogenLinear
 
 
@@ -51,11 +90,199 @@ def _start_worker() -> None:
     processes.end_with_parent(os.getppid())
 
 
+def _load_one_plugin_at_a_time() -> None:
+    """Ansible's loader would tell a thread that there is no such plugin, or hand it out, while another one looks or loads."""
+    lock = threading.RLock()
+
+    def alone(method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def call(*arguments: Any, **options: Any) -> Any:
+            with lock:
+                return method(*arguments, **options)
+
+        return call
+
+    for loader in (PluginLoader, Jinja2Loader):
+        for name in vars(loader).keys() & {"find_plugin_with_context", "get_with_context", "_load_module_source"}:
+            setattr(loader, name, alone(getattr(loader, name)))
+
+
+def _detach_children_from_terminal() -> None:
+    """Ansible closes its terminal to children of this process, and a worker puts /dev/null in its place: so do we."""
+    start = subprocess.Popen.__init__
+
+    def start_without(self: subprocess.Popen[Any], *arguments: Any, **options: Any) -> None:
+        for position, name in enumerate(("stdin", "stdout", "stderr"), 3):
+            if len(arguments) <= position and options.get(name) is None:
+                options[name] = subprocess.DEVNULL
+        start(self, *arguments, **options)
+
+    subprocess.Popen.__init__ = start_without  # type: ignore[method-assign]
+
+
 os.register_at_fork(after_in_child=_start_worker)
+_detach_children_from_terminal()
+_load_one_plugin_at_a_time()
+_templates = compiled_templates.install()
+
+
+@cache
+def _load_plugins() -> None:
+    """Load what nearly every task uses: filters and tests, our lookups, sudo."""
+    for loader in (filter_loader, test_loader):
+        list(loader.all())
+    for path in (Path(__file__).parents[1] / "lookup").glob("stackwright_*.py"):
+        lookup_loader.get(path.stem, class_only=True)
+    become_loader.get("sudo", class_only=True)
+
+
+@cache
+def _load_action(action: str) -> None:
+    """Load an action, its module and the description of its collection."""
+    # The task itself reports whatever is wrong with it.
+    with contextlib.suppress(Exception):
+        action_loader.get(action, class_only=True)
+        if "/ansible_collections/" in (module_loader.find_plugin(action, "") or ""):
+            _list_collections_once()
+
+
+@cache
+def _list_collections_once() -> None:
+    """At each call of a collection's module mitogen asks where collections are, and Ansible reads the description of each."""
+    folders = list(collections.list_collection_dirs())
+    collections.list_collection_dirs = lambda: folders
+
+
+class _Results(deque[Any]):
+    """The pending results, with an event that is set when one arrives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived = threading.Event()
+
+    def append(self, result: Any) -> None:
+        super().append(result)
+        self.arrived.set()
 
 
 class StrategyModule(_strategy()):  # type: ignore[misc]
-    """The strategy, with what every worker would have to load anew loaded before the first is forked."""
+    """The strategy: tasks run in threads of this process (docs/adr/0017-tasks-in-ansibles-process.md), few in a worker."""
+
+    def __init__(self, tqm: Any) -> None:
+        super().__init__(tqm)
+        self._results: _Results = _Results()
+        self._jobs: list[Callable[[], None]] = []
+
+    def _wait_on_pending_results(self, iterator: Any) -> list[Any]:
+        """As Ansible's own, but woken by a result: polling 200 times a second took a third of the parent's CPU time."""
+        self._run_jobs()
+        results: list[Any] = []
+        while self._pending_results > 0 and not self._tqm._terminated:  # noqa: SLF001 - as Ansible's own
+            if self._tqm.has_dead_workers():
+                raise AnsibleError("A worker was found in a dead state")
+            self._results.arrived.clear()
+            results += self._process_pending_results(iterator)
+            if self._pending_results > 0:
+                self._results.arrived.wait(_LOOK_FOR_DEAD_WORKERS_SECONDS)
+        return results
+
+    def _queue_task(self, host: Any, task: Any, task_vars: dict[str, Any], play_context: Any) -> None:
+        """Keep a task in this process where that gives the same result: the fork of a worker costs more than most tasks.
+
+        A task whose condition is false is skipped at once, as a worker would; one with a loop or a delegate later.
+        """
+        _templates.load()
+        _load_action(task.action)
+        skipped = self._skipped(task, task_vars)
+        if skipped is None and not self._runs_in_process(task, task_vars):
+            super()._queue_task(host, task, task_vars, play_context)
+            return
+        self._tqm.send_callback("v2_runner_on_start", host, task)
+        self._queued_task_cache[host.name, task._uuid] = {  # noqa: SLF001 - as Ansible's own strategy does
+            "host": host,
+            "task": task,
+            "task_vars": task_vars,
+            "play_context": play_context,
+        }
+        self._pending_results += 1
+        # Running a task fills in its fields and changes its variables; a worker does so in its own memory.
+        private = task.copy(exclude_parent=True, exclude_tasks=True)
+        private._parent = task._parent  # noqa: SLF001 - as above
+        private.loop_control = private.loop_control and private.loop_control.copy()
+        if skipped is None:
+            self._jobs.append(partial(self._run_in_process, host, private, dict(task_vars), play_context))
+        else:
+            self._send_result(host, private, skipped)
+
+    def _runs_in_process(self, task: Any, task_vars: Mapping[str, Any]) -> bool:
+        """Whether a task can run in this process: not if it interrupts itself by a signal, or asks the terminal."""
+        if task.timeout or task.async_val or task.throttle or task.action in _INTERACTIVE_ACTIONS:
+            return False
+        connection = task_vars.get("ansible_connection", task.connection)
+        return task.action in _CONTROLLER_ACTIONS or (
+            connection in _MITOGEN_CONNECTIONS and hasattr(self, "_worker_model")
+        )
+
+    def _run_jobs(self) -> None:
+        """Run what was queued, all hosts at once; nobody changes a variable meanwhile."""
+        jobs, self._jobs = self._jobs, []
+        if len(jobs) == 1:
+            jobs[0]()
+            return
+        waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        for job in jobs:
+            waiting.put(job)
+
+        errors: list[BaseException] = []
+
+        def run_waiting() -> None:
+            try:
+                while True:
+                    waiting.get_nowait()()
+            except queue.Empty:
+                pass
+            except BaseException as error:  # noqa: BLE001 - raised below, where a result would be waited for
+                errors.append(error)
+
+        # Daemons: an interrupted run does not wait for its hosts.
+        threads = [threading.Thread(target=run_waiting, daemon=True) for _ in range(min(len(jobs), len(self._workers)))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            # In turns: a signal that comes just before the wait is handled when that ends, not before.
+            while thread.is_alive():
+                thread.join(1)
+        for error in errors:
+            raise error
+
+    def _run_in_process(self, host: Any, task: Any, task_vars: dict[str, Any], play_context: Any) -> None:
+        plugins = get_plugin_loader_namespace()
+        arguments = (play_context, self._loader, plugins, self._final_q, self._variable_manager)
+        try:
+            with TaskContext(task):
+                data = TaskExecutor(host, task, task_vars, *arguments).run()
+        except SystemExit as error:
+            raise AnsibleError(f"the action {task.action} would have ended the run") from error
+        self._send_result(host, task, data)
+
+    def _send_result(self, host: Any, task: Any, data: dict[str, Any]) -> None:
+        """Send a result the way of a worker's: as a copy, and behind those of the loop's items."""
+        self._final_q.send_task_result(
+            _RawTaskResult(host=host, task=task, return_data=data, task_fields=task.dump_attrs())
+        )
+
+    def _skipped(self, task: Any, task_vars: dict[str, Any]) -> dict[str, Any] | None:
+        if not task.when or task.loop is not None or task.loop_with or task.delegate_to:
+            return None
+        shown: dict[str, Any] = {}
+        try:
+            if task._resolve_conditional(task.when, task_vars, result_context=shown):  # noqa: SLF001 - as above
+                return None
+            result = {"changed": False, "skipped": True, "skip_reason": "Conditional result was False", **shown}
+            task.update_result_no_log(TemplateEngine(loader=self._loader, variables=task_vars), result)
+        except Exception:  # noqa: BLE001 - the task itself says what is wrong with its condition
+            return None
+        return result
 
     def _process_pending_results(self, iterator: Any, *args: Any, **kwargs: Any) -> Any:
         """Also say why a task failed whose output is kept from logs: `no_log` hides the reason with the secrets."""
@@ -63,7 +290,9 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
         for result in results:
             if result.is_failed() and result._return_data.get("_ansible_no_log") and not result.task.ignore_errors:  # noqa: SLF001 - callbacks get it censored
                 self._show_reason(result)
-        return results
+        # Ansible counts unreachable hosts even where a task ignores them: with run_once or any_errors_fatal it would end the
+        # play here, and report success.
+        return [result for result in results if not (result.is_unreachable() and result.task.ignore_unreachable)]
 
     def _show_reason(self, result: Any) -> None:
         fields = result.task_fields
@@ -81,27 +310,27 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
 
     def _secrets(self, result: Any) -> list[str]:
         """Every secret of the environment's vault; none where there is no environment (a scenario's hosts)."""
-        stack = self._variable_manager.get_vars(host=result.host, include_hostvars=False).get("stack")
-        if not isinstance(stack, dict):
-            return []
-        environment = str(stack["environment"])
         with contextlib.suppress(secret_store.SecretError, FileNotFoundError, KeyError):
-            store = secret_store.SecretStore(
-                environment, project.state_folder(environment), password_command=stack["secrets"]["password_command"]
-            )
-            return list(store.all().values())
+            return list(self._vault(result.host).values())
         return []
 
-    def run(self, iterator: Any, play_context: Any) -> Any:
-        """Run a play; a worker lives for one task on one host, and compiling all filters was half of its time."""
-        from ansible.plugins.loader import filter_loader, test_loader
+    def _vault(self, host: Any) -> Mapping[str, str]:
+        stack = self._variable_manager.get_vars(host=host, include_hostvars=False)["stack"]
+        environment = str(stack["environment"])
+        folder = project.state_folder(environment)
+        return secret_store.of_process(environment, folder, stack["secrets"]["password_command"]).all()
 
-        for loader in (filter_loader, test_loader):
-            list(loader.all())
+    def run(self, iterator: Any, play_context: Any) -> Any:
+        """Run a play. What its tasks need is loaded first: each worker would load it anew."""
+        _load_plugins()
         # A play of somebody's own may be outside of any project.
         with contextlib.suppress(FileNotFoundError):
             playbooks.preload(self._loader, project.root())
-        # Nor does it live long enough for a collection to pay, which copies the pages that it shares with its parent.
+        # Else every worker would decrypt the vault, and run the operator's command for its password.
+        with contextlib.suppress(secret_store.SecretError, FileNotFoundError, KeyError):
+            for host in self._inventory.get_hosts(iterator._play.hosts)[:1]:  # noqa: SLF001 - as Ansible's own strategies do
+                self._vault(host)
+        # A collection would copy the pages that a worker shares with this process.
         gc.collect()
         gc.freeze()
         return super().run(iterator, play_context)

@@ -5,6 +5,7 @@ Ansible reads the folder alone then, without a word about the file.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,17 @@ class VarsModule(BaseVarsPlugin):  # type: ignore[misc]
         super().get_vars(loader, path, entities)
         variables: dict[str, Any] = {}
         for entity in entities if isinstance(entities, list) else [entities]:
-            folder = Path(basedir(path)) / ("host_vars" if isinstance(entity, Host) else "group_vars")
-            if not (folder / entity.name).is_dir():
-                continue
-            for extension in config.get_config_value("YAML_FILENAME_EXTENSIONS"):
-                file = folder / f"{entity.name}{extension}"
-                if file.is_file():
-                    content = loader.load_from_file(str(file), cache="all", unsafe=True, trusted_as_template=True)
-                    variables = combine_vars(variables, content or {})
+            for file in _files(path, "host_vars" if isinstance(entity, Host) else "group_vars", entity.name):
+                content = loader.load_from_file(file, cache="all", unsafe=True, trusted_as_template=True)
+                variables = combine_vars(variables, content or {})
         return variables
+
+
+@cache
+def _files(path: str, kind: str, name: str) -> list[str]:
+    """The files that stand beside a folder of their name: looked for once per run, as Ansible's own plugin does."""
+    folder = Path(basedir(path)) / kind
+    if not (folder / name).is_dir():
+        return []
+    files = [folder / f"{name}{extension}" for extension in config.get_config_value("YAML_FILENAME_EXTENSIONS")]
+    return [str(file) for file in files if file.is_file()]

@@ -20,11 +20,12 @@ from stackwright.infra.aws.network import Network
 from stackwright.infra.aws.network_args import NetworkArgs
 from stackwright.infra.aws.object_store import ObjectStore
 from stackwright.infra.aws.object_store_args import BucketArgs, ObjectStoreArgs, bucket_name
-from stackwright.model import Environment, topology
+from stackwright.model import topology
 from stackwright.model.aws.plan import DISK_GB, WINDOWS_DISK_GB, AwsPlan
 from stackwright.model.aws.regions import GLOBAL_REGION
 from stackwright.model.aws.stackfile import Aws
 from stackwright.model.aws.subnets import reserved
+from stackwright.model.environment import Environment
 from stackwright.model.output import BACKUPS
 from stackwright.model.topology import Host
 

@@ -83,8 +83,8 @@ class GroupAlarmsArgs:
     name: pulumi.Input[str]
     min_size: int
     max_size: int
-    #: Whether CloudWatch's agent on the servers sends their memory with `aggregation_dimensions` of [AutoScalingGroupName].
-    agent: bool | None = None
+    #: File systems to watch, and with them memory and units. Needs the role `host_metrics` on the servers.
+    agent_paths: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,13 +193,17 @@ def _problems(args: AlarmsArgs) -> Iterator[str]:
     for name in ("hosts", "nat_gateway_ids", "databases", "caches", "groups", "certificates", "backup_vaults"):
         yield from _label_problems(name, getattr(args, name) or {})
     for host, each in (args.hosts or {}).items():
-        for path in each.agent_paths or ():
-            if not path.startswith("/"):
-                yield f"hosts.{host}.agent_paths has {path!r}, accepted: paths such as /var"
+        yield from _path_problems(f"hosts.{host}", each.agent_paths)
     yield from _data_problems(args)
     yield from _edge_problems(args)
     if args.watches_global and args.global_kms_key_arn is None:
         yield f"global_kms_key_arn is missing, accepted: a key of {GLOBAL_REGION}, where alarms of CloudFront are"
+
+
+def _path_problems(name: str, paths: Sequence[str] | None) -> Iterator[str]:
+    for path in paths or ():
+        if not path.startswith("/"):
+            yield f"{name}.agent_paths has {path!r}, accepted: paths such as /var"
 
 
 def _label_problems(name: str, labels: Iterable[str]) -> Iterator[str]:
@@ -239,6 +243,7 @@ def _edge_problems(args: AlarmsArgs) -> Iterator[str]:
     if firewall is not None and firewall.blocked_requests is not None and firewall.blocked_requests < 1:
         yield f"web_firewall.blocked_requests is {firewall.blocked_requests}, accepted: 1 or more"
     for label, group in (args.groups or {}).items():
+        yield from _path_problems(f"groups.{label}", group.agent_paths)
         if not 0 <= group.min_size <= group.max_size:
             yield f"groups.{label} has min_size {group.min_size} and max_size {group.max_size}, accepted: 0 to max_size"
     regions = (args.context.region, GLOBAL_REGION)

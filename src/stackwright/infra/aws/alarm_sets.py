@@ -26,6 +26,8 @@ _CREDITS_PER_HOUR: Mapping[str, Mapping[str, float]] = {
     "t2": {"nano": 3, "micro": 6, "small": 12, "medium": 24, "large": 36, "xlarge": 54, "2xlarge": 81.6},
     "t3": {"nano": 6, "micro": 12, "small": 24, "medium": 24, "large": 36, "xlarge": 96, "2xlarge": 192},
 }
+#: From which on memory and disks are worth an alarm, in per cent.
+MEMORY_PERCENT, DISK_PERCENT = 90, 85
 _RATIONED = re.compile(r"(?:db\.|cache\.)?(t\d)[a-z]*\.(\w+)")
 
 Dimensions = Mapping[str, pulumi.Input[str]]
@@ -129,7 +131,12 @@ def _credits(host: str, of: Dimensions, earned: float) -> Alarm:
     )
 
 
-def _sent(name: str, of: Dimensions, statistic: str) -> Metric:
+def path_label(path: str) -> str:
+    """Return what a path is called in the name of an alarm."""
+    return path.strip("/").replace("/", "-") or "root"
+
+
+def sent(name: str, of: Dimensions, statistic: str) -> Metric:
     """A metric that the agent, or the role `host_metrics` in its place, sends from the host."""
     return Metric(namespace=AGENT_NAMESPACE, name=name, dimensions=of, statistic=statistic)
 
@@ -138,19 +145,19 @@ def _agent(host: str, of: Dimensions, paths: Sequence[str]) -> Iterator[Alarm]:
     yield Alarm(
         name=(host, "memory"),
         reason=f"{host}: its memory is all but used; the kernel will kill what is largest",
-        metrics={"memory": _sent("mem_used_percent", of, "Average")},
+        metrics={"memory": sent("mem_used_percent", of, "Average")},
         comparison=AT_LEAST,
-        threshold=90,
+        threshold=MEMORY_PERCENT,
         chart="Hosts: memory, %",
     )
     for path in paths:
-        metric = _sent("disk_used_percent", {**of, "path": path}, "Maximum")
+        metric = sent("disk_used_percent", {**of, "path": path}, "Maximum")
         yield Alarm(
-            name=(host, "disk", path.strip("/").replace("/", "-") or "root"),
+            name=(host, "disk", path_label(path)),
             reason=f"{host}: {path} is all but full",
             metrics={"disk": metric},
             comparison=AT_LEAST,
-            threshold=85,
+            threshold=DISK_PERCENT,
             # An agent that has gone silent would hide a full disk.
             silence=SILENCE_IS_BAD,
             urgent=True,
@@ -164,7 +171,7 @@ def _services(host: str, of: Dimensions, args: HostAlarmsArgs) -> Iterator[Alarm
         yield Alarm(
             name=(host, "units"),
             reason=f"{host}: a service has failed, or starts again and again; `systemctl --failed` says which",
-            metrics={"units": _sent("failed_units", of, "Minimum")},
+            metrics={"units": sent("failed_units", of, "Minimum")},
             comparison=AT_LEAST,
             threshold=1,
             chart="Hosts: failed units",
@@ -176,7 +183,7 @@ def _services(host: str, of: Dimensions, args: HostAlarmsArgs) -> Iterator[Alarm
                 f"{host}: a backup is too old, missing or damaged, or nobody checks them any more; "
                 "`backup-status` says what it is"
             ),
-            metrics={"problems": _sent("backup_problems", of, "Minimum")},
+            metrics={"problems": sent("backup_problems", of, "Minimum")},
             comparison=AT_LEAST,
             threshold=1,
             # The check is silent where its timer has stopped.
@@ -190,7 +197,7 @@ def _services(host: str, of: Dimensions, args: HostAlarmsArgs) -> Iterator[Alarm
                 f"{host}: its database is too far behind the leader to take its place, does not run, or has no leader; "
                 "`patronictl list` says which"
             ),
-            metrics={"lag": _sent("replication_lag_mb", of, "Minimum")},
+            metrics={"lag": sent("replication_lag_mb", of, "Minimum")},
             comparison=AT_LEAST,
             # A segment of WAL.
             threshold=16,

@@ -4,7 +4,7 @@ The kind of figures, and their sources, are `alarm_sets`'s.
 """
 
 # No postponed annotations, as in the modules of the args.
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stackwright.infra.aws.alarm_args import (
@@ -20,11 +20,16 @@ from stackwright.infra.aws.alarm_sets import (
     ABOVE,
     AT_LEAST,
     BELOW,
+    DISK_PERCENT,
+    MEMORY_PERCENT,
     SILENCE_CHANGES_NOTHING,
     SILENCE_IS_BAD,
+    SILENCE_IS_FINE,
     Alarm,
     Dimensions,
     Metric,
+    path_label,
+    sent,
 )
 
 _DAY_SECONDS = 86400
@@ -173,17 +178,46 @@ def _group(label: str, args: GroupAlarmsArgs) -> Iterator[Alarm]:
             periods=6,
             chart="Groups: wanted servers",
         )
-    if args.agent:
+    if args.agent_paths is not None:
+        yield from _usage(label, args, args.agent_paths)
+
+
+def _usage(label: str, args: GroupAlarmsArgs, paths: Sequence[str]) -> Iterator[Alarm]:
+    """What the role `host_metrics` sends from each server; the worst one counts."""
+    of = {"AutoScalingGroupName": args.name}
+
+    def alarm(part: tuple[str, ...], metric: str, dimensions: Dimensions, **more: Any) -> Alarm:
+        values = {"value": sent(metric, dimensions, "Maximum")}
+        reason = f"Group {label}: {more.pop('reason')}"
+        return Alarm(name=("group", label, *part), reason=reason, metrics=values, comparison=AT_LEAST, **more)
+
+    yield alarm(
+        ("memory",),
+        "mem_used_percent",
+        of,
+        reason="the memory of a server is all but used; the kernel will kill what is largest",
+        threshold=MEMORY_PERCENT,
+        chart="Groups: memory, %",
+    )
+    for path in paths:
         yield alarm(
-            "memory",
-            "CWAgent",
-            "mem_used_percent",
-            "Average",
-            reason="the memory of its servers is all but used",
-            comparison=AT_LEAST,
-            threshold=90,
-            chart="Groups: memory, %",
+            ("disk", path_label(path)),
+            "disk_used_percent",
+            {**of, "path": path},
+            reason=f"{path} of a server is all but full",
+            threshold=DISK_PERCENT,
+            # A group that may have no server says nothing then.
+            silence=SILENCE_IS_BAD if args.min_size else SILENCE_IS_FINE,
+            chart="Groups: disk, %",
         )
+    yield alarm(
+        ("units",),
+        "failed_units",
+        of,
+        reason="a service of a server has failed, or starts again and again; `systemctl --failed` there says which",
+        threshold=1,
+        chart="Groups: failed units",
+    )
 
 
 def certificates(args: Mapping[str, CertificateAlarmsArgs]) -> Iterator[Alarm]:

@@ -186,11 +186,13 @@ class Cache(pulumi.ComponentResource):
             maintenance_window=args.maintenance_window,
             snapshot_window=args.snapshot_window,
             snapshot_retention_limit=args.snapshot_days(group),
+            snapshot_name=group.snapshot,
             final_snapshot_identifier=self._final_snapshot(part, security_group) if keeps else None,
             # Elsewhere in the hour of maintenance: many changes cost a failover.
             apply_immediately=not context.keeps_data,
             tags=context.tags(group_name),
-            opts=self._child(protect=keeps),
+            # What it began with is over, and a change would be another store.
+            opts=self._child(protect=keeps, ignore_changes=["snapshotName"] if group.snapshot else None),
         )
 
     def _final_snapshot(self, part: str, security_group: aws.ec2.SecurityGroup) -> pulumi.Output[str]:

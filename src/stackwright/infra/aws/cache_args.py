@@ -62,6 +62,8 @@ class CacheGroupArgs:
     replicas: int | None = None
     #: Otherwise, of what persists, 7 where data is kept, 1 elsewhere.
     snapshot_days: int | None = None
+    #: Name of the snapshot that the store begins with; it has an effect only when the store is created.
+    snapshot: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

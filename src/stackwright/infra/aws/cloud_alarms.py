@@ -104,7 +104,9 @@ def _groups(account: Account, group: ScalingGroup | None) -> Mapping[str, GroupA
     asked = account.aws.app.group
     if group is None or asked is None:
         return {}
-    return {"app": GroupAlarmsArgs(name=group.group_name, min_size=asked.min, max_size=asked.max)}
+    # What their role `host_metrics` sends, which Windows does not have.
+    paths = None if account.environment.slots[0].windows else ["/"]
+    return {"app": GroupAlarmsArgs(name=group.group_name, min_size=asked.min, max_size=asked.max, agent_paths=paths)}
 
 
 def _certificates(account: Account, edge: Edge) -> Mapping[str, CertificateAlarmsArgs]:

@@ -139,6 +139,7 @@ class Data:
                 persistence=one.persistence,
                 replicas=account.plan.caches[purpose].replicas,
                 snapshot_days=account.plan.caches[purpose].snapshot_days,
+                snapshot=own.restore.get(purpose),
             )
             for purpose, one in environment.system.cache.items()
         }

@@ -24,7 +24,8 @@ from stackwright.infra.components import protocols
 from stackwright.infra.components.results import CloudResult, ServiceResult
 from stackwright.infra.components.self_hosted import SelfHostedServices
 from stackwright.infra.keys import KeyPair
-from stackwright.model import Environment, naming, topology
+from stackwright.model import naming, topology
+from stackwright.model.environment import Environment
 
 _NOTHING = ServiceResult(endpoints={}, secrets=())
 

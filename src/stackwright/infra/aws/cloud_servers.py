@@ -141,6 +141,7 @@ class Servers:
             egress=web_rules(),
             security_group_ids=[self.security_group(_APP)],
             statements=self._statements(),
+            metrics=not slot.windows,
             authorized_keys=[self._keys.public_key],
             target_group_arns=[balancer.target_group_arn],
             cpu_percent=group.cpu_percent,

@@ -64,7 +64,7 @@ class CloudStatus:
     # --- servers ----------------------------------------------------------------------------------------------------
 
     def _group(self) -> Iterator[Line]:
-        own = names.name("auto_scaling_group", self.environment.name, bundles.TIER)
+        own = names.auto_scaling_group(self.environment.name, bundles.TIER)
         found = self._call("autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", own)
         groups = found["AutoScalingGroups"]
         if not groups:

@@ -22,7 +22,8 @@ from stackwright.infra.components.self_hosted import (
     ServiceArgs,
 )
 from stackwright.infra.keys import KeyPair
-from stackwright.model import Environment, naming, topology, traffic
+from stackwright.model import naming, topology, traffic
+from stackwright.model.environment import Environment
 from stackwright.model.output import BACKUPS
 from stackwright.model.topology import Host
 

@@ -102,6 +102,7 @@ class ScalingGroup(pulumi.ComponentResource):
                 context=args.context,
                 purpose=f"{args.tier}-group",
                 statements=[*own_statements(args), *(args.statements or ())],
+                metrics=args.metrics,
                 permissions_boundary=args.permissions_boundary,
             ),
             pulumi.ResourceOptions(parent=self),

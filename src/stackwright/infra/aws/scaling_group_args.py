@@ -12,6 +12,7 @@ from stackwright.infra.aws.firewall_rules import RuleArgs
 from stackwright.infra.aws.instance_role import StatementArgs
 from stackwright.infra.aws.launch_template import AgentArgs
 from stackwright.infra.aws.scaling_policies import RequestsArgs, ScheduledSizeArgs
+from stackwright.model.aws import names
 from stackwright.model.aws.images import Image, image
 
 
@@ -84,6 +85,8 @@ class ScalingGroupArgs:
     #: Further ones that each server is in, such as that of who may ask the database: they exist before the servers do.
     security_group_ids: Sequence[pulumi.Input[str]] | None = None
     statements: Sequence[StatementArgs] | None = None
+    #: Whether the servers send metrics, in the namespace of CloudWatch's agent.
+    metrics: bool | None = None
     permissions_boundary: pulumi.Input[str] | None = None
     #: Public keys of who logs in through Systems Manager.
     authorized_keys: Sequence[str] | None = None
@@ -121,7 +124,7 @@ class ScalingGroupArgs:
     @property
     def name(self) -> str:
         """Of the group."""
-        return self.context.name("auto_scaling_group", self.tier)
+        return names.auto_scaling_group(self.context.environment, self.tier)
 
     def hook(self, part: str) -> str:
         """The name of the hook `launch` or `terminate`."""

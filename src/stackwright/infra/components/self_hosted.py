@@ -14,7 +14,7 @@ import pulumi
 from stackwright.infra.components.protocols import Compute, Watch
 from stackwright.infra.components.results import CloudResult, Endpoint, ServiceResult
 from stackwright.infra.keys import KeyPair
-from stackwright.model import Environment
+from stackwright.model.environment import Environment
 from stackwright.model.secrets import secret_names
 
 #: Ports of docs/architecture.md; those of the cache are the system's.

@@ -276,8 +276,13 @@ class Podman:
         return done.stdout
 
     def remove_host(self, container: str) -> None:
-        """Stop and remove the container, with what it stored, if it is there."""
-        self._run("rm", "--force", "--ignore", "--time", "5", "--volumes", container)
+        """Stop and remove the container, with what it stored, if it is there.
+
+        podman 4.3 fails where a container ends by itself just before it is killed; it can be removed then.
+        """
+        command = ("rm", "--force", "--ignore", "--time", "5", "--volumes", container)
+        if self._try(*command).returncode != 0:
+            self._run(*command)
 
     def inspect(self, container: str) -> dict[str, Any] | None:
         """What podman knows of a container; None if there is none of that name."""

@@ -309,7 +309,16 @@ def _kept(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Pro
 
 
 def _cache(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: System) -> Iterator[Problem]:
-    if "cache" not in topology.managed(stack):
+    managed = "cache" in topology.managed(stack)
+    if aws.cache.restore and not managed:
+        message = "has no effect: AWS runs no Redis of this environment"
+        yield parsed.problem(
+            ("aws", "cache", "restore"), message, accepted="none; backups on hosts: docs/how-to/restore.md"
+        )
+    for purpose in aws.cache.restore.keys() - system.cache.keys():
+        message, accepted = "is not a purpose of the system's cache", ", ".join(system.cache) or "none"
+        yield parsed.problem(("aws", "cache", "restore", purpose), message, accepted=accepted)
+    if not managed:
         return
     path: KeyPath = ("aws", "cache", "node_type")
     wanted = aws.cache.node_type

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from stackwright.model import topology
+from stackwright.model.aws import names
 from stackwright.model.environment import Environment
 from stackwright.model.inventory import InventoryError, stack
 from stackwright.model.secrets import application_names
@@ -40,6 +41,7 @@ def inventory(environment: Environment, output: Mapping[str, Any], admin_key: st
         "ansible_connection": "local",
         "ansible_port": 22,
         "baseline_hostname": _CALLED,
+        "host_metrics_group": names.auto_scaling_group(environment.name, "app"),
         "baseline_admin_keys": [admin_key],
         "stack_host": {
             "name": slot.name,

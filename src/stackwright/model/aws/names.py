@@ -84,6 +84,11 @@ def name(kind: str, *parts: str) -> str:
     return text
 
 
+def auto_scaling_group(environment: str, tier: str) -> str:
+    """Return the name of the group of servers of a tier."""
+    return name("auto_scaling_group", environment, tier)
+
+
 def bucket(environment: str, purpose: str, account: str) -> str:
     """Return the name of the environment's bucket; the account makes it unique in the world."""
     return name("bucket", environment, purpose, account)

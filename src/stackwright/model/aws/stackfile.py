@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from stackwright.model.aws import regions
 from stackwright.model.schema_types import Cidr, Days, Domain, Positive, ProjectPath, TimeOfDay, refuse, schema, words
+from stackwright.model.system import Purpose
 
 
 def _region(value: str) -> str:
@@ -50,6 +51,7 @@ Email = Annotated[str, words("an e-mail address", pattern=r"^[^@\s]+@[^@\s]+$")]
 LogDays = Annotated[int, AfterValidator(_retention)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Usd = Annotated[float | int, AfterValidator(_months_price)]
+_CACHE_SNAPSHOT = r"^[A-Za-z][A-Za-z0-9.-]*$"
 Checksum = Annotated[str, words("64 hexadecimal digits", pattern=r"^[0-9a-f]{64}$")]
 SecretArn = Annotated[
     str,
@@ -212,6 +214,10 @@ class AwsCache:
     """Of each primary; otherwise 1 outside development."""
     snapshot_days: Annotated[int, Field(ge=0, le=35)] | None = None
     """For what persists; otherwise as long as the database's backups."""
+    restore: dict[Purpose, Annotated[str, words("the name of a snapshot", pattern=_CACHE_SNAPSHOT)]] = Field(
+        default_factory=dict
+    )
+    """The snapshot of ElastiCache in the region that a purpose begins with (docs/how-to/restore.md). It stays in the file."""
 
 
 @schema

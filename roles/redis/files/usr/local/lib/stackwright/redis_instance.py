@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Compare, reload, test, snapshot and use the Redis instances of this host. Managed by stackwright.
 
-redis_instance.py pending NAME     prints none, reload or restart: what the running instance owes to its files
+redis_instance.py pending NAME...  prints name and none, reload or restart: what the running instances owe to their files
 redis_instance.py reload NAME      applies users, certificates and settings while it runs
 redis_instance.py mark NAME        notes what an instance is about to load (unit: before start)
 redis_instance.py test FILE        starts a scratch instance with this redis.conf; fails if Redis refuses it
@@ -108,13 +108,15 @@ def on_disk(name: str) -> dict[str, str]:
 
 def note(name: str, loaded: dict[str, str]) -> None:
     """The run-time folder goes with the process, and with it what is noted here."""
-    for path, text in (
-        (Path(f"/run/redis-{name}/loaded.json"), json.dumps(loaded)),
-        (loaded_password(name), (FOLDER / name / "admin.password").read_text()),
-    ):
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
+    keep(Path(f"/run/redis-{name}/loaded.json"), json.dumps(loaded))
+    keep(loaded_password(name), (FOLDER / name / "admin.password").read_text())
+
+
+def keep(path: Path, text: str) -> None:
+    """Write a file into a folder of the service's user, who must not lead root elsewhere."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
 
 
 def mark(name: str) -> None:
@@ -152,16 +154,36 @@ def differing(name: str) -> dict[str, str]:
     return {key: value for key, value in wanted.items() if running.get(key, "").strip() != value.strip()}
 
 
+def users_differ(name: str) -> bool:
+    """Whether somebody changed a user of the running instance.
+
+    Redis rewrites rules, so it is asked what it makes of the file: a scratch instance, once for each content.
+    """
+    users = (FOLDER / name / "users.acl").read_text()
+    note, content = Path(f"/run/redis-{name}/users.sha256"), hashlib.sha256(users.encode()).hexdigest()
+    known = note.read_text().split() if note.exists() else []
+    if known[:1] != [content]:
+        known = [content, listed(ask_scratch(users))]
+        keep(note, " ".join(known))
+    return listed(ask(name, "ACL", "LIST")) != known[1]
+
+
+def listed(users: list[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(users)).encode()).hexdigest()
+
+
 def pending(name: str) -> None:
     before, now = noted(name), on_disk(name)
     changed = differing(name)
+    if before.get("users") == now["users"] and users_differ(name):
+        before.pop("users")
     static = sorted(STATIC & changed.keys())
     if before.get("unit") != now["unit"] or static:
-        print("restart:", *sorted({*static, *({"tls-port"} & changed.keys())}) or ["unit or program"])
+        print(name, "restart:", *sorted({*static, *({"tls-port"} & changed.keys())}) or ["unit or program"])
     elif before != now or changed:
-        print("reload:", *sorted(changed), *(key for key in now if before.get(key) != now[key]))
+        print(name, "reload:", *sorted(changed), *(key for key in now if before.get(key) != now[key]))
     else:
-        print("none")
+        print(name, "none")
 
 
 def reload(name: str) -> None:
@@ -179,8 +201,8 @@ def reload(name: str) -> None:
     if "tls-port" in changed:
         bind = settings(FOLDER / name / "redis.conf")["bind"]
         forward(name, f"{bind}:{previous_port}", f"{bind}:{changed['tls-port']}")
-    if before.get("users") != now["users"]:
-        ask(name, "ACL", "LOAD")
+    # Without a look at what differs: clients of users that stay the same keep their connections.
+    ask(name, "ACL", "LOAD")
     note(name, {**now, "unit": before.get("unit", "")})
 
 
@@ -370,7 +392,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def try_out(folder: Path, config: str, overrides: dict[str, str], groups: list[int]) -> None:
+def try_out(
+    folder: Path, config: str, overrides: dict[str, str], groups: list[int], question: tuple[str, ...] = ()
+) -> list[str]:
     """Start Redis with this configuration beside the real instances, as the service's user, until it answers."""
     wanted = {
         "port": "0",
@@ -395,13 +419,16 @@ def try_out(folder: Path, config: str, overrides: dict[str, str], groups: list[i
         group="redis",
         extra_groups=groups,
     )
-    ping = ["redis-cli", "-s", wanted["unixsocket"], "PING"]
+    client = ["redis-cli", "-s", wanted["unixsocket"]]
     try:
         for _ in range(400):
-            answer = subprocess.run(ping, text=True, capture_output=True, check=False)
+            answer = subprocess.run([*client, "PING"], text=True, capture_output=True, check=False)
             # Without a login the answer of a Redis that accepted its configuration is a refusal.
             if answer.stdout.startswith("NOAUTH"):
-                return
+                if not question:
+                    return []
+                done = subprocess.run([*client, *question], text=True, capture_output=True, check=True)
+                return done.stdout.splitlines()
             if process.poll() is not None:
                 break
             time.sleep(0.05)
@@ -423,6 +450,14 @@ def test_acl(path: Path) -> None:
         try_out(folder, "", {}, [])
 
 
+def ask_scratch(users: str) -> list[str]:
+    """These users as Redis lists them."""
+    question = ("--user", "question", "--pass", "any", "--no-auth-warning", "ACL", "LIST")
+    with scratch(f"{users.rstrip()}\nuser question on nopass +acl\n") as folder:
+        lines = try_out(folder, "", {}, [], question)
+    return [line for line in lines if not line.startswith("user question ")]
+
+
 def cli(name: str, *arguments: str) -> None:
     os.execvpe("redis-cli", [*connection(name), *arguments], environment(name))
 
@@ -430,8 +465,11 @@ def cli(name: str, *arguments: str) -> None:
 def main(arguments: list[str]) -> int:
     try:
         match arguments:
-            case ["pending" | "reload" | "mark" as verb, name]:
-                {"pending": pending, "reload": reload, "mark": mark}[verb](name)
+            case ["pending", *names]:
+                for name in names:
+                    pending(name)
+            case ["reload" | "mark" as verb, name]:
+                {"reload": reload, "mark": mark}[verb](name)
             case ["test" | "test-acl" as verb, path]:
                 {"test": test, "test-acl": test_acl}[verb](Path(path))
             case ["reaches", host, port]:

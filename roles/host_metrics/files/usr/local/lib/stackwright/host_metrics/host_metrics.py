@@ -94,13 +94,13 @@ def collect(settings: dict[str, Any]) -> Values:
     return values
 
 
-def body(values: Values, instance_id: str) -> bytes:
-    """Return the request PutMetricData, in CloudWatch's query protocol."""
+def body(values: Values, sender: dict[str, str]) -> bytes:
+    """Return the request PutMetricData, in CloudWatch's query protocol; `sender` are the dimensions of all values."""
     request = {"Action": "PutMetricData", "Version": "2010-08-01", "Namespace": NAMESPACE}
     for number, (name, unit, value, dimensions) in enumerate(values, 1):
         datum = f"MetricData.member.{number}"
         request |= {f"{datum}.MetricName": name, f"{datum}.Unit": unit, f"{datum}.Value": f"{value:.3f}"}
-        for place, (key, text) in enumerate(({"InstanceId": instance_id} | dimensions).items(), 1):
+        for place, (key, text) in enumerate((sender | dimensions).items(), 1):
             request[f"{datum}.Dimensions.member.{place}.Name"] = key
             request[f"{datum}.Dimensions.member.{place}.Value"] = text
     return urllib.parse.urlencode(request).encode()
@@ -112,7 +112,9 @@ def main(path: str = "/etc/stackwright/host-metrics.json") -> int:
     metadata = calls.Metadata()
     try:
         values = collect(settings)
-        request = body(values, metadata.instance_id())
+        group = settings["group"]
+        sender = {"AutoScalingGroupName": group} if group else {"InstanceId": metadata.instance_id()}
+        request = body(values, sender)
         calls.post("monitoring", settings["region"], "amazonaws.com", metadata, headers, request)
     except (calls.UnreachableError, calls.RefusedError) as problem:
         print(f"the metrics are not sent: {problem}", file=sys.stderr)

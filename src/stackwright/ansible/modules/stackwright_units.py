@@ -1,0 +1,119 @@
+"""Units as they should be, all of a task in one call: see `DOCUMENTATION`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.stackwright_units import last_words, shown
+
+DOCUMENTATION = r"""
+module: stackwright_units
+short_description: Start, stop, enable and disable several units
+description:
+  - What M(ansible.builtin.systemd_service) does with O(state) and O(enabled), for all units of a task.
+  - Loads units anew only if a file of one, or of a unit that it triggers, has changed since it was loaded; to load them
+    without need costs a host more than all else that a task asks of systemd.
+  - A unit that does not start fails the task with the last words of its journal.
+options:
+  name:
+    description: Names with their suffixes. In check mode a unit that is not there counts as one that would be started.
+    type: list
+    elements: str
+    required: true
+  state: {description: Left alone without it., type: str, choices: [started, stopped]}
+  enabled: {description: Left alone without it., type: bool}
+  no_block: {description: Whether to start units without waiting for them., type: bool, default: false}
+author: [stackwright]
+"""
+EXAMPLES = r"""
+- name: Start the timers
+  stackwright_units: {name: [tls-renew.timer, tls-expiry-check.timer], state: started, enabled: true}
+"""
+RETURN = r"""
+changed_units: {description: Names of the units that differed., type: list, elements: str, returned: always}
+"""
+
+_RUNNING = ("active", "activating", "reloading", "refreshing")
+_PROPERTIES = ("LoadState", "ActiveState", "NeedDaemonReload", "FragmentPath", "DropInPaths", "Triggers")
+_OURS = Path("/etc/systemd/system")
+
+
+class Units:
+    """Units of this host, and what all of them should be."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        self._state, self._enabled = module.params["state"], module.params["enabled"]
+
+    def make(self) -> list[str]:
+        """Return the names of the units that differed, after they do no more (in check mode: they still do)."""
+        names = self._module.params["name"]
+        states = self._shown(names)
+        # A timer or a path says nothing of a changed service that it starts.
+        triggered = sorted({name for unit in states for name in unit["Triggers"].split()})
+        loaded = [*zip(names, states, strict=True), *zip(triggered, self._shown(triggered), strict=True)]
+        if any(_changed(name, unit) for name, unit in loaded) and not self._module.check_mode:
+            self._module.run_command(["systemctl", "daemon-reload"], check_rc=True)
+        return [name for name, unit in zip(names, states, strict=True) if any([*self._changes(name, unit)])]
+
+    def _shown(self, names: list[str]) -> list[dict[str, str]]:
+        return shown(self._module, names, _PROPERTIES)
+
+    def _changes(self, name: str, unit: dict[str, str]) -> Iterator[bool]:
+        absent = unit["LoadState"] == "not-found"
+        # What is on the disk; the manager remembers what it read when it was last reloaded.
+        if self._enabled is not None:
+            enabled = self._module.run_command(["systemctl", "is-enabled", name])[0] == 0
+            if enabled != self._enabled and (self._enabled or not absent):
+                yield self._call("enable" if self._enabled else "disable", name)
+        running = unit["ActiveState"] in _RUNNING
+        if self._state == "started" and not running:
+            yield self._call("start", name)
+        # One that is about to stop is waited for: what follows may delete its data.
+        if self._state == "stopped" and (running or unit["ActiveState"] == "deactivating"):
+            yield self._call("stop", name)
+
+    def _call(self, verb: str, name: str) -> bool:
+        if not self._module.check_mode:
+            wait = ["--no-block"] if self._module.params["no_block"] and verb == "start" else []
+            status, _, words = self._module.run_command(["systemctl", verb, *wait, name])
+            if status != 0:
+                reason = last_words(self._module, name) if verb == "start" else ""
+                self._module.fail_json(msg=f"{name}: systemctl {verb} failed: {words.strip()} {reason}".strip())
+        return True
+
+
+def _changed(name: str, unit: dict[str, str]) -> bool:
+    """Whether a unit is not loaded as it is on the disk.
+
+    systemd does not notice a file of ours before a package's, and up to version 252 no drop-in in a new folder.
+    """
+    template = f"{name.partition('@')[0]}@.{name.rpartition('.')[2]}" if "@" in name else name
+    ours, loaded = _OURS / template, unit["FragmentPath"]
+    shadowed = bool(loaded) and ours.exists() and ours.resolve() != Path(loaded).resolve()
+    folders = {_OURS / f"{stem}.d" for stem in (name, template)}
+    drop_ins = {path for folder in folders for path in folder.glob("*.conf")}
+    loaded_drop_ins = {path for path in map(Path, unit["DropInPaths"].split()) if path.parent in folders}
+    return unit["NeedDaemonReload"] == "yes" or shadowed or drop_ins != loaded_drop_ins
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "list", "elements": "str", "required": True},
+            "state": {"type": "str", "choices": ["started", "stopped"]},
+            "enabled": {"type": "bool"},
+            "no_block": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    changed = Units(module).make()
+    module.exit_json(changed=bool(changed), changed_units=changed)
+
+
+if __name__ == "__main__":
+    main()
