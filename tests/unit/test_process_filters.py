@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -242,6 +243,16 @@ def test_only_a_process_of_this_controller_can_be_seen_to_have_ended() -> None:
     # The same host name says nothing: two containers of a CI have one.
     assert not lock_action.has_ended(me | {"started": "1", "machine": "boot/pid:[1]"})
     assert lock_action.started(os.getpid()) != lock_action.started(1)
+
+
+def test_lock_is_that_of_the_run_whether_its_task_has_a_worker_or_not() -> None:
+    """What started ansible-playbook, such as a shell, lives on after a run that was killed."""
+    forking = multiprocessing.get_context("fork")
+    answers = forking.SimpleQueue()
+    worker = forking.Process(target=lambda: answers.put(lock_action.holder()))
+    worker.start()
+    worker.join()
+    assert lock_action.holder()["pid"] == answers.get()["pid"] == os.getpid()
 
 
 def test_archive_of_another_checksum_is_refused(tmp_path: Path) -> None:

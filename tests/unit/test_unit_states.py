@@ -39,7 +39,7 @@ class Module:
         load = "not-found" if "absent" in words else "loaded"
         values = dict(word.split("=") for word in words if "=" in word)
         return (
-            f"LoadState={load}\nActiveState={state}\nNeedDaemonReload={'yes' if 'edited' in words else 'no'}\n"
+            f"LoadState={load}\nActiveState={state}\nSubState={values.get('sub', state)}\nNeedDaemonReload={'yes' if 'edited' in words else 'no'}\n"
             f"FragmentPath={values.get('file', '')}\nTriggers={values.get('triggers', '')}\n"
             f"DropInPaths={values.get('dropins', '').replace(',', ' ')}\n"
         )
@@ -55,7 +55,11 @@ STOPPED = {"state": "stopped", "enabled": False}
 @pytest.mark.parametrize(
     ("units", "wanted", "called", "changed"),
     [
-        ({"a": "active enabled", "b": "activating enabled"}, STARTED, [], []),
+        ({"a": "active enabled", "b": "reloading enabled"}, STARTED, [], []),
+        ({"a": "activating enabled"}, STARTED, ["start a"], []),
+        ({"a": "activating"}, {"state": "started", "no_block": True}, [], []),
+        ({"a": "activating enabled sub=auto-restart"}, STARTED, ["start a"], ["a"]),
+        ({"a": "activating enabled sub=auto-restart"}, STOPPED, ["disable a", "stop a"], ["a"]),
         ({"a": "active enabled edited", "b": "active enabled"}, STARTED, ["daemon-reload"], []),
         ({"a": "inactive", "b": "active enabled"}, STARTED, ["enable a", "start a"], ["a"]),
         ({"a": "failed enabled", "b": "active"}, STARTED, ["start a", "enable b"], ["a", "b"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import multiprocessing
 import os
 import platform
 from pathlib import Path
@@ -23,8 +24,9 @@ def started(pid: int) -> str | None:
 
 
 def holder() -> dict[str, Any]:
-    """Name this run: the process of ansible-playbook, which forks a worker for each task."""
-    pid = os.getppid()
+    """Name this run: the process of ansible-playbook, in which a task runs unless a worker was forked for it."""
+    parent = multiprocessing.parent_process()
+    pid = (parent and parent.pid) or os.getpid()
     return {
         "controller": platform.node(),
         "machine": processes.machine(),

@@ -16,7 +16,7 @@ description:
   - What M(ansible.builtin.systemd_service) does with O(state) and O(enabled), for all units of a task.
   - Loads units anew only if a file of one, or of a unit that it triggers, has changed since it was loaded; to load them
     without need costs a host more than all else that a task asks of systemd.
-  - A unit that does not start fails the task with the last words of its journal.
+  - A unit that does not start fails the task with the last words of its journal. One that is starting is waited for.
 options:
   name:
     description: Names with their suffixes. In check mode a unit that is not there counts as one that would be started.
@@ -37,7 +37,9 @@ changed_units: {description: Names of the units that differed., type: list, elem
 """
 
 _RUNNING = ("active", "activating", "reloading", "refreshing")
-_PROPERTIES = ("LoadState", "ActiveState", "NeedDaemonReload", "FragmentPath", "DropInPaths", "Triggers")
+#: Of a unit that has failed and waits for its next attempt: systemd calls that activating, too.
+_BETWEEN_ATTEMPTS = ("auto-restart", "auto-restart-queued")
+_PROPERTIES = ("LoadState", "ActiveState", "SubState", "NeedDaemonReload", "FragmentPath", "DropInPaths", "Triggers")
 _OURS = Path("/etc/systemd/system")
 
 
@@ -70,8 +72,12 @@ class Units:
             if enabled != self._enabled and (self._enabled or not absent):
                 yield self._call("enable" if self._enabled else "disable", name)
         running = unit["ActiveState"] in _RUNNING
-        if self._state == "started" and not running:
-            yield self._call("start", name)
+        if self._state == "started":
+            if not running or unit["SubState"] in _BETWEEN_ATTEMPTS:
+                yield self._call("start", name)
+            elif unit["ActiveState"] == "activating" and not self._module.params["no_block"]:
+                # Joins the start that is under way: what follows may ask or reload the unit.
+                self._call("start", name)
         # One that is about to stop is waited for: what follows may delete its data.
         if self._state == "stopped" and (running or unit["ActiveState"] == "deactivating"):
             yield self._call("stop", name)
