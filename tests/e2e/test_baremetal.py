@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,3 +168,56 @@ def test_servers_that_were_forgotten_are_taken_in_again_as_they_are(adopted: Env
     assert "to create" in adopted.stackwright("plan", seconds=300).output
     assert "0 changed" in adopted.stackwright("up").output
     assert not differences(before, adopted.processes())
+
+
+#: host, what is done by hand, the role that answers for it.
+CHANGES = [
+    ("app1", "echo '# x' >> /etc/nginx/staging/http.conf", "nginx"),
+    ("app1", "echo '; x' >> /etc/pgbouncer/pgbouncer.ini", "pgbouncer"),
+    ("app1", "redis-admin cache CONFIG SET maxmemory 99mb", "redis"),
+    ("app1", "echo '//' >> $(ls -d /srv/emr/releases/*/server.js | head -1)", "app_release"),
+    ("app1", "chmod 0666 /etc/stackwright/ca", "tls"),
+    ("db1", "chmod 0666 /etc/etcd/etcd.env", "etcd"),
+    ("db1", "systemctl stop stackwright-logrotate.timer", "log_rotation"),
+    ("db1", "nft add rule inet stackwright input tcp dport 9999 accept", "firewall"),
+    ("db2", "systemctl disable --now chrony.service", "baseline"),
+    ("db2", "echo 'x' >> /etc/pgbackrest/pgbackrest.conf", "backup"),
+]
+#: A certificate of somebody else's, which a former run would put back: to ask must not.
+CERTIFICATE = """
+cd $(readlink -f /etc/stackwright/tls/postgresql)
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x -keyout tls.key -out tls.crt 2>&1
+"""
+
+
+def test_drift_names_what_was_changed_by_hand_and_changes_nothing(adopted: Environment) -> None:
+    """The converge of the test above has changed nothing, so that its calls are recorded."""
+    shown = adopted.stackwright("drift", seconds=300).output
+    assert re.search(r"no differences in [1-9]\d\d answers", shown), shown
+    leader = adopted.leader()
+    for host, script, _ in CHANGES:
+        adopted.ssh(host, script)
+    adopted.ssh("db2", CERTIFICATE)
+    adopted.sql("ALTER ROLE emr CREATEDB", "postgres")
+
+    def state() -> dict[str, Any]:
+        clusters = "runuser -u postgres -- pg_dumpall --roles-only | grep -v '^.restrict\\|^.unrestrict'"
+        return {
+            **adopted.condition(),
+            **adopted.processes(),
+            **{host: adopted.ssh(host, "nft list ruleset; ls -lR /etc /srv | sha256sum") for host in adopted.hosts},
+            "roles": adopted.ssh(leader, f"cd / && {clusters}"),
+            "patroni": adopted.ssh(leader, "patronictl -c /etc/patroni/config.yml show-config"),
+        }
+
+    before = state()
+    shown = adopted.stackwright("drift", "--json", seconds=300, expect=1).output
+    asked = json.loads(shown[shown.index("\n{\n") :])
+    assert not differences(before, state())
+    named = {(host["name"], each["role"]) for host in asked["hosts"] for each in host["differences"]}
+    assert named >= {(host, role) for host, _, role in CHANGES} | {("db2", "tls"), (leader, "postgresql")}, named
+    assert not [host["problem"] for host in asked["hosts"] if host["problem"]]
+    # An altered record is no measure.
+    adopted.ssh("db2", "sed -i 's/0644/0666/' /var/lib/stackwright/recorded-calls.json")
+    shown = adopted.stackwright("drift", seconds=300, expect=1).output
+    assert "db2   not compared: /var/lib/stackwright/recorded-calls.json is not what the last converge" in shown

@@ -247,6 +247,19 @@ def test_a_long_copy_is_no_failure(state: str, message: str | None) -> None:
             patroni_ready.ready(cluster.member("db2"), params)
 
 
+@pytest.mark.parametrize(
+    ("state", "role"), [("away", None), ("streaming", "replica"), ("creating replica", "replica"), ("start failed", "")]
+)
+def test_a_check_demands_what_a_run_waits_for(state: str, role: str | None) -> None:
+    cluster = Cluster(db1="running", db2=state)
+    params = {"led": False, "seconds": 900, "clone_seconds": 900}
+    if role == "":
+        with pytest.raises(api.PatroniError, match="does not follow the leader"):
+            patroni_ready.settled(cluster.member("db2"), params, check_mode=True)
+    else:
+        assert patroni_ready.settled(cluster.member("db2"), params, check_mode=True).get("role") == role
+
+
 def hand_over(cluster: Cluster, *names: str) -> bool:
     return bool(api.hand_over(cluster.member("db1"), list(names), seconds=0, check_mode=False))
 

@@ -54,7 +54,7 @@ def test_a_new_record_is_no_change(directory: Path) -> None:
     record = directory / "releases/two/.stackwright-archive"
     record.unlink()
     record.write_text("{ }")
-    assert publish(directory, "two", "--check") == "current"
+    assert publish(directory, "two", "--dry-run") == "current"
 
 
 @pytest.mark.parametrize("name", ["name.txt", "link"])
@@ -62,7 +62,7 @@ def test_what_differs_from_the_release_is_served_anew(directory: Path, name: str
     for change in (Path.unlink, lambda path: (path.unlink(), path.write_text("by hand"))):
         tree = (directory / "current").readlink()
         change(directory / "current/public" / name)
-        assert publish(directory, "two", "--check") == "changed"
+        assert publish(directory, "two", "--dry-run") == "changed"
         assert publish(directory, "two") == "changed"
         assert served(directory) == SERVED
         assert (directory / "current").readlink() == tree

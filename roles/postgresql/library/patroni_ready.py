@@ -70,6 +70,15 @@ def ready(patroni: Patroni, params: dict[str, Any]) -> None:
     wait(params["seconds"], "it does not follow the leader", lambda: takes_part(patroni))
 
 
+def settled(patroni: Patroni, params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Return the member's status once it takes part. A check does not wait, and may come before the first converge."""
+    if not check_mode:
+        ready(patroni, params)
+    elif patroni.status():
+        ready(patroni, params | {"seconds": 0, "clone_seconds": 0})
+    return patroni.status()
+
+
 def _in_time(seconds: int, patroni: Patroni) -> bool:
     """Whether the copy ends within the time."""
     try:
@@ -91,12 +100,12 @@ def main() -> None:
     )
     try:
         patroni = Patroni(module.params["api"])
+        status = settled(patroni, module.params, check_mode=module.check_mode)
+    except PatroniError as error:
+        module.fail_json(msg=f"this member takes no part in its cluster: {error}; last seen {patroni.status()}")
+    except OSError as error:
         if not module.check_mode:
-            ready(patroni, module.params)
-        status = patroni.status()
-    except (OSError, PatroniError) as error:
-        if not module.check_mode:
-            module.fail_json(msg=f"this member takes no part in its cluster: {error}; last seen {patroni.status()}")
+            module.fail_json(msg=f"this member takes no part in its cluster: {error}")
         status = {}
     if cloning(status):
         module.warn("this member still copies the data of the leader; it follows by itself when that is done")

@@ -19,7 +19,7 @@ from rich.text import Text
 from stackwright import project, verify, verify_public
 from stackwright.artifact.configuration import Bundle, BundleError
 from stackwright.artifact.wheels import WheelError
-from stackwright.cli import database, doctor, hosts, report, secrets, status
+from stackwright.cli import database, doctor, drift, hosts, report, secrets, status
 from stackwright.cli.progress import CommandFailedError, Runner
 from stackwright.cli.run_record import LockedError, exclusive
 from stackwright.infra import engine, identity, keys
@@ -256,21 +256,43 @@ def status_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON (schemas/status.schema.json).")] = False,
 ) -> None:
     """Show how hosts, applications, data, backups and updates are. Exit code: 0 ok, 1 warning, 2 critical, 3 unknown."""
-    try:
-        environment = _load(name)
+    with _asking(name, as_json=as_json) as (environment, runner):
         credentials.require(environment)
-        # What is not JSON goes where it disturbs no program.
-        runner = _runner(environment, verbose=False, shown=errors if as_json else console)
-        with _project_folder(environment):
-            found = status.ask(runner, environment, _stack(environment))
-    except PROBLEMS as problem:
-        errors.print(Text(f"error: {problem}", style="red"), soft_wrap=True)
-        raise typer.Exit(status.FAILED) from None
+        found = status.ask(runner, environment, _stack(environment))
     if as_json:
         typer.echo(found.to_json())
     else:
         status.show(console, found)
     raise typer.Exit(found.exit_code)
+
+
+@app.command(name="drift")
+def drift_command(
+    name: EnvironmentName,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (schemas/drift.schema.json).")] = False,
+) -> None:
+    """Show what differs on the hosts from what the last converge left. Exit code: 0 nothing, 1 something, 3 unknown."""
+    with _asking(name, as_json=as_json) as (environment, runner):
+        found = drift.ask(runner, environment, _stack(environment))
+    if as_json:
+        typer.echo(found.to_json())
+    else:
+        drift.show(console, found)
+    raise typer.Exit(found.exit_code)
+
+
+@contextmanager
+def _asking(name: str, *, as_json: bool) -> Iterator[tuple[Environment, Runner]]:
+    """A verb that asks and judges: where it fails, nobody knows, which is an exit code of its own."""
+    try:
+        environment = _load(name)
+        # What is not JSON goes where it disturbs no program.
+        runner = _runner(environment, verbose=False, shown=errors if as_json else console)
+        with _project_folder(environment):
+            yield environment, runner
+    except PROBLEMS as problem:
+        errors.print(Text(f"error: {problem}", style="red"), soft_wrap=True)
+        raise typer.Exit(status.FAILED) from None
 
 
 @app.command()

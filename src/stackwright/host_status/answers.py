@@ -43,16 +43,20 @@ def from_results(results: Sequence[Mapping[str, Any]], stack: Mapping[str, Any])
     return [_host_answers(name, host, by_host.get(name)) for name, host in stack["hosts"].items()]
 
 
+def problem(result: Mapping[str, Any]) -> str:
+    """Return in a line why a host could not be asked."""
+    lines = str(result["message"]).strip().splitlines() or ["no message"]
+    # ssh's own words are at the end of what the connection has to say.
+    return lines[-1 if result["status"] == "unreachable" else 0][:300]
+
+
 def _host_answers(name: str, host: Mapping[str, Any], result: Mapping[str, Any] | None) -> HostAnswers:
     if str(host["os"]).startswith("windows"):
         return HostAnswers(name=name, problem="Windows hosts are not asked")
     if result is None:
         return HostAnswers(name=name, problem="Ansible says nothing of it; see the log", reachable=False)
     if "said" not in result:
-        lines = str(result["message"]).strip().splitlines() or ["no message"]
-        # ssh's own words are at the end of what the connection has to say.
-        reachable = result["status"] != "unreachable"
-        return HostAnswers(name=name, problem=lines[0 if reachable else -1][:300], reachable=reachable)
+        return HostAnswers(name=name, problem=problem(result), reachable=result["status"] != "unreachable")
     said = result["said"]
     answers = {question: Answer(**answer) for question, answer in said["answers"].items()}
     return HostAnswers(name=name, time=said["time"], answers=answers)

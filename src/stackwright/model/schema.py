@@ -13,12 +13,19 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from stackwright.model.drift_report import DriftReport
 from stackwright.model.output import OUTPUT_NAME, Output
 from stackwright.model.stackfile import StackFile
 from stackwright.model.status_report import StatusReport
 from stackwright.model.system import System
 
-FILES: dict[str, type[Any]] = {"stack": StackFile, "system": System, OUTPUT_NAME: Output, "status": StatusReport}
+FILES: dict[str, type[Any]] = {
+    "stack": StackFile,
+    "system": System,
+    OUTPUT_NAME: Output,
+    "status": StatusReport,
+    "drift": DriftReport,
+}
 
 
 def documents(folder: Path) -> Iterator[tuple[Path, str]]:

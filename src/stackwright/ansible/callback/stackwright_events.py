@@ -19,9 +19,14 @@ description: Writes plays, tasks and results to the file descriptor in STACKWRIG
 author: stackwright
 """
 
+_DRIFT = ("users", "problem", "recorded_at", "unobserved", "compared", "differences")
+
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
-    """Plays, tasks and results, without any value of a task but the answers of `stackwright_status`, which has no secret."""
+    """Plays, tasks and results, without any value of a task but the answers of `stackwright_status` and `stackwright_drift`.
+
+    Neither has a secret.
+    """
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -48,6 +53,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             values["place"] = result.task.get_path()
         elif result.task.action == "stackwright_status":
             values["said"] = {key: result.result[key] for key in ("answers", "time")}
+        elif result.task.action == "stackwright_drift":
+            values["said"] = [
+                {key: answer[key] for key in _DRIFT if key in answer}
+                for answer in result.result.get("results", [result.result])
+            ]
         self._tell("result", **values)
 
     def _clean(self, result: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ def shown(module: Any, units: list[str], properties: Sequence[str]) -> list[dict
     """Return what `systemctl show` says of each unit, in their order; of one that is not there as well."""
     if not units:
         return []
-    command = ["systemctl", "show", "--timestamp=unix", f"--property={','.join(properties)}", *units]
+    command = ["systemctl", "show", "--timestamp=us+utc", f"--property={','.join(properties)}", *units]
     blocks = module.run_command(command, check_rc=True)[1].strip("\n").split("\n\n")
     return [dict(line.split("=", 1) for line in block.splitlines()) for block in blocks]
 
@@ -24,6 +25,18 @@ def last_words(module: Any, unit: str) -> str:
     return " / ".join(module.run_command(command)[1].splitlines())
 
 
+def seconds(timestamp: str) -> float:
+    """Return a time of `shown` in seconds since 1970; 0 for one that has not come."""
+    if not timestamp:
+        return 0.0
+    return datetime.strptime(timestamp.partition(" ")[2], "%Y-%m-%d %H:%M:%S.%f UTC").replace(tzinfo=UTC).timestamp()
+
+
+def newest(files: list[str]) -> float:
+    """Return when the youngest of the files was written, in seconds since 1970; 0 where none of them is there."""
+    return max((Path(file).stat().st_mtime for file in files if Path(file).exists()), default=0.0)
+
+
 def stale(module: Any, unit: str, files: list[str], *, updates: bool = False) -> bool:
     """Whether one of `files` is younger than the unit's main process; a unit that does not run is not stale.
 
@@ -32,8 +45,7 @@ def stale(module: Any, unit: str, files: list[str], *, updates: bool = False) ->
     (answer,) = shown(module, [unit], ("ExecMainStartTimestamp", "MainPID", "ControlGroup"))
     if answer.get("MainPID", "0") == "0":
         return False
-    newest = max((int(Path(file).stat().st_mtime) for file in files if Path(file).exists()), default=0)
-    if newest > int(answer["ExecMainStartTimestamp"].lstrip("@") or 0):
+    if newest(files) > seconds(answer["ExecMainStartTimestamp"]):
         return True
     return updates and any(replaced(pid) for pid in processes(answer["ControlGroup"]))
 

@@ -18,6 +18,7 @@ from functools import cache, partial, wraps
 from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible._internal._task import TaskContext
 from ansible._internal._templating._engine import TemplateEngine
 from ansible.collections import list as collections
@@ -39,7 +40,7 @@ from ansible.utils.display import Display
 from ansible.utils.fqcn import add_internal_fqcns
 
 from stackwright import processes, project, secret_store
-from stackwright.ansible import compiled_templates, playbooks, reasons
+from stackwright.ansible import compiled_templates, playbooks, reasons, recorded_calls
 
 DOCUMENTATION = """
 name: stackwright_linear
@@ -71,7 +72,7 @@ def _strategy() -> Any:
         return Linear
     try:
         import ansible_mitogen.loaders  # noqa: F401 - raises where this Ansible is not one that mitogen knows
-        from ansible_mitogen import affinity
+        from ansible_mitogen import affinity, mixins
         from ansible_mitogen.plugins.strategy.mitogen_linear import StrategyModule as MitogenLinear
 
         from stackwright.ansible import multiplexer
@@ -81,6 +82,7 @@ def _strategy() -> Any:
     # single CPU of a small controller: on 2 cores everything shared one and took twice as long.
     affinity.policy = affinity.Policy()
     multiplexer.install()
+    recorded_calls.record_calls(mixins.ActionModuleMixin)
     return MitogenLinear
 
 
@@ -194,7 +196,9 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
         _templates.load()
         _load_action(task.action)
         skipped = self._skipped(task, task_vars)
-        if skipped is None and not self._runs_in_process(task, task_vars):
+        in_process = skipped is not None or self._runs_in_process(task, task_vars)
+        recorded_calls.recorder.expect(host.name, task, in_process=in_process)
+        if not in_process:
             super()._queue_task(host, task, task_vars, play_context)
             return
         self._tqm.send_callback("v2_runner_on_start", host, task)
@@ -288,6 +292,8 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
         """Also say why a task failed whose output is kept from logs: `no_log` hides the reason with the secrets."""
         results = super()._process_pending_results(iterator, *args, **kwargs)
         for result in results:
+            if result.is_changed() or result.is_failed() or result.is_unreachable():
+                recorded_calls.recorder.changed(result.host.name, str(result.task.delegate_to or result.host.name))
             if result.is_failed() and result._return_data.get("_ansible_no_log") and not result.task.ignore_errors:  # noqa: SLF001 - callbacks get it censored
                 self._show_reason(result)
         # Ansible counts unreachable hosts even where a task ignores them: with run_once or any_errors_fatal it would end the
@@ -323,6 +329,13 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
     def run(self, iterator: Any, play_context: Any) -> Any:
         """Run a play. What its tasks need is loaded first: each worker would load it anew."""
         _load_plugins()
+        stack = self._inventory.groups["all"].vars.get("stack", {})
+        given = context.CLIARGS
+        whole = tuple(given["tags"]) in ((), ("all",)) and not any(
+            given[name] for name in ("check", "skip_tags", "start_at_task", "step", "subset")
+        )
+        if not given["check"]:
+            recorded_calls.recorder.begin(stack.get("environment"), whole=whole)
         # A play of somebody's own may be outside of any project.
         with contextlib.suppress(FileNotFoundError):
             playbooks.preload(self._loader, project.root())

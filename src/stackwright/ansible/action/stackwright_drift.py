@@ -1,0 +1,75 @@
+"""`stackwright_drift`: ask a host again what the last converge has asked it.
+
+Without `user`: reads the host's record and returns the `users` whose calls it holds. With `user`: asks their calls again,
+and returns how many were `compared` and the `differences`. The task becomes the user; it changes nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import module_loader, module_utils_loader
+
+from stackwright import project
+from stackwright.ansible import recorded_calls
+
+#: Records by host, for the life of this process, in which tasks run.
+_records: dict[str, list[recorded_calls.Call]] = {}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """The half on the controller; the other half are the modules of the calls."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the answer for `stackwright drift`."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        host, user = str(variables["inventory_hostname"]), self._task.args.get("user")
+        if user is None:
+            return result | self._read(host, variables)
+        asked = [call for call in _records[host] if call.user == user]
+        differences = [difference for call in asked if (difference := self._ask(call, variables))]
+        return result | {"compared": len(asked), "differences": differences}
+
+    def _read(self, host: str, variables: dict[str, Any]) -> dict[str, Any]:
+        known = recorded_calls.index(
+            project.state_folder(variables["stack"]["environment"]) / "recorded-calls.json"
+        ).get(host)
+        if known is None:
+            return {"users": [], "problem": "no record: the last run changed something here or left something out"}
+        content = self._execute_module(
+            "stackwright_recorded_calls", {"path": recorded_calls.PATH}, task_vars=variables
+        ).get("content")
+        if content is None or recorded_calls.checksum(content) != known["sha256"]:
+            return {"users": [], "problem": f"{recorded_calls.PATH} is not what the last converge from here has left"}
+        _load_modules_of_roles()
+        _records[host] = [*recorded_calls.calls(content)]
+        unobserved = recorded_calls.unobserved(content)
+        return {
+            "users": sorted({call.user for call in _records[host]}),
+            "recorded_at": known["at"],
+            "unobserved": unobserved,
+        }
+
+    def _ask(self, call: recorded_calls.Call, variables: dict[str, Any]) -> dict[str, Any] | None:
+        # Of a copy of the task, made for this host.
+        self._task.check_mode, self._task.no_log = call.checks, True
+        try:
+            answer = self._execute_module(call.module, dict(call.arguments), task_vars=variables)
+        except AnsibleError as error:
+            # Such as a module that is gone since.
+            answer = {"failed": True, "msg": str(error)}
+        finally:
+            self._task.no_log = False
+        differs = call.compare(answer)
+        return differs and {"role": call.role, "task": call.task, "what": call.about, **differs}
+
+
+def _load_modules_of_roles() -> None:
+    for role in Path(project.root() / "roles").iterdir():
+        for loader, folder in ((module_loader, role / "library"), (module_utils_loader, role / "module_utils")):
+            if folder.is_dir():
+                loader.add_directory(str(folder))

@@ -1,0 +1,354 @@
+"""The module calls of a converge that changed nothing on a host, which `stackwright drift` asks again.
+
+A record lies on the host that it is of, since arguments hold the host's secrets; the controller keeps a checksum
+(docs/adr/0018-drift.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import secrets
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from stackwright import project
+from stackwright.infra import keys
+
+PATH = "/var/lib/stackwright/recorded-calls.json"
+
+#: Modules that say in check mode what a run would change, and change nothing.
+CHECKED = frozenset(
+    {
+        *("authorized_key", "blockinfile", "copy", "etcd_auth", "etcd_member", "etcd_remove", "etcd_restart"),
+        *("file", "group", "hostname", "lineinfile", "patroni_config", "patroni_restart", "postgresql_db"),
+        *("postgresql_ext", "postgresql_membership", "postgresql_privs", "postgresql_schema"),
+        *("postgresql_user", "stackwright_archive", "stackwright_files", "stackwright_packages"),
+        *("stackwright_reload", "stackwright_restart", "stackwright_units", "systemd_service", "user"),
+    }
+)
+#: Modules that look, and whose answers decide what a role does.
+LOOKING = frozenset(
+    {
+        *("command", "effective_settings", "etcd_status", "find", "getent", "patroni_ready", "postgresql_ping"),
+        *("postgresql_query", "slurp", "stackwright_release_state", "stat", "uri"),
+    }
+)
+#: Programs of ours that change something unless they are told to look.
+DRY_RUN = (
+    "/usr/local/lib/stackwright/static-files-publish",
+    "/usr/local/sbin/stackwright-logrotate",
+    "/usr/local/sbin/stackwright-tls",
+)
+
+#: Of an answer what changes from call to call, and what is there a second time.
+_VOLATILE = frozenset(
+    {
+        *("cmd", "date", "delta", "deprecations", "diff", "elapsed", "end", "exception", "execution_time"),
+        *("execution_time_ms", "invocation", "start", "stderr_lines", "stdout_lines", "warnings"),
+    }
+)
+_VOLATILE_STAT = frozenset(
+    {
+        *("atime", "attr_flags", "attributes", "block_size", "blocks", "charset", "ctime", "dev"),
+        *("device_type", "inode", "mimetype", "version"),
+    }
+)
+#: Of a folder: what a file in it changes.
+_VOLATILE_FOLDER = _VOLATILE_STAT | {"mtime", "nlink", "size"}
+_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Call:
+    """A module call, what it answered, and whether its task keeps both from logs."""
+
+    role: str
+    task: str
+    user: str
+    module: str
+    arguments: dict[str, Any]
+    answer: dict[str, Any]
+    secret: bool
+
+    @property
+    def kind(self) -> str:
+        """The module's name without its collection."""
+        return self.module.rpartition(".")[2]
+
+    @property
+    def checks(self) -> bool:
+        """Whether it is asked in check mode; a module that only looks may not know that."""
+        return self.kind in CHECKED
+
+    @property
+    def about(self) -> str:
+        """What it is about, for a person."""
+        if self.secret:
+            return "kept from logs"
+        arguments = self.arguments
+        if "argv" in arguments:
+            return shlex.join(map(str, arguments["argv"]))
+        for key in ("_raw_params", "path", "dest", "name", "unit", "url", "query", "key", "paths", "units", "files"):
+            if arguments.get(key):
+                return _short(arguments[key])
+        return ""
+
+    def compare(self, answer: Mapping[str, Any]) -> dict[str, str | None] | None:
+        """Return what was `expected` and is `found` (both null if secret); None where nothing differs."""
+        before, after = (_plain(_essence(self.kind, each)) for each in (self.answer, answer))
+        if before == after:
+            return None
+        if self.secret:
+            return {"expected": None, "found": None}
+        if self.checks or after.get("failed"):
+            return {"expected": "unchanged" if self.checks else "an answer", "found": _reason(answer)}
+        return {"expected": _only(before, after), "found": _only(after, before)}
+
+
+class Recorder:
+    """What the tasks of this run ask hosts, as long as nothing changes there."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: dict[str, dict[tuple[str, str, str, str], Call]] = {}
+        self._unobserved: dict[str | None, set[tuple[str, str]]] = {}
+        self._queries: set[str] = set()
+        self._void: set[str] = set()
+        self._index: Path | None = None
+        self._whole = False
+
+    def begin(self, environment: str | None, *, whole: bool) -> None:
+        """A play begins; `whole` tells whether the run leaves nothing of its playbook out."""
+        if environment is not None and self._index is None:
+            self._index = project.state_folder(environment) / "recorded-calls.json"
+            self._whole = whole
+
+    def expect(self, host: str, task: Any, *, in_process: bool) -> None:
+        """A task is about to run; what a worker asks is not seen here."""
+        # Its own keyword: what a run executes in spite of check mode never changes anything.
+        if getattr(task, "_check_mode", None) is False:
+            self._queries.add(task._uuid)  # noqa: SLF001 - what copies of a task have in common
+        if not in_process and task._role is not None:  # noqa: SLF001 - as Ansible's own strategies do
+            self.unobserved(host, task)
+
+    def unobserved(self, host: str | None, task: Any) -> None:
+        """A task asks a host, or whichever it is for, in a way that cannot be repeated without a change."""
+        with self._lock:
+            self._unobserved.setdefault(host, set()).add((task._role.get_name(), _name(task)))  # noqa: SLF001 - as above
+
+    def saw(
+        self, action: Any, variables: Mapping[str, Any], call: Mapping[str, Any], answer: Mapping[str, Any]
+    ) -> None:
+        """A host has answered."""
+        task = action._task  # noqa: SLF001 - as every action does
+        host = str(task.delegate_to or variables.get("inventory_hostname"))
+        if self._index is None or task._role is None or host == "localhost":  # noqa: SLF001 - as above
+            return
+        query = task._uuid in self._queries  # noqa: SLF001 - as above
+        if any(task.environment or ()) or not is_observable(call["module"], call["arguments"], query=query):
+            self.unobserved(host, task)
+            return
+        become = action._play_context  # noqa: SLF001 - what the connection was made for
+        recorded = Call(
+            role=task._role.get_name(),  # noqa: SLF001 - as above
+            task=_name(task),
+            user=str(become.become_user or "root") if become.become else "",
+            module=call["module"],
+            arguments=_as_looked(call["arguments"]),
+            answer=dict(answer),
+            secret=bool(task.no_log),
+        )
+        # The last answer counts of a task that asks until something is so.
+        key = (task._uuid, recorded.user, recorded.module, json.dumps(recorded.arguments, sort_keys=True, default=str))  # noqa: SLF001 - as above
+        with self._lock:
+            self._calls.setdefault(host, {})[key] = recorded
+
+    def changed(self, *hosts: str) -> None:
+        """Something changed, or failed, on a host: what it was recorded with before is no measure any more."""
+        for host in set(hosts) - self._void:
+            self._void.add(host)
+            self._write(host, None)
+
+    def record(self, host: str) -> str | None:
+        """Return what the host is to keep; None where something changed there or was left out."""
+        if self._index is None or not self._whole or host in self._void or host not in self._calls:
+            return None
+        content = {
+            # Without knowing it nobody can guess what the checksum is of.
+            "nonce": secrets.token_hex(16),
+            "calls": [asdict(call) for call in self._calls[host].values()],
+            "unobserved": sorted(self._unobserved.get(host, set()) | self._unobserved.get(None, set())),
+        }
+        return json.dumps(content, default=str)
+
+    def remember(self, host: str, content: str) -> None:
+        """The host keeps the record."""
+        self._write(host, {"sha256": checksum(content), "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+
+    def _write(self, host: str, entry: dict[str, str] | None) -> None:
+        if self._index is None:
+            return
+        with self._lock:
+            entries = {name: known for name, known in index(self._index).items() if name != host}
+            if entry is not None:
+                entries[host] = entry
+            if entries or self._index.exists():
+                keys.write(self._index, json.dumps(entries) + "\n", mode=0o600)
+
+
+#: Of this process, in which tasks run.
+recorder = Recorder()
+
+
+def record_calls(mixin: type) -> None:
+    """Have the recorder see what actions ask hosts over mitogen."""
+    execute: Callable[..., Any] = mixin._execute_module  # type: ignore[attr-defined]  # noqa: SLF001 - Ansible offers no other place
+    low_level: Callable[..., Any] = mixin._low_level_execute_command  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+
+    @wraps(execute)
+    def execute_module(
+        self: Any,
+        module_name: Any = None,
+        module_args: Any = None,
+        tmp: Any = None,
+        task_vars: Any = None,
+        **options: Any,
+    ) -> Any:
+        arguments = dict(self._task.args if module_args is None else module_args)
+        answer = execute(self, module_name, module_args, tmp, task_vars, **options)
+        call = {
+            "module": str(module_name or self._task.action),
+            "arguments": {key: value for key, value in arguments.items() if not key.startswith("_ansible")},
+        }
+        recorder.saw(self, task_vars or {}, call, answer)
+        return answer
+
+    @wraps(low_level)
+    def low_level_execute_command(self: Any, *arguments: Any, **options: Any) -> Any:
+        if self._task._role is not None:  # noqa: SLF001 - as above
+            recorder.unobserved(None, self._task)
+        return low_level(self, *arguments, **options)
+
+    mixin._execute_module = execute_module  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+    mixin._low_level_execute_command = low_level_execute_command  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+
+
+def is_observable(module: str, arguments: Mapping[str, Any], *, query: bool) -> bool:
+    """Whether a call can be repeated without a change; `query` tells that its task runs in check mode as well."""
+    kind = module.rpartition(".")[2]
+    if kind in ("command", "postgresql_query"):
+        return query
+    if kind == "uri":
+        return str(arguments.get("method", "GET")).upper() in ("GET", "HEAD") and not arguments.get("dest")
+    return kind in CHECKED or kind in LOOKING
+
+
+def index(path: Path) -> dict[str, dict[str, str]]:
+    """Return what the controller knows of the records: `sha256` and `at` of each host."""
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def checksum(content: str) -> str:
+    """Return what a record is known by."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def calls(content: str) -> Iterator[Call]:
+    """Read a record."""
+    for entry in json.loads(content)["calls"]:
+        yield Call(**entry)
+
+
+def unobserved(content: str) -> list[dict[str, str]]:
+    """Return the tasks of a record's run that cannot be asked again."""
+    return [{"role": role, "task": task} for role, task in json.loads(content)["unobserved"]]
+
+
+def _name(task: Any) -> str:
+    return str(task.get_name(include_role_fqcn=False)).rpartition(" : ")[2].strip()
+
+
+def _as_looked(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    argv = arguments.get("argv")
+    if argv and str(argv[0]) in DRY_RUN and "--dry-run" not in argv:
+        return {**arguments, "argv": [*argv, "--dry-run"]}
+    return dict(arguments)
+
+
+def _plain(answer: Any) -> Any:
+    """As a record gives it back."""
+    return json.loads(json.dumps(answer, default=str))
+
+
+def _essence(kind: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an answer what decides."""
+    failed = {"failed": True} if answer.get("failed") else {}
+    if kind in CHECKED:
+        return {"changed": bool(answer.get("changed")), **failed}
+    if kind == "command":
+        return {name: answer.get(name) for name in ("rc", "stdout", "stderr")}
+    if failed:
+        return failed
+    plain = {
+        name: value
+        for name, value in answer.items()
+        if name not in _VOLATILE and name not in ("changed", "failed", "msg") and not name.startswith("_ansible")
+    }
+    if kind == "stat":
+        return _stat(plain.get("stat", {}))
+    if kind == "find":
+        files = [{"path": file["path"], **_stat(file)} for file in plain.get("files", [])]
+        return {"files": sorted(files, key=lambda file: str(file["path"]))}
+    return plain
+
+
+def _stat(file: Mapping[str, Any]) -> dict[str, Any]:
+    volatile = _VOLATILE_FOLDER if file.get("isdir") else _VOLATILE_STAT
+    return {name: value for name, value in file.items() if name not in volatile}
+
+
+def _reason(answer: Mapping[str, Any]) -> str:
+    if answer.get("failed"):
+        return _short(answer.get("msg") or answer.get("module_stderr") or "a failure")
+    differing = answer.get("changed_paths") or answer.get("changed_units") or answer.get("restarted")
+    return f"would change{f': {_short(differing)}' if differing else ''}"
+
+
+def _only(answer: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Return in words what one of two answers has alone."""
+    return ", ".join(
+        f"{name}: {_words(answer.get(name), other.get(name))}"
+        for name in sorted(answer.keys() | other.keys())
+        if answer.get(name) != other.get(name)
+    )
+
+
+def _words(value: Any, opposite: Any) -> str:
+    if isinstance(value, str) and isinstance(opposite, str):
+        with contextlib.suppress(ValueError):
+            document, other = json.loads(value), json.loads(opposite)
+            if isinstance(document, dict) and isinstance(other, dict):
+                return f"{{{_only(document, other)}}}"
+        return _short(" / ".join(line.strip() for line in value.splitlines() if line not in opposite.splitlines()))
+    return _short(value)
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(_entry, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _entry(value: Any) -> str:
+    return str(value.get("path") or value.get("name") or value) if isinstance(value, dict) else str(value)
