@@ -48,7 +48,7 @@ def test_a_program_that_changes_something_is_told_to_look(role: str) -> None:
     variables = load(ROOT / "roles" / role / "vars/main.yml") or {}
     for task in tasks(role):
         if task.get("check_mode") is False and re.search(r"dry.run|ansible_check_mode", argv(task)):
-            (program,) = {variables[name] for name in re.findall(r"__\w+(?:program|publish)\b", argv(task))}
+            (program,) = {variables[name] for name in re.findall(r"__\w+(?:program|publish|tool)\b", argv(task))}
             assert program in recorded_calls.DRY_RUN, task["name"]
             assert "changed_when" in task
 

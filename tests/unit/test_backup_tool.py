@@ -343,3 +343,40 @@ def test_a_recent_good_answer_is_not_asked_for_again(
     assert backup_tool.main(["status", "--recent"]) == 0
     assert ("asked now" in capsys.readouterr().out) is asked
     assert ("asked now" in backup_tool.ANSWERED.read_text()) is asked
+
+
+@pytest.mark.parametrize("verb", [["init"], ["init-copy", "protected"], ["rekey"]])
+def test_a_dry_run_says_what_would_change_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: list[str]
+) -> None:
+    def run(*command: str, **_: Any) -> str:
+        asked.append(" ".join(command))
+        if "cat" in command:
+            raise shell.BackupError("restic failed (10): no repository")
+        return ""
+
+    asked: list[str] = []
+    copy = {"environment": {}, "repository": "/copies", "options": []}
+    for name, text in {
+        "requested/db1": "new",
+        "clients/db1": "old",
+        "copies/requested": "new",
+        "copies/password": "old",
+        "copies/copies.json": json.dumps({"protected": copy}),
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    settings = {"files": {"ca": "/ca"}, "repository": {"clients": ["db1"], "directory": str(tmp_path)}}
+    for module in (backup_tool.files, backup_tool.copies):
+        monkeypatch.setattr(module, "run", run)
+        monkeypatch.setattr(module, "FOLDER", tmp_path)
+        monkeypatch.setattr(module, "config", lambda: settings)
+    monkeypatch.setattr(backup_tool.copies, "SETTINGS", tmp_path / "copies")
+    monkeypatch.setattr(backup_tool.copies, "PASSWORD", tmp_path / "copies" / "password")
+    monkeypatch.setattr(backup_tool.copies, "STATE", tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert backup_tool.main([*verb, "--dry-run"]) == 0
+    expected = {"init": "created\n", "init-copy": "created protected\n", "rekey": "changed db1\nchanged copies\n"}
+    assert capsys.readouterr().out == expected[verb[0]]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert all("cat config --no-lock" in command for command in asked)

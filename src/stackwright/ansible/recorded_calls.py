@@ -43,6 +43,7 @@ LOOKING = frozenset(
 )
 #: Programs of ours that change something unless they are told to look.
 DRY_RUN = (
+    "/usr/local/lib/stackwright/backup_tool.py",
     "/usr/local/lib/stackwright/static-files-publish",
     "/usr/local/sbin/stackwright-logrotate",
     "/usr/local/sbin/stackwright-tls",

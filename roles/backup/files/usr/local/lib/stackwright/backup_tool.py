@@ -14,6 +14,8 @@ backup_tool.py verify [--all]          read the backups, files a seventh unless 
 backup_tool.py restic ...              run restic with the login of this host, which is on no command line
 backup_tool.py restic-copy NAME ...    run restic on a copy
 backup_tool.py test-pgbackrest FILE    fail if pgBackRest refuses this configuration
+
+init, init-copy and rekey take --dry-run: say what would change, and change nothing.
 """
 
 from __future__ import annotations
@@ -150,18 +152,24 @@ def test_pgbackrest(path: Path) -> None:
         shutil.rmtree(folder)
 
 
-def rekey() -> None:
-    files.rekey()
-    copies.rekey()
+def rekey(*, dry_run: bool) -> None:
+    files.rekey(dry_run=dry_run)
+    copies.rekey(dry_run=dry_run)
+
+
+def prepare(verb: str, words: list[str]) -> None:
+    dry_run = words[-1:] == ["--dry-run"]
+    names = words[:-1] if dry_run else words
+    {"init": files.init, "rekey": rekey, "init-copy": copies.init}[verb](*names, dry_run=dry_run)
 
 
 def main(arguments: list[str]) -> int:
     try:
         match arguments:
-            case ["init" | "files" | "prune" | "rekey" as verb]:
-                {"init": files.init, "files": files.backup, "prune": files.prune, "rekey": rekey}[verb]()
-            case ["init-copy", name]:
-                copies.init(name)
+            case ["files" | "prune" as verb]:
+                {"files": files.backup, "prune": files.prune}[verb]()
+            case ["init" | "rekey" | "init-copy" as verb, *words]:
+                prepare(verb, words)
             case ["copy", name]:
                 copies.copy(name)
             case ["restore-copy", name, snapshot, target, path]:

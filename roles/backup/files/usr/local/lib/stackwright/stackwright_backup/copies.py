@@ -63,19 +63,21 @@ def _created(name: str) -> Path:
     return STATE / f"copy-{name}.created"
 
 
-def init(name: str) -> None:
+def init(name: str, *, dry_run: bool = False) -> None:
     """Create the repository of a copy, once: one that vanished is an error, not a reason to begin again."""
     marker, repository = _created(name), str(settings(name)["repository"])
     if marker.exists() and marker.read_text() == repository:
         return
     try:
-        restic(name, "cat", "config", seconds=ANSWER_SECONDS)
+        restic(name, "cat", "config", "--no-lock", seconds=ANSWER_SECONDS)
     except BackupError as error:
         if not files.is_missing(error):
             raise
-        restic(name, "init")
+        if not dry_run:
+            restic(name, "init")
         print(f"created {name}")
-    marker.write_text(repository)
+    if not dry_run:
+        marker.write_text(repository)
 
 
 def copy(name: str) -> None:
@@ -119,11 +121,14 @@ def prune(name: str) -> None:
             restic(name, "key", "remove", key["id"])
 
 
-def rekey() -> None:
+def rekey(*, dry_run: bool = False) -> None:
     """Make the copies open with the requested key."""
     requested = SETTINGS / "requested"
     text = requested.read_text()
     if PASSWORD.exists() and PASSWORD.read_text() == text:
+        return
+    print("changed copies")
+    if dry_run:
         return
     if PASSWORD.exists():
         for name in names():
@@ -133,7 +138,6 @@ def rekey() -> None:
     partial.touch(0o600)
     partial.write_text(text)
     partial.rename(PASSWORD)
-    print("changed copies")
 
 
 def status() -> list[dict[str, Any]]:

@@ -49,14 +49,15 @@ def is_missing(error: BackupError) -> bool:
     return "(10)" in str(error) or "unable to open config file" in str(error)
 
 
-def init() -> None:
+def init(*, dry_run: bool = False) -> None:
     try:
-        run("restic", "cat", "config", environment=login())
+        run("restic", "cat", "config", "--no-lock", environment=login())
         print("exists")
     except BackupError as error:
         if not is_missing(error):
             raise
-        run("restic", "init", environment=login())
+        if not dry_run:
+            run("restic", "init", environment=login())
         print("created")
 
 
@@ -121,13 +122,16 @@ def remove_old_keys(client: str) -> None:
             local(client, "key", "remove", key["id"])
 
 
-def rekey() -> None:
+def rekey(*, dry_run: bool = False) -> None:
     """Make each repository open with the requested key; what an interrupted run left is done again."""
     repository = config()["repository"]
     for client in repository["clients"]:
         requested, current = FOLDER / "requested" / client, FOLDER / "clients" / client
         text = requested.read_text()
         if current.exists() and current.read_text() == text:
+            continue
+        if dry_run:
+            print(f"changed {client}")
             continue
         if current.exists() and (Path(repository["directory"]) / client / "config").exists():
             with tempfile.TemporaryDirectory() as folder:
