@@ -218,6 +218,35 @@ def test_a_task_on_a_host_starts_no_process_here(tmp_path: Path) -> None:
     assert number("forks", output) < 10
 
 
+WHERE = """
+import os
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.{name} import here
+if __name__ == "__main__":
+    AnsibleModule(argument_spec={{}}).exit_json(pid=here())
+"""
+TWICE = """
+- hosts: h1
+  gather_facts: false
+  tasks:
+    - {{{name}: , register: one}}
+    - {{{name}: , register: two}}
+    - ansible.builtin.debug: {{msg: "same {{{{ one.pid == two.pid }}}}"}}
+"""
+
+
+@pytest.mark.parametrize(("name", "same"), [("stackwright_here", True), ("other_here", False)])
+def test_our_modules_need_no_process_of_their_own_on_the_host(tmp_path: Path, name: str, same: bool) -> None:
+    for folder, text in {"library": WHERE.format(name=name), "module_utils": "import os\nhere = os.getpid\n"}.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{name}.py").write_text(text)
+    (tmp_path / "play.yml").write_text(TWICE.format(name=name))
+    folders = {"ANSIBLE_LIBRARY": str(tmp_path / "library"), "ANSIBLE_MODULE_UTILS": str(tmp_path / "module_utils")}
+    code, output = playbook(tmp_path, "h1,", "-c", "local", STACKWRIGHT_MITOGEN="1", **folders)
+    assert code == 0, output
+    assert f"same {same}" in output
+
+
 def test_a_task_that_is_skipped_starts_no_process(tmp_path: Path) -> None:
     play = "- hosts: all\n  gather_facts: false\n  tasks:\n"
     play += "    - {ansible.builtin.command: 'true', when: never}\n" * 40

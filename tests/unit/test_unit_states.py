@@ -20,6 +20,7 @@ class Module:
 
     def __init__(self, units: dict[str, str], **params: Any) -> None:
         self.units, self.called, self.check_mode = units, [], params.pop("check_mode", False)
+        self.questions, self.silent = 0, params.pop("silent", False)
         self.params = {"name": list(units), "state": None, "enabled": None, "no_block": False} | params
 
     def run_command(self, command: list[str], **_: Any) -> tuple[int, str, str]:
@@ -30,9 +31,17 @@ class Module:
         if verb == "show":
             return 0, "\n".join(self._shown(*self.units[name].split()) for name in names), ""
         if verb == "is-enabled":
-            return int("enabled" not in self.units[names[0]].split()), "", ""
+            self.questions += 1
+            states = [self._state(*self.units[name].split()) for name in names]
+            return int(not {"enabled", "static"} & {*states}), "\n".join(filter(None, states)), ""
         self.called.append(" ".join([verb, *words]))
         return int(verb == "start" and "broken" in self.units[names[0]]), "", "Job failed."
+
+    def _state(self, _: str, *words: str) -> str:
+        """On the disk; systemd 252 says nothing of a unit that is not there."""
+        if "absent" in words:
+            return "" if self.silent else "not-found"
+        return next((word for word in words if word in ("enabled", "static", "masked")), "disabled")
 
     @staticmethod
     def _shown(state: str, *words: str) -> str:
@@ -78,6 +87,14 @@ def test_what_differs_is_changed_and_nothing_else(
     module = Module(units, **wanted, check_mode=check_mode)
     assert Units(module).make() == changed
     assert module.called == ([] if check_mode else called)
+
+
+@pytest.mark.parametrize(("silent", "questions"), [(False, 1), (True, 4)])
+def test_all_units_are_asked_for_in_one_question_where_systemd_answers_for_each(silent: bool, questions: int) -> None:
+    units = {"a": "active enabled", "b": "inactive absent", "c": "active static"}
+    module = Module(units, enabled=True, silent=silent)
+    assert Units(module).make() == ["b"]
+    assert (module.called, module.questions) == (["enable b"], questions)
 
 
 def test_a_timer_is_loaded_anew_where_its_service_has_changed() -> None:

@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 import mitogen.fork
-from ansible_mitogen import process
+from ansible_mitogen import planner, process
 
 
 class Multiplexer(process.ClassicWorkerModel):  # type: ignore[misc]
@@ -48,6 +48,22 @@ class Multiplexer(process.ClassicWorkerModel):  # type: ignore[misc]
             mitogen.fork.on_fork()
 
 
+class Planner(planner.NewStylePlanner):  # type: ignore[misc]
+    """How a module runs on the host: ours in the process that is there for all tasks.
+
+    mitogen forks a process on the host for each call of a module with module_utils of its own, since those could leave
+    something behind. Ours do not; a call of `stackwright_units` took 130 ms with a process, 95 ms without (60 calls, two pairs).
+    """
+
+    def should_fork(self) -> bool:
+        """Whether this call gets a process on the host."""
+        custom = [name for name, _, _ in self.get_module_map()["custom"]]
+        if custom and all(name.startswith("ansible.module_utils.stackwright_") for name in custom):
+            return bool(planner.ScriptPlanner.should_fork(self))
+        return bool(super().should_fork())
+
+
 def install() -> None:
-    """Replace mitogen's model by this one."""
+    """Replace mitogen's model and its planner by these."""
     process.ClassicWorkerModel = Multiplexer
+    planner._planners[planner._planners.index(planner.NewStylePlanner)] = Planner  # noqa: SLF001 - mitogen offers no other place

@@ -37,6 +37,8 @@ changed_units: {description: Names of the units that differed., type: list, elem
 """
 
 _RUNNING = ("active", "activating", "reloading", "refreshing")
+#: What `systemctl is-enabled` ends with 0 for.
+_AT_BOOT = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
 #: Of a unit that has failed and waits for its next attempt: systemd calls that activating, too.
 _BETWEEN_ATTEMPTS = ("auto-restart", "auto-restart-queued")
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "NeedDaemonReload", "FragmentPath", "DropInPaths", "Triggers")
@@ -59,18 +61,28 @@ class Units:
         loaded = [*zip(names, states, strict=True), *zip(triggered, self._shown(triggered), strict=True)]
         if any(_changed(name, unit) for name, unit in loaded) and not self._module.check_mode:
             self._module.run_command(["systemctl", "daemon-reload"], check_rc=True)
-        return [name for name, unit in zip(names, states, strict=True) if any([*self._changes(name, unit)])]
+        enabled = self._enabled_ones(names) if names and self._enabled is not None else set()
+        return [
+            name
+            for name, unit in zip(names, states, strict=True)
+            if any([*self._changes(name, unit, enabled=name in enabled)])
+        ]
 
     def _shown(self, names: list[str]) -> list[dict[str, str]]:
         return shown(self._module, names, _PROPERTIES)
 
-    def _changes(self, name: str, unit: dict[str, str]) -> Iterator[bool]:
+    def _enabled_ones(self, names: list[str]) -> set[str]:
+        """Return the units that start at boot by what is on the disk; the manager remembers what it has loaded."""
+        states = self._module.run_command(["systemctl", "is-enabled", *names])[1].split()
+        if len(states) == len(names):
+            return {name for name, state in zip(names, states, strict=True) if state in _AT_BOOT}
+        # Of a unit that is not there it says nothing before version 254.
+        return {name for name in names if self._module.run_command(["systemctl", "is-enabled", name])[0] == 0}
+
+    def _changes(self, name: str, unit: dict[str, str], *, enabled: bool) -> Iterator[bool]:
         absent = unit["LoadState"] == "not-found"
-        # What is on the disk; the manager remembers what it read when it was last reloaded.
-        if self._enabled is not None:
-            enabled = self._module.run_command(["systemctl", "is-enabled", name])[0] == 0
-            if enabled != self._enabled and (self._enabled or not absent):
-                yield self._call("enable" if self._enabled else "disable", name)
+        if self._enabled is not None and enabled != self._enabled and (self._enabled or not absent):
+            yield self._call("enable" if self._enabled else "disable", name)
         running = unit["ActiveState"] in _RUNNING
         if self._state == "started":
             if not running or unit["SubState"] in _BETWEEN_ATTEMPTS:
