@@ -522,7 +522,7 @@ def test_the_answers_of_a_playbook_arrive_and_a_lost_host_is_named(
     monkeypatch.chdir(ROOT)
     runner = Runner(Console(quiet=True), tmp_path / "log/run/stackwright.log", verbose=False)
     argv = ["ansible-playbook", "-i", str(tmp_path / "hosts.ini"), str(tmp_path / "play.yml")]
-    told = runner.results(argv, os.environ | {"ANSIBLE_INVENTORY_ENABLED": "ini"})
+    told = runner.results(argv, os.environ | {"ANSIBLE_INVENTORY_ENABLED": "ini"}, 60)
     stack = {"hosts": {name: {"os": "debian-13"} for name in ("good", "lost", "other")}}
     good, lost, other = host_status.from_results(told, stack)
     assert {question: (each.code, each.output) for question, each in good.answers.items()} == {
@@ -595,7 +595,7 @@ class Said:
     def __init__(self, told: list[dict[str, Any]]) -> None:
         self.told, self.argv, self.log = told, list[str](), Path("stackwright.log")
 
-    def results(self, argv: list[str], _: Any) -> list[dict[str, Any]]:
+    def results(self, argv: list[str], *_: Any) -> list[dict[str, Any]]:
         self.argv = argv
         return self.told
 

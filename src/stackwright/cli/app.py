@@ -501,6 +501,8 @@ def _converge(
         recap = runner.converge(argv, os.environ)
         if recap.code == 0:
             console.print(f"  {recap.changed} changed")
+            for host, changes in recap.changes:
+                console.print(Text(f"  {host}: {changes}", style="dim"), soft_wrap=True)
             return
         for host, failure in recap.failures:
             console.print(Text(f"  {host}: {failure['task']}", style="red"))

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,13 @@ class HostProgress:
     done: int = 0
     changed: int = 0
     task: str = ""
+    """The last one that has ended."""
+    current: str = ""
+    """The one that runs; empty between two."""
+    since: float = 0.0
+    """When it began, by the monotonic clock."""
+    changes: Counter[str] = field(default_factory=Counter)
+    """Changed results by role, or by play for a task of none."""
     failure: dict[str, str] | None = None
 
 
@@ -40,12 +48,22 @@ class Recap:
 
     code: int
     hosts: dict[str, HostProgress] = field(default_factory=dict)
+    play: str = ""
     #: What the run that holds the lock of the hosts says of itself.
     locked: str | None = None
 
     @property
     def changed(self) -> int:
         return sum(host.changed for host in self.hosts.values())
+
+    @property
+    def changes(self) -> list[tuple[str, str]]:
+        """Each host that changed, with what has changed there."""
+        return [
+            (name, ", ".join(f"{role} {count}" for role, count in host.changes.items()))
+            for name, host in sorted(self.hosts.items())
+            if host.changes
+        ]
 
     @property
     def failures(self) -> list[tuple[str, dict[str, str]]]:
@@ -156,11 +174,28 @@ class Runner:
             raise LockedError(recap.locked)
         return recap
 
-    def results(self, argv: Sequence[str], environment: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Run ansible-playbook and return the result of each task and host; a failure is part of the answer."""
+    def results(self, argv: Sequence[str], environment: Mapping[str, str], seconds: float) -> list[dict[str, Any]]:
+        """Run ansible-playbook and return the result of each task and host; a failure is part of the answer.
+
+        Raises CommandFailedError where it has not ended after some `seconds`.
+        """
         with self._events(argv, environment) as (events, process):
-            results = [event for event in _read(events) if event["event"] == "result"]
-            process.wait()
+            late = threading.Event()
+
+            def end() -> None:
+                late.set()
+                # Which closes the events.
+                processes.stop(process, own_group=True)
+
+            limit = threading.Timer(seconds, end)
+            limit.start()
+            try:
+                results = [event for event in _read(events) if event["event"] == "result"]
+                process.wait()
+            finally:
+                limit.cancel()
+        if late.is_set():
+            raise CommandFailedError(f"no answer of all hosts within {seconds:.0f} s; detail: {self.log}")
         return results
 
     @contextmanager
@@ -192,36 +227,32 @@ class Runner:
         self.record.position({name: host.task for name, host in recap.hosts.items()})
 
     def _show_live(self, events: IO[str], recap: Recap) -> None:
-        started, plays = time.monotonic(), [""]
+        started = time.monotonic()
         done = threading.Event()
         with Live(console=self.console, refresh_per_second=4, transient=False) as live:
 
             def draw() -> None:
                 while not done.wait(0.25):
-                    live.update(_table(recap, plays[-1], time.monotonic() - started))
+                    live.update(_table(recap, started))
 
             painter = threading.Thread(target=draw, daemon=True)
             painter.start()
             try:
                 for event in _read(events):
-                    if event["event"] == "play":
-                        plays.append(event["name"])
                     _apply(event, recap)
                     self._note(event, recap)
             finally:
                 done.set()
                 painter.join()
-            live.update(_table(recap, plays[-1], time.monotonic() - started))
+            live.update(_table(recap, started))
 
     def _show_lines(self, events: IO[str], recap: Recap) -> None:
-        started, play, name = time.monotonic(), "", ""
+        started, play = time.monotonic(), ""
         for event in _read(events):
-            if event["event"] == "play":
-                name = event["name"]
-            elif event["event"] == "task" and name != play:
-                play = name
-                self.console.print(f"  {time.monotonic() - started:5.0f} s  {play}")
             _apply(event, recap)
+            if event["event"] == "task" and recap.play != play:
+                play = recap.play
+                self.console.print(f"  {time.monotonic() - started:5.0f} s  {play}")
             self._note(event, recap)
         for name, host in sorted(recap.hosts.items()):
             self.console.print(f"  {name:<12} {host.done:>4} tasks  {host.changed:>4} changed")
@@ -253,23 +284,37 @@ def _apply(event: dict[str, Any], recap: Recap) -> None:
             # What a task rescued is no failure of the run.
             if not any(event["hosts"].get(name, {}).get(count) for count in ("failures", "unreachable")):
                 host.failure = None
-    if event["event"] != "result":
+    if event["event"] == "play":
+        recap.play = event["name"]
+    if event["event"] not in ("start", "result"):
         return
     host = recap.hosts.setdefault(event["host"], HostProgress())
-    host.task = event["task"]
+    if event["event"] == "start":
+        host.current, host.since = event["task"], time.monotonic()
+        return
+    host.task, host.current = event["task"], ""
     host.done += event["status"] != "skipped"
-    host.changed += event["status"] == "changed"
+    if event["status"] == "changed":
+        host.changed += 1
+        role, separator, _ = event["task"].partition(" : ")
+        host.changes[role if separator else recap.play] += 1
     if event["status"] in {"failed", "unreachable"}:
         host.failure = {"task": event["task"], "message": event["message"], "place": event["place"] or ""}
         if event.get("locked"):
             recap.locked = event["message"]
 
 
-def _table(recap: Recap, play: str, seconds: float) -> Table:
-    table = Table(title=f"{play}  {seconds:.0f} s", title_justify="left", box=None, pad_edge=False)
-    for heading in ("host", "tasks", "changed", "now at"):
-        table.add_column(heading, justify="right" if heading in {"tasks", "changed"} else "left", no_wrap=True)
+def _table(recap: Recap, started: float) -> Table:
+    now = time.monotonic()
+    table = Table(title=f"{recap.play}  {now - started:.0f} s", title_justify="left", box=None, pad_edge=False)
+    for heading in ("host", "tasks", "changed", "now at", "s"):
+        table.add_column(heading, justify="right" if heading in {"tasks", "changed", "s"} else "left", no_wrap=True)
     for name, host in sorted(recap.hosts.items()):
-        now = Text(f"failed: {host.failure['task']}", style="red") if host.failure else Text(host.task, style="dim")
-        table.add_row(name, str(host.done), str(host.changed), now)
+        at = (
+            Text(f"failed: {host.failure['task']}", style="red")
+            if host.failure
+            else Text(host.current or host.task, style="dim")
+        )
+        seconds = f"{now - host.since:.0f}" if host.current and not host.failure else ""
+        table.add_row(name, str(host.done), str(host.changed), at, seconds)
     return table

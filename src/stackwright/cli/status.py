@@ -20,6 +20,8 @@ from stackwright.model.status_report import EXIT_CODES, RANKS, Finding, Kind, St
 FAILED = EXIT_CODES["unknown"]
 #: Seconds until a host counts as one that does not answer.
 _CONNECT_SECONDS = 10
+#: For all hosts; each of their programs has a limit of its own.
+_SECONDS = 300
 _STYLES: Mapping[State, str] = {"ok": "green", "warning": "yellow", "critical": "red", "unknown": "magenta"}
 #: Of these a person sees the problems, and how many are well.
 _MANY: tuple[Kind, ...] = ("service", "disk", "certificate", "backup", "updates", "restart")
@@ -32,7 +34,7 @@ def ask(runner: Runner, environment: Environment, stack: Mapping[str, Any]) -> S
     if environment.hosts:
         argv = ["ansible-playbook", "-i", f"inventories/{environment.name}/stack.yml", "playbooks/status.yml"]
         argv += ["--forks", str(max(len(stack["hosts"]), 5)), "--timeout", str(_CONNECT_SECONDS)]
-        results = runner.results(argv, os.environ)
+        results = runner.results(argv, os.environ, _SECONDS)
         if not results:
             raise CommandFailedError(f"Ansible asked no host; detail: {runner.log}")
         hosts = host_status.from_results(results, stack)

@@ -82,6 +82,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
         self._tell("task", name=task.get_name())
 
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        self._tell("start", host=host.get_name(), task=task.get_name())
+
     def v2_runner_on_ok(self, result: Any) -> None:
         self._result("changed" if result.result.get("changed") else "ok", result)
 
