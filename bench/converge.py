@@ -4,6 +4,7 @@ First: by role, against the floor, which is `apt-get install` of exactly the pac
 identical host, with no service started. Packages are on the host before, in both cases.
 Second, on 1, 3 and 7 hosts: nothing is left to do; against `ansible -m ping` of the same hosts, which is the start of
 Ansible, the inventory and one task; and against itself without mitogen.
+Drift, after it: against `ansible-playbook --list-tasks` of the same site, which is the start of Ansible and the playbooks.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from stackwright.cli import report
 from stackwright.infra.local.podman import Podman, container_name
 
 FIRST, BY_ROLE, SHARES = "First converge", "First converge by role", "Where a first converge spends its time"
-SECOND = "Second converge"
+SECOND, DRIFT = "Second converge", "Drift"
 REST = "the start of Ansible, facts, smaller roles"
 _SMALLEST_SHARE = 0.01
 _FLOOR = "bench-floor"
@@ -69,7 +70,7 @@ class _Size:
         comparisons += self._shares(firsts)
         second = self._second(second_rounds)
         comparisons += self._first_and_second(firsts, second)
-        comparisons += second
+        comparisons += [*second, self._drift(second_rounds)]
         if plain_rounds:
             comparisons.append(self._plain(plain_rounds))
         return comparisons, self.details
@@ -164,6 +165,19 @@ class _Size:
             )
         ]
 
+    def _drift(self, rounds: int) -> Comparison:
+        """The last converge has changed nothing, so that there is a record."""
+        pairs = in_turn(rounds, lambda: self._playbook("drift"), lambda: self._playbook("site", "--list-tasks"))
+        return Comparison(
+            section=DRIFT,
+            name=self.label,
+            peer="ansible-playbook --list-tasks of the site",
+            unit="s",
+            better="lower",
+            ours=tuple(mine for mine, _ in pairs),
+            peers=tuple(listing for _, listing in pairs),
+        )
+
     def _plain(self, rounds: int) -> Comparison:
         pairs = in_turn(rounds, self._again, lambda: self._again(_PLAIN))
         return Comparison(
@@ -203,6 +217,12 @@ class _Size:
         how = " without mitogen" if variables else ""
         say(f"converge: {self.label}, again{how} {run.seconds:.1f} s, {run.changed} changes")
         return run
+
+    def _playbook(self, name: str, *options: str) -> float:
+        argv = ("ansible-playbook", "-i", f"inventories/{self.name}/stack.yml", f"playbooks/{name}.yml", *options)
+        seconds = self.project.run(*argv).seconds
+        say(f"converge: {self.label}, {name}{' '.join(('', *options))} {seconds:.1f} s")
+        return seconds
 
     def _ping(self) -> float:
         argv = ("ansible", "all", "-i", f"inventories/{self.name}/stack.yml", "-m", "ansible.builtin.ping")

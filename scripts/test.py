@@ -47,7 +47,7 @@ BUDGET = {
     "ansible-lint": 165,
     "pulumi engine": 255,
     "application": 240,
-    "e2e baremetal": 365,
+    "e2e baremetal": 440,
     "e2e local": 1130,
     "e2e single": 250,
     "aws engine": 600,

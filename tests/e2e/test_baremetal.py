@@ -190,10 +190,36 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -su
 """
 
 
-def test_drift_names_what_was_changed_by_hand_and_changes_nothing(adopted: Environment) -> None:
+def drift(environment: Environment) -> dict[str, Any]:
+    """What `stackwright drift --json` prints on standard output."""
+    shown = environment.stackwright("drift", "--json", seconds=300, expect=None).output
+    report: dict[str, Any] = json.loads(shown[shown.index("\n{\n") :])
+    return report
+
+
+def test_drift_names_all_that_was_altered(adopted: Environment) -> None:
     """The converge of the test above has changed nothing, so that its calls are recorded."""
     shown = adopted.stackwright("drift", seconds=300).output
     assert re.search(r"no differences in [1-9]\d\d answers", shown), shown
+    for kind, at_least in {"mode": 300, "content": 200, "enabled": 40}.items():
+        altered = [(host, *entry) for host in adopted.hosts for entry in adopted.ask(host, "sweep", kind)]
+        report = drift(adopted)
+        for host in adopted.hosts:
+            adopted.ask(host, "sweep", "undo")
+        named: dict[tuple[str, str, str], str | None] = {
+            (host["name"], each["role"], each["task"]): each["found"]
+            for host in report["hosts"]
+            for each in host["differences"]
+        }
+        missed = [
+            entry for entry in altered if entry[:3] not in named or not (entry[4] or entry[3] in str(named[entry[:3]]))
+        ]
+        print(f"{kind}: {len(altered)} altered, {len(missed)} missed")
+        assert len(altered) >= at_least
+        assert missed == []
+
+
+def test_drift_names_what_was_changed_by_hand_and_changes_nothing(adopted: Environment) -> None:
     leader = adopted.leader()
     for host, script, _ in CHANGES:
         adopted.ssh(host, script)
@@ -211,8 +237,8 @@ def test_drift_names_what_was_changed_by_hand_and_changes_nothing(adopted: Envir
         }
 
     before = state()
-    shown = adopted.stackwright("drift", "--json", seconds=300, expect=1).output
-    asked = json.loads(shown[shown.index("\n{\n") :])
+    asked = drift(adopted)
+    assert asked["exit_code"] == 1
     assert not differences(before, state())
     named = {(host["name"], each["role"]) for host in asked["hosts"] for each in host["differences"]}
     assert named >= {(host, role) for host, _, role in CHANGES} | {("db2", "tls"), (leader, "postgresql")}, named

@@ -94,6 +94,17 @@ def test_a_record_gives_back_what_it_was_given() -> None:
     assert recorded.about == "kept from logs"
 
 
+def test_a_command_that_is_asked_again_has_a_time_limit() -> None:
+    limit = f"timeout --kill-after=5 {recorded_calls.COMMAND_SECONDS}"
+    by_words = call("ansible.builtin.command", COMMAND, arguments={"argv": ["a", "b c"], "stdin": "x"})
+    assert by_words.again() == {"argv": [*limit.split(), "a", "b c"], "stdin": "x"}
+    as_text = call("ansible.legacy.command", COMMAND, arguments={"_raw_params": "a 'b c'"})
+    assert as_text.again() == {"_raw_params": f"{limit} a 'b c'"}
+    other = call("ansible.builtin.stat", {"stat": STAT}, arguments={"path": "/a"})
+    assert other.again() == {"path": "/a"}
+    assert [each.in_check_mode for each in (by_words, as_text, other)] == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("module", "arguments", "query", "expected"),
     [

@@ -26,7 +26,7 @@ description:
   - Reads the settings from O(environment_file), so that it works on every host, and on one that is no voter any more.
 options:
   environment_file: {type: path, required: true, description: Environment file of etcd.}
-  seconds: {type: int, default: 0, description: How long to wait for a host with data to be healthy.}
+  seconds: {type: int, default: 0, description: How long to wait for a host with data to be healthy; not in check mode.}
 author: [stackwright]
 """
 EXAMPLES = r"""
@@ -96,7 +96,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        answer = status(read_environment(module.params["environment_file"]), module.params["seconds"])
+        seconds = 0 if module.check_mode else module.params["seconds"]
+        answer = status(read_environment(module.params["environment_file"]), seconds)
     except (OSError, KeyError) as error:
         module.fail_json(msg=f"{module.params['environment_file']}: {error!r}")
     module.exit_json(changed=False, **answer)

@@ -49,6 +49,8 @@ DRY_RUN = (
     "/usr/local/sbin/stackwright-tls",
 )
 
+#: After which a command that is asked again is ended; `timeout` then exits with 124.
+COMMAND_SECONDS = 30
 #: Of an answer what changes from call to call, and what is there a second time.
 _VOLATILE = frozenset(
     {
@@ -64,7 +66,6 @@ _VOLATILE_STAT = frozenset(
 )
 #: Of a folder: what a file in it changes.
 _VOLATILE_FOLDER = _VOLATILE_STAT | {"mtime", "nlink", "size"}
-_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,18 @@ class Call:
         return self.module.rpartition(".")[2]
 
     @property
-    def checks(self) -> bool:
-        """Whether it is asked in check mode; a module that only looks may not know that."""
-        return self.kind in CHECKED
+    def in_check_mode(self) -> bool:
+        """Whether it is asked in check mode, in which modules also wait for nothing; two that look do nothing there."""
+        return self.kind not in ("command", "uri")
+
+    def again(self) -> dict[str, Any]:
+        """Return the arguments to ask with: a command, which could wait for what has gone away, has a time limit."""
+        limit = ["timeout", "--kill-after=5", str(COMMAND_SECONDS)]
+        if self.kind != "command":
+            return dict(self.arguments)
+        if self.arguments.get("argv"):
+            return {**self.arguments, "argv": [*limit, *self.arguments["argv"]]}
+        return {**self.arguments, "_raw_params": f"{shlex.join(limit)} {self.arguments['_raw_params']}"}
 
     @property
     def about(self) -> str:
@@ -99,7 +109,7 @@ class Call:
             return shlex.join(map(str, arguments["argv"]))
         for key in ("_raw_params", "path", "dest", "name", "unit", "url", "query", "key", "paths", "units", "files"):
             if arguments.get(key):
-                return _short(arguments[key])
+                return _text(arguments[key])
         return ""
 
     def compare(self, answer: Mapping[str, Any]) -> dict[str, str | None] | None:
@@ -109,8 +119,9 @@ class Call:
             return None
         if self.secret:
             return {"expected": None, "found": None}
-        if self.checks or after.get("failed"):
-            return {"expected": "unchanged" if self.checks else "an answer", "found": _reason(answer)}
+        checked = self.kind in CHECKED
+        if checked or after.get("failed"):
+            return {"expected": "unchanged" if checked else "an answer", "found": _reason(answer)}
         return {"expected": _only(before, after), "found": _only(after, before)}
 
 
@@ -322,9 +333,9 @@ def _stat(file: Mapping[str, Any]) -> dict[str, Any]:
 
 def _reason(answer: Mapping[str, Any]) -> str:
     if answer.get("failed"):
-        return _short(answer.get("msg") or answer.get("module_stderr") or "a failure")
+        return _text(answer.get("msg") or answer.get("module_stderr") or "a failure")
     differing = answer.get("changed_paths") or answer.get("changed_units") or answer.get("restarted")
-    return f"would change{f': {_short(differing)}' if differing else ''}"
+    return f"would change{f': {_text(differing)}' if differing else ''}"
 
 
 def _only(answer: Mapping[str, Any], other: Mapping[str, Any]) -> str:
@@ -342,13 +353,12 @@ def _words(value: Any, opposite: Any) -> str:
             document, other = json.loads(value), json.loads(opposite)
             if isinstance(document, dict) and isinstance(other, dict):
                 return f"{{{_only(document, other)}}}"
-        return _short(" / ".join(line.strip() for line in value.splitlines() if line not in opposite.splitlines()))
-    return _short(value)
+        return _text(" / ".join(line.strip() for line in value.splitlines() if line not in opposite.splitlines()))
+    return _text(value)
 
 
-def _short(value: Any) -> str:
-    text = ", ".join(map(_entry, value)) if isinstance(value, list) else str(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+def _text(value: Any) -> str:
+    return ", ".join(map(_entry, value)) if isinstance(value, list) else str(value)
 
 
 def _entry(value: Any) -> str:

@@ -15,6 +15,11 @@ from stackwright.host_status.answers import problem
 from stackwright.model.drift_report import Difference, DriftReport, HostDrift, Question, report
 from stackwright.model.environment import Environment
 
+#: For all hosts; a command on a host has its own limit (recorded_calls.COMMAND_SECONDS).
+_SECONDS = 300
+#: Characters of a value; --json has all of it.
+_SHOWN = 200
+
 
 def ask(runner: Runner, environment: Environment, stack: Mapping[str, Any]) -> DriftReport:
     """Ask every host; changes nothing."""
@@ -22,7 +27,7 @@ def ask(runner: Runner, environment: Environment, stack: Mapping[str, Any]) -> D
     if not environment.hosts:
         raise CommandFailedError(f"{environment.name} has no host that a converge reaches")
     argv = ["ansible-playbook", "-i", f"inventories/{environment.name}/stack.yml", "playbooks/drift.yml"]
-    results = runner.results([*argv, "--forks", str(max(len(stack["hosts"]), 5))], os.environ)
+    results = runner.results([*argv, "--forks", str(max(len(stack["hosts"]), 5))], os.environ, _SECONDS)
     return report(environment.name, asked_at, from_results(results, [*stack["hosts"]]))
 
 
@@ -70,8 +75,12 @@ def _words(difference: Difference) -> str:
     task = difference.task.rpartition(" | ")[2]
     if difference.found is None:
         return f"{task}: differs (the task keeps values from logs)"
-    expected = "" if difference.expected == "unchanged" else f"{difference.expected} -> "
-    return f"{task}: {expected}{difference.found}"
+    expected = "" if difference.expected == "unchanged" else f"{_shortened(difference.expected or '')} -> "
+    return f"{task}: {expected}{_shortened(difference.found)}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _summary(drift: DriftReport) -> Text:

@@ -56,9 +56,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _ask(self, call: recorded_calls.Call, variables: dict[str, Any]) -> dict[str, Any] | None:
         # Of a copy of the task, made for this host.
-        self._task.check_mode, self._task.no_log = call.checks, True
+        self._task.check_mode, self._task.no_log = call.in_check_mode, True
         try:
-            answer = self._execute_module(call.module, dict(call.arguments), task_vars=variables)
+            answer = self._execute_module(call.module, call.again(), task_vars=variables)
         except AnsibleError as error:
             # Such as a module that is gone since.
             answer = {"failed": True, "msg": str(error)}

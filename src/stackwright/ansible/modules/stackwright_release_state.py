@@ -197,7 +197,8 @@ def last_lines(command: list[str], names: list[str]) -> str:
 def await_members(module: AnsibleModule) -> Fields:
     """Describe the host once all members are ready with the release; fail with the reasons when the time is over."""
     parameters = module.params
-    seconds = parameters["wait_seconds"]
+    # A check asks once: it does not deploy what a run would wait for.
+    seconds = 0 if module.check_mode else parameters["wait_seconds"]
     deadline = time.monotonic() + seconds
     while True:
         state = describe(parameters)
