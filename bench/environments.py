@@ -10,6 +10,7 @@ import yaml
 
 from bench.process import checkout
 from bench.workplace import Project, free_network
+from stackwright import state_files
 from stackwright.infra import keys
 from stackwright.infra.local.podman import Host, Network, Podman, generate_key
 
@@ -66,7 +67,7 @@ def _make_servers(project: Project, name: str) -> None:
 
 
 def _write_key(path: Path, public: str) -> None:
-    keys.write(path, f"{public}\n", mode=0o644)
+    state_files.write(path, f"{public}\n", mode=0o644)
 
 
 def remove(project: Project, hosts: int) -> None:

@@ -220,6 +220,7 @@ WITHOUT_BEGIN = {
     "status-app",
     "configure-self",
     "drain",
+    "drift",
     "reach-retiring-hosts",
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from stackwright import state_files
 from stackwright.infra import keys
 from stackwright.infra.local import podman
 from stackwright.testing.e2e import Environment, differences
@@ -78,7 +79,7 @@ def _start(client: podman.Podman, environment: Environment) -> Servers:
         client.create_host(server)
         containers[host.name] = server.container
         host_keys[host.name] = environment.state_folder / "host-keys" / f"{host.name}.pub"
-        keys.write(host_keys[host.name], f"{public}\n", mode=0o644)
+        state_files.write(host_keys[host.name], f"{public}\n", mode=0o644)
     return Servers(
         environment=environment, containers=containers, host_keys=host_keys, private_key_file=key.private_key_file
     )
@@ -94,11 +95,11 @@ def adopted(servers: Servers) -> Environment:
 def test_a_server_with_another_host_key_is_refused_before_anything_is_done(servers: Servers) -> None:
     file = servers.host_keys["db2"]
     recorded = file.read_text()
-    keys.write(file, f"{podman.generate_key()[1]}\n", mode=0o644)
+    state_files.write(file, f"{podman.generate_key()[1]}\n", mode=0o644)
     try:
         done = servers.environment.stackwright("up", seconds=1200, expect=1)
     finally:
-        keys.write(file, recorded, mode=0o644)
+        state_files.write(file, recorded, mode=0o644)
     assert "root@10.87.40.13:22: the server's host key is not the recorded one" in " ".join(done.output.split())
     assert "Converging" not in done.output
     assert podman.Podman().execute(servers.containers["app1"], "getent passwd stackwright || echo none") == "none\n"

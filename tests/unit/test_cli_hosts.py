@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from stackwright import state_files
 from stackwright.cli import app as cli
 from stackwright.cli import hosts, report, secrets
 from stackwright.cli.progress import CommandFailedError
-from stackwright.infra import engine, identity, keys
+from stackwright.infra import engine, identity
 from stackwright.model.environment import load
 from stackwright.model.output import make_output
 
@@ -55,7 +56,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     monkeypatch.setattr(engine, "_command", lambda _, *words: engine.Command(argv=words, folder=ROOT, variables={}))
     monkeypatch.setattr(engine, "recover", nothing)
     # The environment may be up on this machine.
-    monkeypatch.setattr(keys, "write", nothing)
+    monkeypatch.setattr(state_files, "write", nothing)
 
     @contextmanager
     def run(*_: Any, **__: Any) -> Iterator[Recorder]:

@@ -19,8 +19,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from stackwright import project
-from stackwright.infra import keys
+from stackwright import project, state_files
 
 PATH = "/var/lib/stackwright/recorded-calls.json"
 
@@ -213,7 +212,7 @@ class Recorder:
             if entry is not None:
                 entries[host] = entry
             if entries or self._index.exists():
-                keys.write(self._index, json.dumps(entries) + "\n", mode=0o600)
+                state_files.write(self._index, json.dumps(entries) + "\n", mode=0o600)
 
 
 #: Of this process, in which tasks run.

@@ -26,6 +26,7 @@ _ROOT = "bundle"
 #: Of our package what plugins need on a server; the rest (the programs for Pulumi, the CLI, the tests) stays here.
 _CODE = (
     *("__init__.py", "cloud_secrets.py", "converge_checks.py", "processes.py", "project.py", "secret_store.py"),
+    "state_files.py",
     *("ansible", "artifact", "model"),
 )
 #: Plugins that work on the controller only; they import what a bundle does not contain.

@@ -20,9 +20,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from stackwright import processes
+from stackwright import processes, state_files
 from stackwright.cli.run_record import LockedError, RunRecord
-from stackwright.infra import engine, keys
+from stackwright.infra import engine
 
 
 @dataclass
@@ -260,7 +260,7 @@ class Runner:
 
 def open_log(log: Path) -> None:
     """Make the log readable by its owner alone, and start a new one where it has grown large."""
-    keys.create_state_folder(log.parent.parent)
+    state_files.create_folder(log.parent.parent)
     log.parent.mkdir(mode=0o700, exist_ok=True)
     if log.is_file() and log.stat().st_size > _LOG_BYTES:
         log.replace(log.with_name(f"{log.name}.1"))

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stackwright.infra import engine, identity, keys
+from stackwright import state_files
+from stackwright.infra import engine, identity
 from stackwright.model import topology
 from stackwright.model.environment import Environment
 
@@ -36,7 +37,7 @@ def write_ca(environment: Environment) -> Path | None:
     if environment.certificates.issuer != "internal" or "edge" in topology.managed(environment.stack):
         return None
     path = environment.state_folder / "ca.crt"
-    keys.write(path, identity.store(environment).get("tls/ca_crt"), mode=0o644)
+    state_files.write(path, identity.store(environment).get("tls/ca_crt"), mode=0o644)
     return path
 
 

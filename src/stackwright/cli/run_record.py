@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stackwright.infra import keys
+from stackwright import state_files
 
 
 class LockedError(RuntimeError):
@@ -59,7 +59,7 @@ class RunRecord:
 
     def _write(self) -> None:
         self._written = time.monotonic()
-        keys.write(self._path, json.dumps(self._fields) + "\n", mode=0o600)
+        state_files.write(self._path, json.dumps(self._fields) + "\n", mode=0o600)
 
 
 def position(fields: dict[str, Any]) -> str:
@@ -83,7 +83,7 @@ def exclusive(state_folder: Path, verb: str) -> Iterator[tuple[RunRecord, str | 
 
     Raises LockedError where another run holds it. The kernel takes the lock from a process that ends.
     """
-    keys.create_state_folder(state_folder)
+    state_files.create_folder(state_folder)
     path = state_folder / "run.json"
     with (state_folder / "run.lock").open("w") as lock:
         try:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from stackwright import processes
-from stackwright.infra import keys, outputs
+from stackwright import processes, state_files
+from stackwright.infra import outputs
 from stackwright.infra.local.images import cache_folder
 from stackwright.model.environment import Environment
 from stackwright.model.inventory import Inventory, build
@@ -82,7 +82,7 @@ def variables(environment: str) -> dict[str, str]:
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
     }
     if "PULUMI_BACKEND_URL" not in user:
-        keys.create_state_folder(folder.parent)
+        state_files.create_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
         set_here["PULUMI_BACKEND_URL"] = folder.as_uri()
         # Logins and caches stay with the environment, so that destroying it leaves nothing in the home folder.
@@ -224,7 +224,7 @@ def remember_machine(environment: str) -> None:
     """Write down that this machine is about to lock the stack, unless another one holds it."""
     url = backend_url(environment)
     if url.startswith("file://") and not outputs.locks(url, PROJECT, environment):
-        keys.write(_machine_file(environment), processes.machine(), mode=0o600)
+        state_files.write(_machine_file(environment), processes.machine(), mode=0o600)
 
 
 def _machine_file(environment: str) -> Path:
@@ -281,7 +281,7 @@ def inventory(environment: Environment, output: dict[str, Any] | None = None) ->
         found = build(environment, output or read_output(environment))
     except InventoryError as error:
         raise EngineError(str(error)) from error
-    keys.write(found.known_hosts_file, found.known_hosts, mode=0o644)
+    state_files.write(found.known_hosts_file, found.known_hosts, mode=0o644)
     return found
 
 
@@ -323,8 +323,8 @@ def _passphrase(environment: str) -> Path:
                 f"{path} is missing, and the stack beside it opens with nothing else.\n"
                 "fix: copy the file from where the environment was created, or set PULUMI_CONFIG_PASSPHRASE"
             )
-        keys.create_state_folder(state)
-        keys.write(path, secrets.token_urlsafe(32), mode=0o600)
+        state_files.create_folder(state)
+        state_files.write(path, secrets.token_urlsafe(32), mode=0o600)
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stackwright import state_files
 from stackwright.infra import engine, keys, signing
 from stackwright.model import topology
 from stackwright.model.environment import Environment
@@ -26,7 +27,7 @@ def create(environment: Environment) -> None:
     secrets = store(environment)
     if not secrets.created:
         require_nothing_lost(environment)
-        keys.create_state_folder(environment.state_folder)
+        state_files.create_folder(environment.state_folder)
         engine.variables(environment.name)
         if environment.access.ssh_private_key is None:
             keys.ensure(environment.root / private_key_file(environment))

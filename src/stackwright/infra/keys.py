@@ -1,11 +1,11 @@
-"""The SSH key that this machine logs in with, and how such files are written."""
+"""The SSH key that this machine logs in with."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from stackwright import state_files
 from stackwright.infra.local.podman import generate_key, public_key
 
 
@@ -29,8 +29,8 @@ def ensure(path: Path, *, vault: Path | None = None) -> KeyPair:
     if not path.is_file():
         require_new(path, vault)
         private, public = generate_key()
-        write(path.with_name(f"{path.name}.pub"), f"{public}\n", mode=0o644)
-        write(path, private, mode=0o600)
+        state_files.write(path.with_name(f"{path.name}.pub"), f"{public}\n", mode=0o644)
+        state_files.write(path, private, mode=0o600)
     return KeyPair(private_key_file=path, public_key=public_key(path.read_text()))
 
 
@@ -49,13 +49,6 @@ def existing(path: Path) -> KeyPair:
         ) from error
 
 
-def create_state_folder(path: Path) -> None:
-    """Create the folder of an environment's state, or close it to everyone but its owner."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.stat().st_mode & 0o077:
-        path.chmod(0o700)
-
-
 def require_new(path: Path, vault: Path | None) -> None:
     """Refuse to make a key or passphrase in place of one that an existing environment uses."""
     if vault is not None and vault.is_file():
@@ -63,15 +56,3 @@ def require_new(path: Path, vault: Path | None) -> None:
             f"{path} is missing, but {vault} exists: a new one would fit nothing that the environment has.\n"
             "fix: copy the file from where the environment was created (docs/how-to/share-an-environment.md)"
         )
-
-
-def write(path: Path, text: str, *, mode: int) -> None:
-    """Put `text` into a file in one step, unless it is there: a run that is cut short leaves no half of it."""
-    if path.is_file() and path.read_text() == text:
-        return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.unlink(missing_ok=True)
-    partial.touch(mode=mode)
-    partial.write_text(text)
-    partial.replace(path)

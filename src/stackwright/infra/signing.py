@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from stackwright import state_files
 from stackwright.infra import keys
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def private_key(environment: Environment) -> Ed25519PrivateKey:
         made = Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        keys.write(file, made.decode(), mode=0o600)
+        state_files.write(file, made.decode(), mode=0o600)
     found = serialization.load_pem_private_key(file.read_bytes(), password=None)
     if not isinstance(found, Ed25519PrivateKey):
         raise SigningKeyError(f"{file} is no Ed25519 key: move it away, and another is made")

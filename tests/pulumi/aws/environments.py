@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from stackwright.infra import keys
+from stackwright import state_files
 from stackwright.testing.recording import Properties, Recording, Registered, record
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,9 +39,9 @@ def place(project: Path, name: str, *, stack: str | None = None) -> None:
     file.write_text(stack if stack is not None else (ROOT / "inventories" / name / "stack.yml").read_text())
     key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
     text = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
-    keys.write(project / ".state" / name / "ssh" / "id_ed25519", text, mode=0o600)
+    state_files.write(project / ".state" / name / "ssh" / "id_ed25519", text, mode=0o600)
     bundle = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    keys.write(project / ".state" / name / "bundle" / "signing_key.pem", bundle, mode=0o600)
+    state_files.write(project / ".state" / name / "bundle" / "signing_key.pem", bundle, mode=0o600)
 
 
 class _Computed(dict):  # type: ignore[type-arg]

@@ -12,6 +12,7 @@ import pytest
 from engine_stack import Stack
 from environments import ENVIRONMENTS, place
 
+from stackwright import state_files
 from stackwright.infra import engine, keys
 from stackwright.model.aws import names
 from stackwright.model.environment import load
@@ -121,7 +122,9 @@ def test_an_environment_from_nothing_to_nothing(name: str, project: Path, accoun
     # The output is what Ansible's inventory is built from.
     for host in environment.hosts:
         # `stackwright up` records what the hosts publish; there are none here.
-        keys.write(host_key_file(environment, host.name), keys.ensure(project / "host-key").public_key, mode=0o644)
+        state_files.write(
+            host_key_file(environment, host.name), keys.ensure(project / "host-key").public_key, mode=0o644
+        )
     inventory = engine.inventory(environment, stack.output())
     assert set(inventory.hosts) == {host.name for host in environment.hosts}
 

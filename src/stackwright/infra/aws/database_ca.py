@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from cryptography import x509
 
-from stackwright.infra import keys
+from stackwright import state_files
 from stackwright.model import topology
 from stackwright.model.environment import Environment
 from stackwright.model.inventory import database_ca
@@ -44,7 +44,7 @@ def ensure(environment: Environment, get: Fetch = fetch) -> None:
     if not file.is_file():
         text = get(f"https://truststore.pki.rds.amazonaws.com/{aws.region}/{aws.region}-bundle.pem")
         _check(file.name, text)
-        keys.write(file, text.decode("ascii"), mode=0o644)
+        state_files.write(file, text.decode("ascii"), mode=0o644)
     _check(str(file), file.read_bytes())
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stackwright.infra import keys
+from stackwright import state_files
 from stackwright.infra.aws import aws_cli
 from stackwright.infra.aws.parameters import UNPUBLISHED, host_key_parameter
 from stackwright.model.environment import Environment
@@ -57,7 +57,7 @@ def record(
         for host, instance in list(waiting.items()):
             key = _key(host, instance, found.get(host_key_parameter(environment.name, host), UNPUBLISHED))
             if key is not None:
-                keys.write(host_key_file(environment, host), f"{key}\n", mode=0o644)
+                state_files.write(host_key_file(environment, host), f"{key}\n", mode=0o644)
                 del waiting[host]
         if waiting and time.monotonic() >= deadline:
             raise HostKeyError(
