@@ -41,9 +41,9 @@ main()
 """
 
 
-def playbook(folder: Path, inventory: str, *argv: str, program: str = "", **variables: str) -> tuple[int, str]:
-    """Run play.yml of the folder with our strategy, without mitogen; exit code and output."""
-    environment = {
+def variables_of_a_run(**variables: str) -> dict[str, str]:
+    """For a command of Ansible with our strategy, without mitogen."""
+    return {
         **os.environ,
         "ANSIBLE_DEPRECATION_WARNINGS": "0",
         "ANSIBLE_INVENTORY_ENABLED": "yaml,advanced_host_list,host_list",
@@ -56,6 +56,11 @@ def playbook(folder: Path, inventory: str, *argv: str, program: str = "", **vari
         "STACKWRIGHT_MITOGEN": "0",
         **variables,
     }
+
+
+def playbook(folder: Path, inventory: str, *argv: str, program: str = "", **variables: str) -> tuple[int, str]:
+    """Run play.yml of the folder; exit code and output."""
+    environment = variables_of_a_run(**variables)
     command = [
         *([sys.executable, "-c", program] if program else []),
         "ansible-playbook",
@@ -216,6 +221,22 @@ def test_a_task_on_a_host_starts_no_process_here(tmp_path: Path) -> None:
     code, output = playbook(tmp_path, "h1,h2", "-c", "local", program=COUNT, STACKWRIGHT_MITOGEN="1")
     assert code == 0, output
     assert number("forks", output) < 10
+
+
+@pytest.mark.parametrize("mitogen", ["0", "1"])
+def test_a_module_by_hand_needs_no_playbook(tmp_path: Path, mitogen: str) -> None:
+    """`ansible` has fewer options than `ansible-playbook`."""
+    done = subprocess.run(
+        ["ansible", "all", "-i", "h1,h2", "-c", "local", "-m", "ansible.builtin.ping"],
+        cwd=tmp_path,
+        env=variables_of_a_run(STACKWRIGHT_MITOGEN=mitogen),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("pong") == 2
 
 
 WHERE = """

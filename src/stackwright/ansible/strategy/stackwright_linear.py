@@ -330,11 +330,12 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
         """Run a play. What its tasks need is loaded first: each worker would load it anew."""
         _load_plugins()
         stack = self._inventory.groups["all"].vars.get("stack", {})
-        given = context.CLIARGS
-        whole = tuple(given["tags"]) in ((), ("all",)) and not any(
-            given[name] for name in ("check", "skip_tags", "start_at_task", "step", "subset")
+        # `ansible` without a playbook knows fewer of them.
+        options = context.CLIARGS
+        whole = tuple(options.get("tags", ("none",))) in ((), ("all",)) and not any(
+            options.get(name) for name in ("skip_tags", "start_at_task", "step", "subset")
         )
-        if not given["check"]:
+        if not options.get("check"):
             recorded_calls.recorder.begin(stack.get("environment"), whole=whole)
         # A play of somebody's own may be outside of any project.
         with contextlib.suppress(FileNotFoundError):
