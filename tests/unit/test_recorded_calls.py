@@ -10,9 +10,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from rich.console import Console
 
 from stackwright.ansible import recorded_calls
+from stackwright.ansible.action import stackwright_drift
 from stackwright.ansible.recorded_calls import Call, Recorder
 from stackwright.cli import drift
 from stackwright.model.drift_report import report
@@ -294,3 +296,23 @@ def test_the_report(hosts: dict[str, Any], code: int, shown: list[str]) -> None:
     drift.show(console, found)
     for text in shown:
         assert text in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+class Asking(stackwright_drift.ActionModule):
+    """The action on a host that answers with an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error, self._task = error, SimpleNamespace(check_mode=False, no_log=False)
+
+    def _execute_module(self, *_: Any, **__: Any) -> dict[str, Any]:
+        assert (self._task.check_mode, self._task.no_log) == (True, True)
+        raise self._error
+
+
+def test_a_module_that_is_gone_is_a_difference_and_a_host_that_is_gone_is_none() -> None:
+    recorded = call("ansible.builtin.stat", {"stat": STAT}, arguments={"path": "/a"})
+    difference = Asking(AnsibleError("no such module"))._ask(recorded, {})
+    assert difference is not None
+    assert (difference["what"], difference["found"]) == ("/a", "no such module")
+    with pytest.raises(AnsibleConnectionFailure):
+        Asking(AnsibleConnectionFailure("lost"))._ask(recorded, {})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import module_loader, module_utils_loader
 
@@ -30,6 +30,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         host, user = str(variables["inventory_hostname"]), self._task.args.get("user")
         if user is None:
             return result | self._read(host, variables)
+        if host not in _records:
+            raise AnsibleActionFail("the tasks of this run have processes of their own; fix: unset STACKWRIGHT_MITOGEN")
         asked = [call for call in _records[host] if call.user == user]
         differences = [difference for call in asked if (difference := self._ask(call, variables))]
         return result | {"compared": len(asked), "differences": differences}
@@ -59,6 +61,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         self._task.check_mode, self._task.no_log = call.in_check_mode, True
         try:
             answer = self._execute_module(call.module, call.again(), task_vars=variables)
+        except AnsibleConnectionFailure:
+            # The host has gone, which is no difference of each call.
+            raise
         except AnsibleError as error:
             # Such as a module that is gone since.
             answer = {"failed": True, "msg": str(error)}
