@@ -3,8 +3,8 @@
 
 `all` is what CI runs: each promise once. The checks and whole environments run in one lane, all else in a second one, since CI
 has two cores. `long` runs what is marked `long` (src/stackwright/testing/depth.py) and the scenarios on Debian 12, and writes
-docs/long-report.md. The output of every stage is kept in `.state/test/`; a failed stage shows the end of it. The summary
-counts tests, and skips with their reasons.
+docs/long-report.md. The output of every stage is kept in `.state/test/`; a failed stage shows its first failure and its end.
+The summary counts tests, and skips with their reasons.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def test_a_program_that_changes_something_is_told_to_look(role: str) -> None:
             assert "changed_when" in task
 
 
-@pytest.mark.parametrize("module", sorted((recorded_calls.CHECKED | recorded_calls.LOOKING) & OURS.keys()))
+@pytest.mark.parametrize("module", sorted((recorded_calls.CHECK_MODE | recorded_calls.READ_ONLY) & OURS.keys()))
 def test_our_modules_have_a_check_mode(module: str) -> None:
     assert "supports_check_mode=True" in OURS[module].read_text()
 
@@ -63,6 +63,6 @@ def test_modules_that_are_asked_are_used() -> None:
     used = {
         key.rpartition(".")[2] for role in ROLES for task in tasks(role) for key in task if "." in key or key in OURS
     }
-    asked = recorded_calls.CHECKED | recorded_calls.LOOKING
+    asked = recorded_calls.CHECK_MODE | recorded_calls.READ_ONLY
     # The action `copy` and the like call modules that no task names.
     assert asked - used <= {"copy"}

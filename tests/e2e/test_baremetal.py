@@ -201,14 +201,14 @@ def drift(environment: Environment) -> dict[str, Any]:
 def test_drift_names_all_that_was_altered(adopted: Environment) -> None:
     """The converge of the test above has changed nothing, so that its calls are recorded."""
     shown = adopted.stackwright("drift", seconds=300).output
-    assert re.search(r"no differences in [1-9]\d\d answers", shown), shown
+    assert re.search(r"no differences in [1-9]\d\d checks", shown), shown
     for kind, at_least in {"mode": 300, "content": 200, "enabled": 40}.items():
         altered = [(host, *entry) for host in adopted.hosts for entry in adopted.ask(host, "sweep", kind)]
         report = drift(adopted)
         for host in adopted.hosts:
             adopted.ask(host, "sweep", "undo")
         named: dict[tuple[str, str, str], str | None] = {
-            (host["name"], each["role"], each["task"]): each["found"]
+            (host["name"], each["role"], each["task"]): each["actual"]
             for host in report["hosts"]
             for each in host["differences"]
         }
@@ -247,4 +247,4 @@ def test_drift_names_what_was_changed_by_hand_and_changes_nothing(adopted: Envir
     # An altered record is no measure.
     adopted.ssh("db2", "sed -i 's/0644/0666/' /var/lib/stackwright/recorded-calls.json")
     shown = adopted.stackwright("drift", seconds=300, expect=1).output
-    assert "db2   not compared: /var/lib/stackwright/recorded-calls.json is not what the last converge" in shown
+    assert "db2   not compared: /var/lib/stackwright/recorded-calls.json does not match the last converge" in shown

@@ -62,7 +62,7 @@ def test_only_what_stopped_a_host_counts_as_its_failure(tmp_path: Path) -> None:
 
 def test_a_playbook_that_asks_ends_within_its_time(tmp_path: Path) -> None:
     runner = Runner(Console(file=io.StringIO()), tmp_path / "state/log/stackwright.log", verbose=False)
-    with pytest.raises(CommandFailedError, match="no answer of all hosts within 1 s"):
+    with pytest.raises(CommandFailedError, match="not all hosts answered within 1 s"):
         runner.results(["sh", "-c", "sleep 4711 & wait"], os.environ, 1)
     assert "sleep 4711" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 

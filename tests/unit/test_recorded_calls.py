@@ -86,24 +86,24 @@ def test_what_decides_is_compared(
         assert difference is not None
         assert expected in str(difference["expected"])
     else:
-        assert difference == {"expected": expected[0], "found": expected[1]}
+        assert difference == {"expected": expected[0], "actual": expected[1]}
 
 
 def test_a_record_gives_back_what_it_was_given() -> None:
     recorded = call("ansible.builtin.stat", {"stat": STAT | {"path": Path("/a")}}, secret=True)
     assert recorded.compare(json.loads(json.dumps(recorded.answer, default=str))) is None
-    assert recorded.compare({"stat": {}}) == {"expected": None, "found": None}
-    assert recorded.about == "kept from logs"
+    assert recorded.compare({"stat": {}}) == {"expected": None, "actual": None}
+    assert recorded.what == "kept from logs"
 
 
 def test_a_command_that_is_asked_again_has_a_time_limit() -> None:
     limit = f"timeout --kill-after=5 {recorded_calls.COMMAND_SECONDS}"
     by_words = call("ansible.builtin.command", COMMAND, arguments={"argv": ["a", "b c"], "stdin": "x"})
-    assert by_words.again() == {"argv": [*limit.split(), "a", "b c"], "stdin": "x"}
+    assert by_words.safe_arguments() == {"argv": [*limit.split(), "a", "b c"], "stdin": "x"}
     as_text = call("ansible.legacy.command", COMMAND, arguments={"_raw_params": "a 'b c'"})
-    assert as_text.again() == {"_raw_params": f"{limit} a 'b c'"}
+    assert as_text.safe_arguments() == {"_raw_params": f"{limit} a 'b c'"}
     other = call("ansible.builtin.stat", {"stat": STAT}, arguments={"path": "/a"})
-    assert other.again() == {"path": "/a"}
+    assert other.safe_arguments() == {"path": "/a"}
     assert [each.in_check_mode for each in (by_words, as_text, other)] == [False, False, True]
 
 
@@ -151,12 +151,14 @@ class Run:
         )
         if check_mode is not None:
             made._check_mode = check_mode
-        self.recorder.expect("h1", made, in_process=True)
+        self.recorder.add_task("h1", made, in_process=True)
         action = SimpleNamespace(_task=made, _play_context=SimpleNamespace(become=True, become_user="root"))
-        self.recorder.saw(action, {"inventory_hostname": "h1"}, {"module": module, "arguments": arguments}, answer)
+        self.recorder.add_answer(
+            action, {"inventory_hostname": "h1"}, {"module": module, "arguments": arguments}, answer
+        )
 
     def recorded(self) -> list[Call]:
-        content = self.recorder.record("h1")
+        content = self.recorder.content("h1")
         assert content is not None
         return [*recorded_calls.calls(content)]
 
@@ -192,26 +194,26 @@ def test_what_cannot_be_asked_again_is_named(
     run = Run(tmp_path, monkeypatch)
     run.ask("ansible.builtin.stat", {"path": "/a"}, {"stat": STAT})
     run.ask(module, {}, COMMAND, **task)
-    content = run.recorder.record("h1")
+    content = run.recorder.content("h1")
     assert content is not None
-    assert recorded_calls.unobserved(content) == [{"role": "tls", "task": "run | Ask"}]
+    assert recorded_calls.not_asked(content) == [{"role": "tls", "task": "run | Ask"}]
     assert [recorded.kind for recorded in run.recorded()] == ["stat"]
 
 
 def test_a_host_that_changed_has_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(tmp_path, monkeypatch)
     run.ask("ansible.builtin.stat", {"path": "/a"}, {"stat": STAT})
-    content = run.recorder.record("h1")
+    content = run.recorder.content("h1")
     assert content is not None
     run.recorder.remember("h1", content)
     run.recorder.remember("h2", content)
     assert recorded_calls.index(run.index)["h1"]["sha256"] == recorded_calls.checksum(content)
-    run.recorder.changed("h1")
+    run.recorder.discard("h1")
     assert recorded_calls.index(run.index).keys() == {"h2"}
-    assert run.recorder.record("h1") is None
+    assert run.recorder.content("h1") is None
     # Any run that changes it ends the record, whole or not.
     later = Run(tmp_path, monkeypatch, whole=False)
-    later.recorder.changed("h2")
+    later.recorder.discard("h2")
     assert recorded_calls.index(run.index) == {}
 
 
@@ -219,7 +221,7 @@ def test_two_records_of_the_same_have_different_checksums(tmp_path: Path, monkey
     """Else who reads the checksum could try passwords on it."""
     run = Run(tmp_path, monkeypatch)
     run.ask("ansible.builtin.stat", {"path": "/a"}, {"stat": STAT})
-    first, second = run.recorder.record("h1"), run.recorder.record("h1")
+    first, second = run.recorder.content("h1"), run.recorder.content("h1")
     assert first is not None
     assert second is not None
     assert recorded_calls.checksum(first) != recorded_calls.checksum(second)
@@ -228,14 +230,14 @@ def test_two_records_of_the_same_have_different_checksums(tmp_path: Path, monkey
 def test_a_run_that_leaves_something_out_records_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(tmp_path, monkeypatch, whole=False)
     run.ask("ansible.builtin.stat", {"path": "/a"}, {"stat": STAT})
-    assert run.recorder.record("h1") is None
+    assert run.recorder.content("h1") is None
 
 
 def test_without_an_environment_nothing_is_recorded() -> None:
     recorder = Recorder()
     recorder.begin(None, whole=True)
-    recorder.changed("h1")
-    assert recorder.record("h1") is None
+    recorder.discard("h1")
+    assert recorder.content("h1") is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]"])
@@ -247,9 +249,9 @@ def test_an_index_that_cannot_be_read_knows_no_host(tmp_path: Path, text: str) -
 READ = {
     "users": ["root"],
     "recorded_at": "2026-11-30T12:00:00Z",
-    "unobserved": [{"role": "backup", "task": "run | Init"}],
+    "not_asked": [{"role": "backup", "task": "run | Init"}],
 }
-DIFFERENCE = {"role": "redis", "task": "run | Ask", "what": "redis", "expected": "a", "found": "b"}
+DIFFERENCE = {"role": "redis", "task": "run | Ask", "what": "redis", "expected": "a", "actual": "b"}
 
 
 def results(**hosts: Any) -> list[dict[str, Any]]:
@@ -263,11 +265,15 @@ def results(**hosts: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("hosts", "code", "shown"),
     [
-        ({"h1": [[READ], [{"compared": 3, "differences": []}]]}, 0, ["e: no differences in 3 answers; 1 tasks cannot"]),
+        (
+            {"h1": [[READ], [{"compared": 3, "differences": []}]]},
+            0,
+            ["e: no differences in 3 checks; 1 tasks not checked"],
+        ),
         (
             {"h1": [[READ], [{"compared": 1, "differences": []}, {"compared": 2, "differences": [DIFFERENCE]}]]},
             1,
-            ["h1  redis  Ask: a -> b", "e: 1 difference in 3 answers"],
+            ["h1  redis  Ask: a -> b", "e: 1 difference in 3 checks"],
         ),
         (
             {"h1": [[{"users": [], "problem": "no record"}], []]},
@@ -277,12 +283,12 @@ def results(**hosts: Any) -> list[dict[str, Any]]:
         ({"h1": [{"status": "unreachable", "message": "ssh:\nrefused"}]}, 3, ["h1  not compared: refused"]),
         (
             {
-                "h1": [[READ], [{"compared": 1, "differences": [DIFFERENCE | {"expected": None, "found": None}]}]],
+                "h1": [[READ], [{"compared": 1, "differences": [DIFFERENCE | {"expected": None, "actual": None}]}]],
                 "h2": [],
             },
             1,
             [
-                "h1  redis  Ask: differs (the task keeps values from logs)",
+                "h1  redis  Ask: differs (values hidden by no_log)",
                 "h2  not compared: Ansible says nothing of it",
             ],
         ),
@@ -313,6 +319,6 @@ def test_a_module_that_is_gone_is_a_difference_and_a_host_that_is_gone_is_none()
     recorded = call("ansible.builtin.stat", {"stat": STAT}, arguments={"path": "/a"})
     difference = Asking(AnsibleError("no such module"))._ask(recorded, {})
     assert difference is not None
-    assert (difference["what"], difference["found"]) == ("/a", "no such module")
+    assert (difference["what"], difference["actual"]) == ("/a", "no such module")
     with pytest.raises(AnsibleConnectionFailure):
         Asking(AnsibleConnectionFailure("lost"))._ask(recorded, {})

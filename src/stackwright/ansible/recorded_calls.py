@@ -24,7 +24,7 @@ from stackwright import project, state_files
 PATH = "/var/lib/stackwright/recorded-calls.json"
 
 #: Modules that say in check mode what a run would change, and change nothing.
-CHECKED = frozenset(
+CHECK_MODE = frozenset(
     {
         *("authorized_key", "blockinfile", "copy", "etcd_auth", "etcd_member", "etcd_remove", "etcd_restart"),
         *("file", "group", "hostname", "lineinfile", "patroni_config", "patroni_restart", "postgresql_db"),
@@ -34,7 +34,7 @@ CHECKED = frozenset(
     }
 )
 #: Modules that look, and whose answers decide what a role does.
-LOOKING = frozenset(
+READ_ONLY = frozenset(
     {
         *("command", "effective_settings", "etcd_status", "find", "getent", "patroni_ready", "postgresql_ping"),
         *("postgresql_query", "slurp", "stackwright_release_state", "stat", "uri"),
@@ -89,7 +89,7 @@ class Call:
         """Whether it is asked in check mode, in which modules also wait for nothing; two that look do nothing there."""
         return self.kind not in ("command", "uri")
 
-    def again(self) -> dict[str, Any]:
+    def safe_arguments(self) -> dict[str, Any]:
         """Return the arguments to ask with: a command, which could wait for what has gone away, has a time limit."""
         limit = ["timeout", "--kill-after=5", str(COMMAND_SECONDS)]
         if self.kind != "command":
@@ -99,7 +99,7 @@ class Call:
         return {**self.arguments, "_raw_params": f"{shlex.join(limit)} {self.arguments['_raw_params']}"}
 
     @property
-    def about(self) -> str:
+    def what(self) -> str:
         """What it is about, for a person."""
         if self.secret:
             return "kept from logs"
@@ -112,16 +112,16 @@ class Call:
         return ""
 
     def compare(self, answer: Mapping[str, Any]) -> dict[str, str | None] | None:
-        """Return what was `expected` and is `found` (both null if secret); None where nothing differs."""
-        before, after = (_plain(_essence(self.kind, each)) for each in (self.answer, answer))
+        """Return what was `expected` and is `actual` (both null if secret); None where nothing differs."""
+        before, after = (_plain(_relevant(self.kind, result)) for result in (self.answer, answer))
         if before == after:
             return None
         if self.secret:
-            return {"expected": None, "found": None}
-        checked = self.kind in CHECKED
+            return {"expected": None, "actual": None}
+        checked = self.kind in CHECK_MODE
         if checked or after.get("failed"):
-            return {"expected": "unchanged" if checked else "an answer", "found": _reason(answer)}
-        return {"expected": _only(before, after), "found": _only(after, before)}
+            return {"expected": "unchanged" if checked else "an answer", "actual": _reason(answer)}
+        return {"expected": _differing(before, after), "actual": _differing(after, before)}
 
 
 class Recorder:
@@ -130,7 +130,7 @@ class Recorder:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._calls: dict[str, dict[tuple[str, str, str, str], Call]] = {}
-        self._unobserved: dict[str | None, set[tuple[str, str]]] = {}
+        self._not_asked: dict[str | None, set[tuple[str, str]]] = {}
         self._queries: set[str] = set()
         self._void: set[str] = set()
         self._index: Path | None = None
@@ -142,20 +142,20 @@ class Recorder:
             self._index = project.state_folder(environment) / "recorded-calls.json"
             self._whole = whole
 
-    def expect(self, host: str, task: Any, *, in_process: bool) -> None:
+    def add_task(self, host: str, task: Any, *, in_process: bool) -> None:
         """A task is about to run; what a worker asks is not seen here."""
         # Its own keyword: what a run executes in spite of check mode never changes anything.
         if getattr(task, "_check_mode", None) is False:
             self._queries.add(task._uuid)  # noqa: SLF001 - what copies of a task have in common
         if not in_process and task._role is not None:  # noqa: SLF001 - as Ansible's own strategies do
-            self.unobserved(host, task)
+            self.leave_out(host, task)
 
-    def unobserved(self, host: str | None, task: Any) -> None:
+    def leave_out(self, host: str | None, task: Any) -> None:
         """A task asks a host, or whichever it is for, in a way that cannot be repeated without a change."""
         with self._lock:
-            self._unobserved.setdefault(host, set()).add((task._role.get_name(), _name(task)))  # noqa: SLF001 - as above
+            self._not_asked.setdefault(host, set()).add((task._role.get_name(), _name(task)))  # noqa: SLF001 - as above
 
-    def saw(
+    def add_answer(
         self, action: Any, variables: Mapping[str, Any], call: Mapping[str, Any], answer: Mapping[str, Any]
     ) -> None:
         """A host has answered."""
@@ -165,7 +165,7 @@ class Recorder:
             return
         query = task._uuid in self._queries  # noqa: SLF001 - as above
         if any(task.environment or ()) or not is_observable(call["module"], call["arguments"], query=query):
-            self.unobserved(host, task)
+            self.leave_out(host, task)
             return
         become = action._play_context  # noqa: SLF001 - what the connection was made for
         recorded = Call(
@@ -173,7 +173,7 @@ class Recorder:
             task=_name(task),
             user=str(become.become_user or "root") if become.become else "",
             module=call["module"],
-            arguments=_as_looked(call["arguments"]),
+            arguments=_with_dry_run(call["arguments"]),
             answer=dict(answer),
             secret=bool(task.no_log),
         )
@@ -182,13 +182,13 @@ class Recorder:
         with self._lock:
             self._calls.setdefault(host, {})[key] = recorded
 
-    def changed(self, *hosts: str) -> None:
+    def discard(self, *hosts: str) -> None:
         """Something changed, or failed, on a host: what it was recorded with before is no measure any more."""
         for host in set(hosts) - self._void:
             self._void.add(host)
             self._write(host, None)
 
-    def record(self, host: str) -> str | None:
+    def content(self, host: str) -> str | None:
         """Return what the host is to keep; None where something changed there or was left out."""
         if self._index is None or not self._whole or host in self._void or host not in self._calls:
             return None
@@ -196,7 +196,7 @@ class Recorder:
             # Without knowing it nobody can guess what the checksum is of.
             "nonce": secrets.token_hex(16),
             "calls": [asdict(call) for call in self._calls[host].values()],
-            "unobserved": sorted(self._unobserved.get(host, set()) | self._unobserved.get(None, set())),
+            "not_asked": sorted(self._not_asked.get(host, set()) | self._not_asked.get(None, set())),
         }
         return json.dumps(content, default=str)
 
@@ -239,13 +239,13 @@ def record_calls(mixin: type) -> None:
             "module": str(module_name or self._task.action),
             "arguments": {key: value for key, value in arguments.items() if not key.startswith("_ansible")},
         }
-        recorder.saw(self, task_vars or {}, call, answer)
+        recorder.add_answer(self, task_vars or {}, call, answer)
         return answer
 
     @wraps(low_level)
     def low_level_execute_command(self: Any, *arguments: Any, **options: Any) -> Any:
         if self._task._role is not None:  # noqa: SLF001 - as above
-            recorder.unobserved(None, self._task)
+            recorder.leave_out(None, self._task)
         return low_level(self, *arguments, **options)
 
     mixin._execute_module = execute_module  # type: ignore[attr-defined]  # noqa: SLF001 - as above
@@ -259,7 +259,7 @@ def is_observable(module: str, arguments: Mapping[str, Any], *, query: bool) -> 
         return query
     if kind == "uri":
         return str(arguments.get("method", "GET")).upper() in ("GET", "HEAD") and not arguments.get("dest")
-    return kind in CHECKED or kind in LOOKING
+    return kind in CHECK_MODE or kind in READ_ONLY
 
 
 def index(path: Path) -> dict[str, dict[str, str]]:
@@ -282,16 +282,16 @@ def calls(content: str) -> Iterator[Call]:
         yield Call(**entry)
 
 
-def unobserved(content: str) -> list[dict[str, str]]:
+def not_asked(content: str) -> list[dict[str, str]]:
     """Return the tasks of a record's run that cannot be asked again."""
-    return [{"role": role, "task": task} for role, task in json.loads(content)["unobserved"]]
+    return [{"role": role, "task": task} for role, task in json.loads(content)["not_asked"]]
 
 
 def _name(task: Any) -> str:
     return str(task.get_name(include_role_fqcn=False)).rpartition(" : ")[2].strip()
 
 
-def _as_looked(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _with_dry_run(arguments: Mapping[str, Any]) -> dict[str, Any]:
     argv = arguments.get("argv")
     if argv and str(argv[0]) in DRY_RUN and "--dry-run" not in argv:
         return {**arguments, "argv": [*argv, "--dry-run"]}
@@ -303,10 +303,10 @@ def _plain(answer: Any) -> Any:
     return json.loads(json.dumps(answer, default=str))
 
 
-def _essence(kind: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+def _relevant(kind: str, answer: Mapping[str, Any]) -> dict[str, Any]:
     """Of an answer what decides."""
     failed = {"failed": True} if answer.get("failed") else {}
-    if kind in CHECKED:
+    if kind in CHECK_MODE:
         return {"changed": bool(answer.get("changed")), **failed}
     if kind == "command":
         return {name: answer.get(name) for name in ("rc", "stdout", "stderr")}
@@ -337,7 +337,7 @@ def _reason(answer: Mapping[str, Any]) -> str:
     return f"would change{f': {_text(differing)}' if differing else ''}"
 
 
-def _only(answer: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+def _differing(answer: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Return in words what one of two answers has alone."""
     return ", ".join(
         f"{name}: {_words(answer.get(name), other.get(name))}"
@@ -351,7 +351,7 @@ def _words(value: Any, opposite: Any) -> str:
         with contextlib.suppress(ValueError):
             document, other = json.loads(value), json.loads(opposite)
             if isinstance(document, dict) and isinstance(other, dict):
-                return f"{{{_only(document, other)}}}"
+                return f"{{{_differing(document, other)}}}"
         return _text(" / ".join(line.strip() for line in value.splitlines() if line not in opposite.splitlines()))
     return _text(value)
 

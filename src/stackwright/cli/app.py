@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -256,14 +256,7 @@ def status_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON (schemas/status.schema.json).")] = False,
 ) -> None:
     """Show how hosts, applications, data, backups and updates are. Exit code: 0 ok, 1 warning, 2 critical, 3 unknown."""
-    with _asking(name, as_json=as_json) as (environment, runner):
-        credentials.require(environment)
-        found = status.ask(runner, environment, _stack(environment))
-    if as_json:
-        typer.echo(found.to_json())
-    else:
-        status.show(console, found)
-    raise typer.Exit(found.exit_code)
+    _report(name, status, as_json=as_json)
 
 
 @app.command(name="drift")
@@ -272,27 +265,26 @@ def drift_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON (schemas/drift.schema.json).")] = False,
 ) -> None:
     """Show what differs on the hosts from what the last converge left. Exit code: 0 nothing, 1 something, 3 unknown."""
-    with _asking(name, as_json=as_json) as (environment, runner):
-        found = drift.ask(runner, environment, _stack(environment))
-    if as_json:
-        typer.echo(found.to_json())
-    else:
-        drift.show(console, found)
-    raise typer.Exit(found.exit_code)
+    _report(name, drift, as_json=as_json)
 
 
-@contextmanager
-def _asking(name: str, *, as_json: bool) -> Iterator[tuple[Environment, Runner]]:
-    """A verb that asks and judges: where it fails, nobody knows, which is an exit code of its own."""
+def _report(name: str, verb: Any, *, as_json: bool) -> NoReturn:
+    """Print what the module of a verb reports, and exit with its code; where it fails, the state is unknown."""
     try:
         environment = _load(name)
+        credentials.require(environment)
         # What is not JSON goes where it disturbs no program.
         runner = _runner(environment, verbose=False, shown=errors if as_json else console)
         with _project_folder(environment):
-            yield environment, runner
+            result = verb.ask(runner, environment, _stack(environment))
     except PROBLEMS as problem:
         errors.print(Text(f"error: {problem}", style="red"), soft_wrap=True)
         raise typer.Exit(status.FAILED) from None
+    if as_json:
+        typer.echo(result.to_json())
+    else:
+        verb.show(console, result)
+    raise typer.Exit(result.exit_code)
 
 
 @app.command()

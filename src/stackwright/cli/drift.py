@@ -1,4 +1,4 @@
-"""`stackwright drift`: ask every host again what the last converge has asked it, and print what is answered differently."""
+"""`stackwright drift`: repeat on every host the module calls of the last converge, and print which results differ."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN = 200
 
 
 def ask(runner: Runner, environment: Environment, stack: Mapping[str, Any]) -> DriftReport:
-    """Ask every host; changes nothing."""
+    """Repeat the calls on every host, without changing anything."""
     asked_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if not environment.hosts:
         raise CommandFailedError(f"{environment.name} has no host that a converge reaches")
@@ -38,7 +38,7 @@ def from_results(results: Sequence[Mapping[str, Any]], names: Sequence[str]) -> 
 
 def _host(name: str, results: Sequence[Mapping[str, Any]]) -> HostDrift:
     if not results:
-        return HostDrift(name=name, problem="Ansible says nothing of it; see the log")
+        return HostDrift(name=name, problem=problem(None))
     answers: dict[str, Any] = {"differences": [], "compared": 0}
     for result in results:
         if result["status"] in ("failed", "unreachable"):
@@ -52,20 +52,20 @@ def _host(name: str, results: Sequence[Mapping[str, Any]]) -> HostDrift:
         recorded_at=answers.get("recorded_at"),
         problem=answers.get("problem"),
         compared=answers["compared"],
-        differences=[Difference(**each) for each in answers["differences"]],
-        not_asked=[Question(**each) for each in answers.get("unobserved", ())],
+        differences=[Difference(**entry) for entry in answers["differences"]],
+        not_asked=[Question(**entry) for entry in answers.get("not_asked", ())],
     )
 
 
 def show(console: Console, drift: DriftReport) -> None:
     """Print the report for a person: a line for each difference, and for each host that was not compared."""
     hosts = max(len(host.name) for host in drift.hosts)
-    roles = max((len(each.role) for host in drift.hosts for each in host.differences), default=0)
+    roles = max((len(difference.role) for host in drift.hosts for difference in host.differences), default=0)
     for host in drift.hosts:
         if host.problem:
             console.print(Text(f"{host.name:<{hosts}}  not compared: {host.problem}", style="magenta"), soft_wrap=True)
-        for each in host.differences:
-            line = f"{host.name:<{hosts}}  {each.role:<{roles}}  {_words(each)}"
+        for difference in host.differences:
+            line = f"{host.name:<{hosts}}  {difference.role:<{roles}}  {_words(difference)}"
             console.print(Text(line, style="yellow"), soft_wrap=True)
     console.print(_summary(drift), soft_wrap=True)
 
@@ -73,10 +73,10 @@ def show(console: Console, drift: DriftReport) -> None:
 def _words(difference: Difference) -> str:
     # The phase of the role is in --json.
     task = difference.task.rpartition(" | ")[2]
-    if difference.found is None:
-        return f"{task}: differs (the task keeps values from logs)"
+    if difference.actual is None:
+        return f"{task}: differs (values hidden by no_log)"
     expected = "" if difference.expected == "unchanged" else f"{_shortened(difference.expected or '')} -> "
-    return f"{task}: {expected}{_shortened(difference.found)}"
+    return f"{task}: {expected}{_shortened(difference.actual)}"
 
 
 def _shortened(text: str) -> str:
@@ -88,10 +88,10 @@ def _summary(drift: DriftReport) -> Text:
     compared, missing = sum(host.compared for host in drift.hosts), sum(bool(host.problem) for host in drift.hosts)
     not_asked = sum(len(host.not_asked) for host in drift.hosts)
     words = (
-        f"{drift.environment}: {differences or 'no'} difference{'' if differences == 1 else 's'} in {compared} answers"
+        f"{drift.environment}: {differences or 'no'} difference{'' if differences == 1 else 's'} in {compared} checks"
     )
     if missing:
         words += f"; {missing} of {len(drift.hosts)} hosts not compared"
     if not_asked:
-        words += f"; {not_asked} tasks cannot be asked without a change (--json names them)"
+        words += f"; {not_asked} tasks not checked (--json lists them)"
     return Text(words, style={0: "green", 1: "yellow", 3: "magenta"}[drift.exit_code])

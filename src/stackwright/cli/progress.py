@@ -30,7 +30,6 @@ class HostProgress:
     """How far one host is."""
 
     done: int = 0
-    changed: int = 0
     task: str = ""
     """The last one that has ended."""
     current: str = ""
@@ -40,6 +39,11 @@ class HostProgress:
     changes: Counter[str] = field(default_factory=Counter)
     """Changed results by role, or by play for a task of none."""
     failure: dict[str, str] | None = None
+
+    @property
+    def changed(self) -> int:
+        """How many results were changes."""
+        return self.changes.total()
 
 
 @dataclass
@@ -195,7 +199,7 @@ class Runner:
             finally:
                 limit.cancel()
         if late.is_set():
-            raise CommandFailedError(f"no answer of all hosts within {seconds:.0f} s; detail: {self.log}")
+            raise CommandFailedError(f"not all hosts answered within {seconds:.0f} s; detail: {self.log}")
         return results
 
     @contextmanager
@@ -295,7 +299,6 @@ def _apply(event: dict[str, Any], recap: Recap) -> None:
     host.task, host.current = event["task"], ""
     host.done += event["status"] != "skipped"
     if event["status"] == "changed":
-        host.changed += 1
         role, separator, _ = event["task"].partition(" : ")
         host.changes[role if separator else recap.play] += 1
     if event["status"] in {"failed", "unreachable"}:

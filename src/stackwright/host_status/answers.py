@@ -43,8 +43,10 @@ def from_results(results: Sequence[Mapping[str, Any]], stack: Mapping[str, Any])
     return [_host_answers(name, host, by_host.get(name)) for name, host in stack["hosts"].items()]
 
 
-def problem(result: Mapping[str, Any]) -> str:
-    """Return in a line why a host could not be asked."""
+def problem(result: Mapping[str, Any] | None) -> str:
+    """Return in a line why a host could not be asked; `result` is its failed task, or None where it has none."""
+    if result is None:
+        return "Ansible says nothing of it; see the log"
     lines = str(result["message"]).strip().splitlines() or ["no message"]
     # ssh's own words are at the end of what the connection has to say.
     return lines[-1 if result["status"] == "unreachable" else 0][:300]
@@ -54,7 +56,7 @@ def _host_answers(name: str, host: Mapping[str, Any], result: Mapping[str, Any] 
     if str(host["os"]).startswith("windows"):
         return HostAnswers(name=name, problem="Windows hosts are not asked")
     if result is None:
-        return HostAnswers(name=name, problem="Ansible says nothing of it; see the log", reachable=False)
+        return HostAnswers(name=name, problem=problem(None), reachable=False)
     if "said" not in result:
         return HostAnswers(name=name, problem=problem(result), reachable=result["status"] != "unreachable")
     said = result["said"]

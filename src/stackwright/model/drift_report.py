@@ -32,7 +32,7 @@ class Difference:
     """What the call is about: a path, a unit, a command."""
     expected: str | None
     """What the last converge was answered; null where the task keeps its values from logs."""
-    found: str | None
+    actual: str | None
     """What is answered now; null as above."""
 
 

@@ -1,11 +1,12 @@
-"""`stackwright_drift`: ask a host again what the last converge has asked it.
+"""`stackwright_drift`: repeat the recorded module calls of the last converge on a host.
 
-Without `user`: reads the host's record and returns the `users` whose calls it holds. With `user`: asks their calls again,
+Without `user`: reads the host's record and returns the `users` whose calls it holds. With `user`: repeats their calls,
 and returns how many were `compared` and the `differences`. The task becomes the user; it changes nothing.
 """
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if user is None:
             return result | self._read(host, variables)
         if host not in _records:
-            raise AnsibleActionFail("the tasks of this run have processes of their own; fix: unset STACKWRIGHT_MITOGEN")
+            raise AnsibleActionFail("drift needs mitogen; fix: unset STACKWRIGHT_MITOGEN")
         asked = [call for call in _records[host] if call.user == user]
         differences = [difference for call in asked if (difference := self._ask(call, variables))]
         return result | {"compared": len(asked), "differences": differences}
@@ -41,26 +42,28 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             project.state_folder(variables["stack"]["environment"]) / "recorded-calls.json"
         ).get(host)
         if known is None:
-            return {"users": [], "problem": "no record: the last run changed something here or left something out"}
-        content = self._execute_module(
-            "stackwright_recorded_calls", {"path": recorded_calls.PATH}, task_vars=variables
-        ).get("content")
-        if content is None or recorded_calls.checksum(content) != known["sha256"]:
-            return {"users": [], "problem": f"{recorded_calls.PATH} is not what the last converge from here has left"}
+            return {"users": [], "problem": "no record: the last run changed this host, or did not run all of site.yml"}
+        answer = self._execute_module("ansible.builtin.slurp", {"src": recorded_calls.PATH}, task_vars=variables)
+        content = base64.b64decode(answer.get("content", "")).decode(errors="replace")
+        if recorded_calls.checksum(content) != known["sha256"]:
+            return {
+                "users": [],
+                "problem": f"{recorded_calls.PATH} does not match the last converge from this controller",
+            }
         _load_modules_of_roles()
         _records[host] = [*recorded_calls.calls(content)]
-        unobserved = recorded_calls.unobserved(content)
+        not_asked = recorded_calls.not_asked(content)
         return {
             "users": sorted({call.user for call in _records[host]}),
             "recorded_at": known["at"],
-            "unobserved": unobserved,
+            "not_asked": not_asked,
         }
 
     def _ask(self, call: recorded_calls.Call, variables: dict[str, Any]) -> dict[str, Any] | None:
         # Of a copy of the task, made for this host.
         self._task.check_mode, self._task.no_log = call.in_check_mode, True
         try:
-            answer = self._execute_module(call.module, call.again(), task_vars=variables)
+            answer = self._execute_module(call.module, call.safe_arguments(), task_vars=variables)
         except AnsibleConnectionFailure:
             # The host has gone, which is no difference of each call.
             raise
@@ -70,7 +73,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         finally:
             self._task.no_log = False
         differs = call.compare(answer)
-        return differs and {"role": call.role, "task": call.task, "what": call.about, **differs}
+        return differs and {"role": call.role, "task": call.task, "what": call.what, **differs}
 
 
 def _load_modules_of_roles() -> None:

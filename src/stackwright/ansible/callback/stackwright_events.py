@@ -19,7 +19,7 @@ description: Writes plays, tasks and results to the file descriptor in STACKWRIG
 author: stackwright
 """
 
-_DRIFT = ("users", "problem", "recorded_at", "unobserved", "compared", "differences")
+_DRIFT = ("users", "problem", "recorded_at", "not_asked", "compared", "differences")
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]

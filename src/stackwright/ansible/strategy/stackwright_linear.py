@@ -197,7 +197,7 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
         _load_action(task.action)
         skipped = self._skipped(task, task_vars)
         in_process = skipped is not None or self._runs_in_process(task, task_vars)
-        recorded_calls.recorder.expect(host.name, task, in_process=in_process)
+        recorded_calls.recorder.add_task(host.name, task, in_process=in_process)
         if not in_process:
             super()._queue_task(host, task, task_vars, play_context)
             return
@@ -293,7 +293,7 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
         results = super()._process_pending_results(iterator, *args, **kwargs)
         for result in results:
             if result.is_changed() or result.is_failed() or result.is_unreachable():
-                recorded_calls.recorder.changed(result.host.name, str(result.task.delegate_to or result.host.name))
+                recorded_calls.recorder.discard(result.host.name, str(result.task.delegate_to or result.host.name))
             if result.is_failed() and result._return_data.get("_ansible_no_log") and not result.task.ignore_errors:  # noqa: SLF001 - callbacks get it censored
                 self._show_reason(result)
         # Ansible counts unreachable hosts even where a task ignores them: with run_once or any_errors_fatal it would end the
