@@ -1,6 +1,7 @@
 """Alter everything that the last converge recorded of one kind: [[role, task, path or unit, whether it is kept from logs]].
 
-Asked for `mode`, `content` or `enabled`; `undo` makes good what the last one altered.
+Asked for `mode`, `content` or `enabled`. `undo` makes good what the last one altered, and names what the host had made
+good by itself.
 """
 
 from __future__ import annotations
@@ -57,12 +58,14 @@ def _managed(do: str) -> Iterator[tuple[dict[str, Any], str]]:
                     yield call, unit
 
 
-def _undo(do: str, names: dict[str, list[int] | None]) -> None:
+def _undo(do: str, names: dict[str, list[int] | None]) -> Iterator[str]:
     for name, earlier in names.items():
         if earlier is None:
             subprocess.run(["systemctl", "enable", "--quiet", name], check=True, stderr=subprocess.DEVNULL)
             continue
         mode, size, accessed, modified = earlier
+        if do == "mode" and Path(name).stat().st_mode & 0o7777 == mode:
+            yield name
         if do == "content":
             os.truncate(name, size)
         Path(name).chmod(mode)
@@ -74,9 +77,9 @@ def main() -> None:
     do = json.load(sys.stdin)
     if do == "undo":
         altered = json.loads(_ALTERED.read_text())
-        _undo(altered["do"], altered["names"])
+        repaired = [*_undo(altered["do"], altered["names"])]
         _ALTERED.unlink()
-        print("[]")
+        print(json.dumps(repaired))
         return
     managed = [*_managed(do)]
     names: dict[str, list[int] | None] = {}
