@@ -31,26 +31,46 @@ def tasks(role: str) -> Iterator[dict[str, Any]]:
         yield from walk(load(path))
 
 
-def argv(task: dict[str, Any]) -> str:
-    arguments = task.get("ansible.builtin.command") or {}
-    return str(arguments.get("argv") if isinstance(arguments, dict) else arguments)
-
-
 @pytest.mark.parametrize("role", ROLES)
 def test_every_task_that_runs_in_check_mode_was_read(role: str) -> None:
-    running = [task["name"] for task in tasks(role) if task.get("check_mode") is False]
+    running = [
+        task["name"]
+        for task in tasks(role)
+        if task.get("check_mode") is False or task.get("stackwright_program", {}).get("read_only")
+    ]
     assert sorted(running) == sorted(load(ROOT / "tests/contract/queries.yml").get(role, []))
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_program_that_changes_something_is_told_to_look(role: str) -> None:
-    """Such a program is told so in check mode; drift asks as a run does, and tells it by its list."""
+def test_programs_in_python_run_by_the_module_for_them(role: str) -> None:
+    """`command` would start Python for each, and ask none of them with --dry-run in check mode."""
     variables = load(ROOT / "roles" / role / "vars/main.yml") or {}
+    programs = {_stem(path.name) for path in python_programs(role)}
     for task in tasks(role):
-        if task.get("check_mode") is False and re.search(r"dry.run|ansible_check_mode", argv(task)):
-            (program,) = {variables[name] for name in re.findall(r"__\w+(?:program|publish|tool)\b", argv(task))}
-            assert program in recorded_calls.DRY_RUN, task["name"]
-            assert "changed_when" in task
+        if task.get("check_mode") is False:
+            command = re.sub(
+                r"__\w+", lambda match: str(variables.get(match[0], match[0])), str(task.get("ansible.builtin.command"))
+            )
+            started = re.findall(r"/usr/local/(?:sbin|lib/stackwright)/([\w.-]+)", command)
+            assert not programs & {_stem(name) for name in started}, task["name"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_program_that_changes_something_knows_dry_run(role: str) -> None:
+    for task in tasks(role):
+        if "stackwright_program" in task and not task["stackwright_program"].get("read_only"):
+            assert any("--dry-run" in path.read_text() for path in python_programs(role)), task["name"]
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(".py").replace("_", "-")
+
+
+def python_programs(role: str) -> list[Path]:
+    files = [
+        path for path in (ROOT / "roles" / role).rglob("*") if path.is_file() and path.parent.name != "__pycache__"
+    ]
+    return [path for path in files if path.read_bytes().startswith(b"#!/usr/bin/python3\n")]
 
 
 @pytest.mark.parametrize("module", sorted((recorded_calls.CHECK_MODE | recorded_calls.READ_ONLY) & OURS.keys()))

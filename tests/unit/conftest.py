@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from stackwright.ansible.module_utils import stackwright_units
+from stackwright.ansible.module_utils import stackwright_programs, stackwright_units
 
 sys.modules["ansible.module_utils.stackwright_units"] = stackwright_units
+sys.modules["ansible.module_utils.stackwright_programs"] = stackwright_programs

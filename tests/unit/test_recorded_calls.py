@@ -171,13 +171,12 @@ def test_the_last_answer_of_a_question_is_recorded(tmp_path: Path, monkeypatch: 
     assert (recorded.answer["json"], recorded.user, recorded.task) == ({"state": "running"}, "root", "run | Ask")
 
 
-def test_a_program_of_ours_is_asked_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_runs_in_check_mode_with_a_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(tmp_path, monkeypatch)
-    for program in recorded_calls.DRY_RUN:
-        run.ask("ansible.builtin.command", {"argv": [program, "go"], "stdin": "x"}, COMMAND, check_mode=False)
-    assert {tuple(recorded.arguments["argv"]) for recorded in run.recorded()} == {
-        (program, "go", "--dry-run") for program in recorded_calls.DRY_RUN
-    }
+    run.ask("stackwright_program", {"argv": ["/usr/local/sbin/stackwright-tls", "reload"]}, COMMAND)
+    (recorded,) = run.recorded()
+    assert recorded.in_check_mode
+    assert recorded.safe_arguments()["timeout_seconds"] == recorded_calls.COMMAND_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -37,18 +37,11 @@ CHECK_MODE = frozenset(
 READ_ONLY = frozenset(
     {
         *("command", "effective_settings", "etcd_status", "find", "getent", "patroni_ready", "postgresql_ping"),
-        *("postgresql_query", "slurp", "stackwright_release_state", "stat", "uri"),
+        *("postgresql_query", "slurp", "stackwright_program", "stackwright_release_state", "stat", "uri"),
     }
 )
-#: Programs of ours that change something unless they are told to look.
-DRY_RUN = (
-    "/usr/local/lib/stackwright/backup_tool.py",
-    "/usr/local/lib/stackwright/static-files-publish",
-    "/usr/local/sbin/stackwright-logrotate",
-    "/usr/local/sbin/stackwright-tls",
-)
 
-#: After which a command that is asked again is ended; `timeout` then exits with 124.
+#: Time limit of a command that `drift` runs. One that is ended exits with 124.
 COMMAND_SECONDS = 30
 #: Of an answer what changes from call to call, and what is there a second time.
 _VOLATILE = frozenset(
@@ -91,6 +84,8 @@ class Call:
 
     def safe_arguments(self) -> dict[str, Any]:
         """Return the arguments to ask with: a command, which could wait for what has gone away, has a time limit."""
+        if self.kind == "stackwright_program":
+            return {**self.arguments, "timeout_seconds": COMMAND_SECONDS}
         limit = ["timeout", "--kill-after=5", str(COMMAND_SECONDS)]
         if self.kind != "command":
             return dict(self.arguments)
@@ -173,7 +168,7 @@ class Recorder:
             task=_name(task),
             user=str(become.become_user or "root") if become.become else "",
             module=call["module"],
-            arguments=_with_dry_run(call["arguments"]),
+            arguments=dict(call["arguments"]),
             answer=dict(answer),
             secret=bool(task.no_log),
         )
@@ -291,13 +286,6 @@ def _name(task: Any) -> str:
     return str(task.get_name(include_role_fqcn=False)).rpartition(" : ")[2].strip()
 
 
-def _with_dry_run(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    argv = arguments.get("argv")
-    if argv and str(argv[0]) in DRY_RUN and "--dry-run" not in argv:
-        return {**arguments, "argv": [*argv, "--dry-run"]}
-    return dict(arguments)
-
-
 def _plain(answer: Any) -> Any:
     """As a record gives it back."""
     return json.loads(json.dumps(answer, default=str))
@@ -308,7 +296,7 @@ def _relevant(kind: str, answer: Mapping[str, Any]) -> dict[str, Any]:
     failed = {"failed": True} if answer.get("failed") else {}
     if kind in CHECK_MODE:
         return {"changed": bool(answer.get("changed")), **failed}
-    if kind == "command":
+    if kind in ("command", "stackwright_program"):
         return {name: answer.get(name) for name in ("rc", "stdout", "stderr")}
     if failed:
         return failed
