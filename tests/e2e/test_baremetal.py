@@ -252,3 +252,20 @@ def test_drift_names_what_was_changed_by_hand_and_changes_nothing(adopted: Envir
     adopted.ssh("db2", "sed -i 's/0644/0666/' /var/lib/stackwright/recorded-calls.json")
     shown = adopted.stackwright("drift", seconds=300, expect=1).output
     assert "db2   not compared: /var/lib/stackwright/recorded-calls.json does not match the last converge" in shown
+
+
+def test_a_quick_converge_repairs_what_differs_and_then_verifies(adopted: Environment) -> None:
+    """After the changes by hand of the test above."""
+    repaired = adopted.converge_quickly()
+    assert re.search(r"full run: \w+ (differs|was not compared)", repaired), repaired
+    assert "0 changed" not in repaired
+    recording = adopted.converge_quickly()
+    assert re.search(r"full run: the last full run changed (app1|db1|db2)", recording), recording
+    assert "0 changed" in recording
+    before = {**adopted.condition(), **adopted.processes()}
+    verified = adopted.converge_quickly()
+    assert {*re.findall(r"^  (\w+) +verified: [1-9]\d* checks; last full run 20", verified, re.MULTILINE)} == {
+        *adopted.hosts
+    }
+    assert "playbooks/site.yml" not in verified
+    assert not differences(before, {**adopted.condition(), **adopted.processes()})

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from stackwright import project, state_files
+from stackwright.ansible import run_inputs
 
 PATH = "/var/lib/stackwright/recorded-calls.json"
 
@@ -40,6 +41,11 @@ READ_ONLY = frozenset(
         *("postgresql_query", "slurp", "stackwright_program", "stackwright_release_state", "stat", "uri"),
     }
 )
+
+#: What a run does for itself and not for the state of the host: its lock, its record, its facts.
+_OF_THE_RUN = frozenset({"setup", "stackwright_converge_record", "stackwright_lock"})
+#: In the place of a role: a task of a playbook.
+PLAYBOOK = "playbook"
 
 #: Time limit of a command that `drift` runs. One that is ended exits with 124.
 COMMAND_SECONDS = 30
@@ -129,26 +135,29 @@ class Recorder:
         self._queries: set[str] = set()
         self._void: set[str] = set()
         self._index: Path | None = None
-        self._whole = False
+        self._environment = ""
+        self._whole = self._extra_variables = False
+        self._inputs: list[str | None] = []
 
-    def begin(self, environment: str | None, *, whole: bool) -> None:
+    def begin(self, environment: str | None, *, whole: bool, extra_variables: bool = False) -> None:
         """A play begins; `whole` tells whether the run leaves nothing of its playbook out."""
         if environment is not None and self._index is None:
-            self._index = project.state_folder(environment) / "recorded-calls.json"
-            self._whole = whole
+            self._environment = environment
+            self._index = index_path(environment)
+            self._whole, self._extra_variables = whole, extra_variables
 
     def add_task(self, host: str, task: Any, *, in_process: bool) -> None:
         """A task is about to run; what a worker asks is not seen here."""
         # Its own keyword: what a run executes in spite of check mode never changes anything.
         if getattr(task, "_check_mode", None) is False:
             self._queries.add(task._uuid)  # noqa: SLF001 - what copies of a task have in common
-        if not in_process and task._role is not None:  # noqa: SLF001 - as Ansible's own strategies do
+        if not in_process:
             self.leave_out(host, task)
 
     def leave_out(self, host: str | None, task: Any) -> None:
         """A task asks a host, or whichever it is for, in a way that cannot be repeated without a change."""
         with self._lock:
-            self._not_asked.setdefault(host, set()).add((task._role.get_name(), _name(task)))  # noqa: SLF001 - as above
+            self._not_asked.setdefault(host, set()).add((_role(task), _name(task)))
 
     def add_answer(
         self, action: Any, variables: Mapping[str, Any], call: Mapping[str, Any], answer: Mapping[str, Any]
@@ -156,7 +165,7 @@ class Recorder:
         """A host has answered."""
         task = action._task  # noqa: SLF001 - as every action does
         host = str(task.delegate_to or variables.get("inventory_hostname"))
-        if self._index is None or task._role is None or host == "localhost":  # noqa: SLF001 - as above
+        if self._index is None or host == "localhost" or call["module"].rpartition(".")[2] in _OF_THE_RUN:
             return
         query = task._uuid in self._queries  # noqa: SLF001 - as above
         if any(task.environment or ()) or not is_observable(call["module"], call["arguments"], query=query):
@@ -164,7 +173,7 @@ class Recorder:
             return
         become = action._play_context  # noqa: SLF001 - what the connection was made for
         recorded = Call(
-            role=task._role.get_name(),  # noqa: SLF001 - as above
+            role=_role(task),
             task=_name(task),
             user=str(become.become_user or "root") if become.become else "",
             module=call["module"],
@@ -197,7 +206,12 @@ class Recorder:
 
     def remember(self, host: str, content: str) -> None:
         """The host keeps the record."""
-        self._write(host, {"sha256": checksum(content), "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+        with self._lock:
+            # Of the whole run: its last play is the one that records.
+            if not self._inputs:
+                self._inputs.append(run_inputs.record(self._environment, extra_variables=self._extra_variables))
+        entry = {"sha256": checksum(content), "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        self._write(host, entry | {"inputs": self._inputs[0] or ""})
 
     def _write(self, host: str, entry: dict[str, str] | None) -> None:
         if self._index is None:
@@ -239,8 +253,7 @@ def record_calls(mixin: type) -> None:
 
     @wraps(low_level)
     def low_level_execute_command(self: Any, *arguments: Any, **options: Any) -> Any:
-        if self._task._role is not None:  # noqa: SLF001 - as above
-            recorder.leave_out(None, self._task)
+        recorder.leave_out(None, self._task)
         return low_level(self, *arguments, **options)
 
     mixin._execute_module = execute_module  # type: ignore[attr-defined]  # noqa: SLF001 - as above
@@ -257,8 +270,13 @@ def is_observable(module: str, arguments: Mapping[str, Any], *, query: bool) -> 
     return kind in CHECK_MODE or kind in READ_ONLY
 
 
+def index_path(environment: str) -> Path:
+    """Return where the controller keeps what it knows of an environment's records."""
+    return project.state_folder(environment) / "recorded-calls.json"
+
+
 def index(path: Path) -> dict[str, dict[str, str]]:
-    """Return what the controller knows of the records: `sha256` and `at` of each host."""
+    """Return what the controller knows of the records: `sha256`, `at`, and the digest of the run's `inputs`, by host."""
     try:
         content = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
@@ -280,6 +298,10 @@ def calls(content: str) -> Iterator[Call]:
 def not_asked(content: str) -> list[dict[str, str]]:
     """Return the tasks of a record's run that cannot be asked again."""
     return [{"role": role, "task": task} for role, task in json.loads(content)["not_asked"]]
+
+
+def _role(task: Any) -> str:
+    return str(task._role.get_name()) if task._role is not None else PLAYBOOK  # noqa: SLF001 - as above
 
 
 def _name(task: Any) -> str:

@@ -20,6 +20,7 @@ from stackwright import project, verify, verify_public
 from stackwright.artifact.configuration import Bundle, BundleError
 from stackwright.artifact.wheels import WheelError
 from stackwright.cli import database, doctor, drift, hosts, report, secrets, status
+from stackwright.cli import quick as quick_converge
 from stackwright.cli.progress import CommandFailedError, Runner
 from stackwright.cli.run_record import LockedError, exclusive
 from stackwright.infra import engine, identity, keys
@@ -64,6 +65,13 @@ Lost = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
+Quick = Annotated[
+    bool | None,
+    typer.Option(
+        "--quick/--full",
+        help="Skip the converge if its inputs are unchanged and `drift` finds no difference. Default: --quick for provider local.",
+    ),
+]
 Older = Annotated[
     bool, typer.Option("--allow-older", help="Converge although the hosts were converged from a commit this lacks.")
 ]
@@ -142,7 +150,13 @@ def operator_policy(name: EnvironmentName) -> None:
 
 
 @app.command()
-def up(name: EnvironmentName, verbose: Verbose = False, allow_older: Older = False, lost: Lost = None) -> None:
+def up(
+    name: EnvironmentName,
+    verbose: Verbose = False,
+    allow_older: Older = False,
+    lost: Lost = None,
+    quick: Quick = None,
+) -> None:
     """Provision the hosts, converge them, remove those that are not in the file, check the result from outside."""
     environment = _load(name)
     _announce(environment)
@@ -153,7 +167,8 @@ def up(name: EnvironmentName, verbose: Verbose = False, allow_older: Older = Fal
     with _run(environment, "up", verbose=verbose) as runner:
 
         def converge(playbook: str, options: Sequence[str]) -> None:
-            _converge(environment, runner, playbook, options, allow_older=allow_older)
+            quickly = quick_converge.is_enabled(environment, quick)
+            _converge(environment, runner, playbook, options, allow_older=allow_older, quick=quickly)
 
         # Before anything else: keys and secrets are made here once, or they are all here.
         identity.create(environment)
@@ -184,12 +199,12 @@ def up(name: EnvironmentName, verbose: Verbose = False, allow_older: Older = Fal
 
 
 @app.command()
-def converge(name: EnvironmentName, verbose: Verbose = False, allow_older: Older = False) -> None:
+def converge(name: EnvironmentName, verbose: Verbose = False, allow_older: Older = False, quick: Quick = None) -> None:
     """Bring the hosts to the state of stack.yml; they exist already."""
     environment = _load(name)
     identity.require(environment)
     with _run(environment, "converge", verbose=verbose) as runner:
-        _converge(environment, runner, allow_older=allow_older)
+        _converge(environment, runner, allow_older=allow_older, quick=quick_converge.is_enabled(environment, quick))
 
 
 @app.command()
@@ -484,12 +499,20 @@ def _converge(
     options: Sequence[str] = (),
     *,
     allow_older: bool,
+    quick: bool = False,
 ) -> None:
     database_ca.ensure(environment)
     argv = ["ansible-playbook", "-i", str(_stack_file(environment)), f"playbooks/{playbook}.yml", *options]
     if allow_older:
         argv += ["-e", "stackwright_allow_older=true"]
     with runner.phase(_PHASES[playbook]):
+        if (
+            quick
+            and playbook == "site"
+            and not options
+            and quick_converge.verify(console, runner, environment, _stack(environment))
+        ):
+            return
         recap = runner.converge(argv, os.environ)
         if recap.code == 0:
             console.print(f"  {recap.changed} changed")

@@ -144,12 +144,15 @@ def _start(
 ) -> _Process:
     mark = f"STACKWRIGHT_RUN={uuid.uuid4().hex}"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    plain = {"NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"}
+    # What proves that a converge changes nothing has to run it.
+    plain = {"NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1", "STACKWRIGHT_REPLAY": "0"}
+    # Of pytest itself: it changes from test to test.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     # Not by a pipe: ssh's shared connections outlive the command and would hold it open.
     process = _Process(
         argv,
         cwd=folder,
-        env={**os.environ, "PATH": path, **plain, **variables, **dict([mark.split("=")])},
+        env={**inherited, "PATH": path, **plain, **variables, **dict([mark.split("=")])},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

@@ -114,14 +114,25 @@ class Environment:
 
     # --- commands -----------------------------------------------------------------------------------------------
 
-    def run(self, *argv: str, seconds: float = SHORT_SECONDS, expect: int | None = 0) -> command.Done:
+    def run(
+        self,
+        *argv: str,
+        seconds: float = SHORT_SECONDS,
+        expect: int | None = 0,
+        variables: Mapping[str, str] | None = None,
+    ) -> command.Done:
         """Run a command at the project's root, as the README has it."""
-        return command.run(argv, folder=self.root, seconds=seconds, expect=expect)
+        return command.run(argv, folder=self.root, seconds=seconds, expect=expect, variables=variables)
 
     def stackwright(
         self, verb: str, *options: str, seconds: float = UP_SECONDS, expect: int | None = 0
     ) -> command.Done:
         return self.run("stackwright", verb, self.name, *options, seconds=seconds, expect=expect)
+
+    def converge_quickly(self) -> str:
+        """Return what `stackwright converge --quick` prints."""
+        argv = ("stackwright", "converge", self.name, "--quick")
+        return self.run(*argv, seconds=UP_SECONDS, variables={"STACKWRIGHT_REPLAY": "1"}).output
 
     def playbook(self, *names: str, options: tuple[str, ...] = ()) -> command.Recap:
         """Run playbooks by the native command."""

@@ -38,9 +38,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return result | {"compared": len(asked), "differences": differences}
 
     def _read(self, host: str, variables: dict[str, Any]) -> dict[str, Any]:
-        known = recorded_calls.index(
-            project.state_folder(variables["stack"]["environment"]) / "recorded-calls.json"
-        ).get(host)
+        known = recorded_calls.index(recorded_calls.index_path(variables["stack"]["environment"])).get(host)
         if known is None:
             return {"users": [], "problem": "no record: the last run changed this host, or did not run all of site.yml"}
         answer = self._execute_module("ansible.builtin.slurp", {"src": recorded_calls.PATH}, task_vars=variables)

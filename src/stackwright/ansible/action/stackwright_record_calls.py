@@ -17,9 +17,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Return the module's result."""
         super().run(tmp, task_vars)
         host = str((task_vars or {})["inventory_hostname"])
-        content = recorded_calls.recorder.content(host)
-        if content is None:
+        if recorded_calls.recorder.content(host) is None:
             raise AnsibleActionSkip("this run has changed something here, or has left something out")
+        # What roles decide by, besides their inputs: another release of the operating system is a difference.
+        self._execute_module("ansible.builtin.slurp", {"src": "/etc/os-release"}, task_vars=task_vars)
+        content = str(recorded_calls.recorder.content(host))
         file = {"path": recorded_calls.PATH, "content": content, "mode": "0600"}
         answer: dict[str, Any] = self._execute_module("stackwright_files", {"files": [file]}, task_vars=task_vars)
         if not answer.get("failed"):

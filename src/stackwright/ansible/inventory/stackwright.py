@@ -11,9 +11,13 @@ from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable
 
+from stackwright.ansible.run_inputs import read_log
 from stackwright.infra import engine
 from stackwright.model.environment import Environment, load
 from stackwright.model.errors import ModelError
+
+# The first of our plugins that a run loads.
+read_log.start()
 
 DOCUMENTATION = """
 name: stackwright
@@ -47,7 +51,8 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
             environment = load(Path(path).resolve())
             # All plugins of this run act on this project, wherever the command was started.
             os.environ["STACKWRIGHT_ROOT"] = str(environment.root)
-            found = engine.inventory(environment, self._output(environment, path, cache=cache))
+            output = read_log.output = self._output(environment, path, cache=cache)
+            found = engine.inventory(environment, output)
         except (ModelError, engine.EngineError) as error:
             raise AnsibleParserError(str(error)) from None
         for group in found.groups:

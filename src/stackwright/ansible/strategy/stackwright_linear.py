@@ -336,7 +336,8 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
             options.get(name) for name in ("skip_tags", "start_at_task", "step", "subset")
         )
         if not options.get("check"):
-            recorded_calls.recorder.begin(stack.get("environment"), whole=whole)
+            extra_variables = bool(options.get("extra_vars"))
+            recorded_calls.recorder.begin(stack.get("environment"), whole=whole, extra_variables=extra_variables)
         # A play of somebody's own may be outside of any project.
         with contextlib.suppress(FileNotFoundError):
             playbooks.preload(self._loader, project.root())

@@ -234,10 +234,14 @@ def forward(name: str, listen: str, target: str) -> None:
     systemctl("enable", "--now", "--quiet", f"{unit}.socket")
 
 
+def forwarders() -> list[Path]:
+    return sorted(UNITS.glob(f"{FORWARD}*.socket"))
+
+
 def release(port: str | None = None) -> bool:
     """End all forwarding, or that of one port."""
     ended = False
-    for socket_unit in sorted(UNITS.glob(f"{FORWARD}*.socket")):
+    for socket_unit in forwarders():
         if port is not None and f":{port}\n" not in socket_unit.read_text():
             continue
         service = socket_unit.with_suffix(".service")
@@ -478,8 +482,9 @@ def main(arguments: list[str]) -> int:
                 {"follow": follow, "hand-over": hand_over}[verb](name, host, port, sys.stdin.read().strip())
             case ["admit", address, port]:
                 admit(address, port)
-            case ["release"]:
-                print("released" if release() else "none")
+            case ["release"] | ["release", "--dry-run"]:
+                ended = forwarders() if "--dry-run" in arguments else release()
+                print("released" if ended else "none")
             case ["snapshot"]:
                 snapshot()
             case ["cli", name, *rest]:
