@@ -4,7 +4,8 @@ First: by role, against the floor, which is `apt-get install` of exactly the pac
 identical host, with no service started. Packages are on the host before, in both cases.
 Second, on 1, 3 and 7 hosts: nothing is left to do; against `ansible -m ping` of the same hosts, which is the start of
 Ansible, the inventory and one task; and against itself without mitogen.
-Drift, after it: against `ansible-playbook --list-tasks` of the same site, which is the start of Ansible and the playbooks.
+Drift and a quick converge, after it: against `ansible-playbook --list-tasks` of the same site, which is the start of Ansible
+and the playbooks.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from stackwright.cli import report
 from stackwright.infra.local.podman import Podman, container_name
 
 FIRST, BY_ROLE, SHARES = "First converge", "First converge by role", "Where a first converge spends its time"
-SECOND, DRIFT = "Second converge", "Drift"
+SECOND, DRIFT, QUICK = "Second converge", "Drift", "Quick converge"
 REST = "the start of Ansible, facts, smaller roles"
 _SMALLEST_SHARE = 0.01
 _FLOOR = "bench-floor"
@@ -70,7 +71,7 @@ class _Size:
         comparisons += self._shares(firsts)
         second = self._second(second_rounds)
         comparisons += self._first_and_second(firsts, second)
-        comparisons += [*second, self._drift(second_rounds)]
+        comparisons += [*second, self._drift(second_rounds), self._quick(second_rounds)]
         if plain_rounds:
             comparisons.append(self._plain(plain_rounds))
         return comparisons, self.details
@@ -178,6 +179,22 @@ class _Size:
             peers=tuple(listing for _, listing in pairs),
         )
 
+    def _quick(self, rounds: int) -> Comparison:
+        """`stackwright converge --quick`, after one that may have to run in full."""
+        self._converge_quickly()
+        pairs = in_turn(rounds, self._converge_quickly, lambda: self._playbook("site", "--list-tasks"))
+        if any(full for (_, full), _ in pairs):
+            raise BenchError(f"{self.label}: a quick converge ran in full; see {self.project.log}")
+        return Comparison(
+            section=QUICK,
+            name=self.label,
+            peer="ansible-playbook --list-tasks of the site",
+            unit="s",
+            better="lower",
+            ours=tuple(seconds for (seconds, _), _ in pairs),
+            peers=tuple(listing for _, listing in pairs),
+        )
+
     def _plain(self, rounds: int) -> Comparison:
         pairs = in_turn(rounds, self._again, lambda: self._again(_PLAIN))
         return Comparison(
@@ -223,6 +240,13 @@ class _Size:
         seconds = self.project.run(*argv).seconds
         say(f"converge: {self.label}, {name}{' '.join(('', *options))} {seconds:.1f} s")
         return seconds
+
+    def _converge_quickly(self) -> tuple[float, bool]:
+        """Return the seconds, and whether it ran in full."""
+        finished = self.project.run("stackwright", "converge", self.name, "--quick")
+        full = "full run:" in finished.output
+        say(f"converge: {self.label}, quick{' (in full)' if full else ''} {finished.seconds:.1f} s")
+        return finished.seconds, full
 
     def _ping(self) -> float:
         argv = ("ansible", "all", "-i", f"inventories/{self.name}/stack.yml", "-m", "ansible.builtin.ping")

@@ -26,7 +26,7 @@ _EVENTS = {"ANSIBLE_CALLBACKS_ENABLED": "stackwright_events", "ANSIBLE_NOCOLOR":
 
 #: Set for every ansible, and so for all that it starts: its workers and shared SSH connections have sessions of their own
 #: and outlive it. By this they are found.
-_MARK = ("STACKWRIGHT_BENCH_RUN", uuid.uuid4().hex)
+_MARK = ("STACKWRIGHT_RUN", uuid.uuid4().hex)
 
 #: (when it was read, in seconds since 1970; what the callback `stackwright_events` wrote).
 Event = tuple[float, dict[str, Any]]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -45,6 +46,7 @@ EXAMPLES = r"""
 """
 RETURN = r"""
 paused: {type: bool, returned: always, description: Whether an operator has paused the cluster.}
+changed_settings: {type: list, elements: str, returned: always, description: 'Names of the settings that differed, with dots.'}
 """
 
 #: Seconds between a member's reading of the configuration and its knowing what needs a restart: it reloads, waits one
@@ -122,6 +124,14 @@ def apply(module: AnsibleModule) -> tuple[dict[str, Any], dict[str, Any]]:
     return before, after
 
 
+def flat(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -140,7 +150,10 @@ def main() -> None:
     if paused:
         module.warn("an operator has paused the cluster, so it does not fail over; end it by `patronictl resume`")
     shown = [json.dumps(each, indent=2, sort_keys=True) + "\n" for each in (before, after)]
-    module.exit_json(changed=before != after, paused=paused, diff={"before": shown[0], "after": shown[1]})
+    old, new = dict(flat(before)), dict(flat(after))
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    diff = {"before": shown[0], "after": shown[1]}
+    module.exit_json(changed=before != after, paused=paused, changed_settings=names, diff=diff)
 
 
 if __name__ == "__main__":

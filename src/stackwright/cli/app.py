@@ -19,7 +19,7 @@ from rich.text import Text
 from stackwright import project, verify, verify_public
 from stackwright.artifact.configuration import Bundle, BundleError
 from stackwright.artifact.wheels import WheelError
-from stackwright.cli import database, doctor, drift, hosts, report, secrets, status
+from stackwright.cli import database, doctor, drift, hosts, plan, report, secrets, status
 from stackwright.cli import quick as quick_converge
 from stackwright.cli.progress import CommandFailedError, Runner
 from stackwright.cli.run_record import LockedError, exclusive
@@ -116,17 +116,29 @@ def validate(name: EnvironmentName) -> None:
         )
 
 
-@app.command()
-def plan(name: EnvironmentName, verbose: Verbose = True, assume: Assume = None) -> None:
-    """Show what `up` would provision and, on AWS, what it costs a month; nothing is changed."""
+@app.command(name="plan")
+def plan_command(
+    name: EnvironmentName,
+    assume: Assume = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the converge's part as JSON (schemas/plan.schema.json) and no other.")
+    ] = False,
+) -> None:
+    """Show what `up` would provision and change on hosts, and the cost of a month on AWS. Nothing is changed."""
+    if as_json:
+        _report(name, plan, as_json=True)
     environment = _load(name)
     _check_assumptions(assume)
     credentials.require(environment)
     identity.require_nothing_lost(environment)
     hosts.announce(console, hosts.check(environment))
-    runner = _runner(environment, verbose=verbose)
+    runner = _runner(environment, verbose=True)
     with _project_folder(environment):
-        runner.pulumi(engine.select(name), *engine.recover(name), engine.preview(name))
+        with runner.phase("Provisioning"):
+            runner.pulumi(engine.select(name), *engine.recover(name), engine.preview(name))
+        if plan.is_converged(environment):
+            with runner.phase("Converging"):
+                plan.show(console, plan.ask(_runner(environment, verbose=False), environment, _stack(environment)))
     if environment.provider == "aws":
         report.print_cost(console, environment, assume or ())
 
@@ -515,6 +527,8 @@ def _converge(
             return
         recap = runner.converge(argv, os.environ)
         if recap.code == 0:
+            if playbook == "site":
+                plan.remember(environment)
             console.print(f"  {recap.changed} changed")
             for host, changes in recap.changes:
                 console.print(Text(f"  {host}: {changes}", style="dim"), soft_wrap=True)

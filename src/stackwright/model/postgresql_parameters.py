@@ -126,6 +126,15 @@ def catalogue(version: str) -> Mapping[str, Any] | None:
     return found
 
 
+def needs_restart(version: str, name: str) -> bool:
+    """Return whether a setting takes effect only when the server starts; True for one that is not known."""
+    known = catalogue(version)
+    settings: dict[str, Setting] = {}
+    for group in (known, *known["libraries"].values()) if known is not None else ():
+        settings |= group["settings"]
+    return str(settings.get(name, {}).get("context", "postmaster")) == "postmaster"
+
+
 def versions() -> tuple[str, ...]:
     """Return the releases that there is a catalogue for."""
     return tuple(sorted(file.stem for file in _FOLDER.glob("*.json")))

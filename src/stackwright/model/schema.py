@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from stackwright.model.drift_report import DriftReport
 from stackwright.model.output import OUTPUT_NAME, Output
+from stackwright.model.plan_report import PlanReport
 from stackwright.model.stackfile import StackFile
 from stackwright.model.status_report import StatusReport
 from stackwright.model.system import System
@@ -25,6 +26,7 @@ FILES: dict[str, type[Any]] = {
     OUTPUT_NAME: Output,
     "status": StatusReport,
     "drift": DriftReport,
+    "plan": PlanReport,
 }
 
 

@@ -310,7 +310,7 @@ def test_secrets_of_taaleem() -> None:
 
 def test_checked_in_schemas_are_up_to_date() -> None:
     documents = list(schemas.documents(ROOT / "schemas"))
-    assert len(documents) == 5
+    assert len(documents) == 6
     for path, text in documents:
         assert path.read_text() == text, "run `python -m stackwright.model.schema --write`"
 

@@ -22,6 +22,18 @@ author: stackwright
 _DRIFT = ("users", "problem", "recorded_at", "not_asked", "compared", "differences")
 
 
+#: Of the answers of modules: what names the things that changed.
+_CHANGED = ("changed_paths", "changed_units", "changed_settings")
+
+
+def _items(result: Any) -> list[str]:
+    """Return the names of what a task changed; none where it keeps them from logs."""
+    if result.task.no_log or result.result.get("_ansible_no_log"):
+        return []
+    answers = [answer for answer in result.result.get("results", [result.result]) if answer.get("changed")]
+    return [str(name) for answer in answers for key in _CHANGED for name in answer.get(key, ())]
+
+
 class CallbackModule(CallbackBase):  # type: ignore[misc]
     """Plays, tasks and results, without any value of a task but the answers of `stackwright_status` and `stackwright_drift`.
 
@@ -51,6 +63,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             values["message"] = shown
             values["locked"] = result.result.get("locked") is True
             values["place"] = result.task.get_path()
+        elif status == "changed":
+            values["items"] = _items(result)
         elif result.task.action == "stackwright_status":
             values["said"] = {key: result.result[key] for key in ("answers", "time")}
         elif result.task.action == "stackwright_drift":
