@@ -130,8 +130,8 @@ def _keep(name: str, measure: Callable[[], Found], *, quick: bool) -> None:
     with alone():
         comparisons, details = measure()
     path = documents.write(name, comparisons, quick=quick, load=load, details=details)
-    for each in comparisons:
-        say(f"{name}: {each.name}: {pages.shown(each.ratio.median)} of {each.peer}")
+    for comparison in comparisons:
+        say(f"{name}: {comparison.name}: {pages.shown(comparison.ratio.median)} of {comparison.peer}")
     say(f"{name}: {path.relative_to(checkout())}")
 
 

@@ -100,26 +100,26 @@ class _Size:
         host = self.project.environment(self.name).hosts[0]
         with one_host(_FLOOR, cpus=host.cpus, memory_mb=host.memory_mb) as machine:
             preload(machine)
-            found = replay(machine, transactions)
-        say(f"converge: floor {sum(found.values()):.1f} s in {len(transactions)} calls of apt-get")
+            floor = replay(machine, transactions)
+        say(f"converge: floor {sum(floor.values()):.1f} s in {len(transactions)} calls of apt-get")
         self.details["packages"] = _packages(transactions)
-        return found
+        return floor
 
     def _by_role(self, firsts: list[Run], floors: list[dict[str, float]]) -> list[Comparison]:
         roles = [seconds_by_role(run.spans) for run in firsts]
         peer = "apt-get install of the same packages"
-        found = [
+        comparisons = [
             Comparison(
                 section=BY_ROLE,
                 name=role,
                 peer=peer,
                 unit="s",
                 better="lower",
-                ours=tuple(each[role] for each in roles),
+                ours=tuple(seconds[role] for seconds in roles),
                 peers=tuple(floor[role] for floor in floors),
             )
             for role in roles[0]
-            if all(floor.get(role) for floor in floors) and all(role in each for each in roles)
+            if all(floor.get(role) for floor in floors) and all(role in seconds for seconds in roles)
         ]
         whole = Comparison(
             section=BY_ROLE,
@@ -131,7 +131,7 @@ class _Size:
             peers=tuple(sum(floor.values()) for floor in floors),
             note="with roles that install no package",
         )
-        return [whole, *found]
+        return [whole, *comparisons]
 
     def _shares(self, firsts: list[Run]) -> list[Comparison]:
         return [
@@ -276,12 +276,12 @@ def shares(runs: Sequence[tuple[float, Mapping[str, float]]]) -> dict[str, tuple
         and statistics.median(roles[role] / whole for whole, roles in runs) >= _SMALLEST_SHARE
     ]
     known.sort(key=lambda role: -statistics.median(roles[role] for _, roles in runs))
-    found = {role: tuple(roles[role] for _, roles in runs) for role in known}
-    return found | {REST: tuple(whole - sum(roles[role] for role in known) for whole, roles in runs)}
+    seconds = {role: tuple(roles[role] for _, roles in runs) for role in known}
+    return seconds | {REST: tuple(whole - sum(roles[role] for role in known) for whole, roles in runs)}
 
 
 def _packages(transactions: list[Transaction]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for each in transactions:
-        found.setdefault(each.role, []).extend(each.packages)
-    return found
+    packages: dict[str, list[str]] = {}
+    for transaction in transactions:
+        packages.setdefault(transaction.role, []).extend(transaction.packages)
+    return packages

@@ -49,7 +49,7 @@ def write(
         "measured": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "quick": quick,
         "machine": machine() | {"load_before": round(load, 2)},
-        "comparisons": [to_json(each) for each in comparisons],
+        "comparisons": [to_json(comparison) for comparison in comparisons],
         "details": details,
     }
     partial = path.with_suffix(".partial")
@@ -68,7 +68,7 @@ def read(path: Path) -> Document:
         measured=data["measured"],
         quick=data["quick"],
         machine=data["machine"],
-        comparisons=tuple(from_json(each) for each in data["comparisons"]),
+        comparisons=tuple(from_json(comparison) for comparison in data["comparisons"]),
         details=data["details"],
     )
 
@@ -97,8 +97,8 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    return found[1] if found else platform.machine()
+    match = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    return match[1] if match else platform.machine()
 
 
 def _podman() -> str:

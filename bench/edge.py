@@ -61,7 +61,7 @@ def measure(rounds: int, seconds: int) -> tuple[list[Comparison], dict[str, Any]
             ask = _Wrk(machine, path, headers, seconds)
             pairs = in_turn(rounds, partial(ask.load, OURS), partial(ask.load, ORIGINAL))
             comparisons += _comparisons(name, pairs)
-            shown = ", ".join(f"{mine.per_second:.0f} : {other.per_second:.0f}" for mine, other in pairs)
+            shown = ", ".join(f"{mine.per_second:.0f} : {original.per_second:.0f}" for mine, original in pairs)
             say(f"edge: {name}: {shown} requests/s")
     return comparisons, {"versions": versions, "connections": _CONNECTIONS, "seconds": seconds}
 
@@ -80,7 +80,7 @@ def _comparisons(name: str, pairs: list[tuple[Load, Load]]) -> list[Comparison]:
             unit=unit,
             better=better,
             ours=tuple(getattr(mine, key) for mine, _ in pairs),
-            peers=tuple(getattr(other, key) for _, other in pairs),
+            peers=tuple(getattr(original, key) for _, original in pairs),
         )
         for view, unit, better, key in views
     ]
@@ -177,10 +177,12 @@ def parse(text: str) -> Load:
     if bad:
         raise BenchError(f"edge: {bad[1]} requests got another answer than 2xx or 3xx\n{text}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    found = dict(re.findall(r"^\s+(50|99)%\s+([\d.]+(?:us|ms|s|m))$", text, re.MULTILINE))
-    if rate is None or set(found) != {"50", "99"}:
+    latencies = dict(re.findall(r"^\s+(50|99)%\s+([\d.]+(?:us|ms|s|m))$", text, re.MULTILINE))
+    if rate is None or set(latencies) != {"50", "99"}:
         raise BenchError(f"edge: wrk printed no figures\n{text}")
-    return Load(per_second=float(rate[1]), median_ms=_milliseconds(found["50"]), p99_ms=_milliseconds(found["99"]))
+    return Load(
+        per_second=float(rate[1]), median_ms=_milliseconds(latencies["50"]), p99_ms=_milliseconds(latencies["99"])
+    )
 
 
 def _milliseconds(text: str) -> float:

@@ -34,14 +34,14 @@ def define(project: Project, hosts: int) -> str:
 
 def moved(stack: dict[str, Any], name: str, cidr: str) -> dict[str, Any]:
     """An environment's definition under another name and on another /24."""
-    found = copy.deepcopy(stack)
-    found["network"] = {"cidr": cidr}
-    found["domain"] = f"{name}.test"
-    found.pop("aliases", None)
-    for server in found.get("hosts", []):
+    definition = copy.deepcopy(stack)
+    definition["network"] = {"cidr": cidr}
+    definition["domain"] = f"{name}.test"
+    definition.pop("aliases", None)
+    for server in definition.get("hosts", []):
         server["address"] = cidr.rpartition(".")[0] + "." + server["address"].rpartition(".")[2]
         server["host_key_file"] = f".state/{name}/host-keys/{server['name']}.pub"
-    return found
+    return definition
 
 
 def _make_servers(project: Project, name: str) -> None:

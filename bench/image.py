@@ -32,7 +32,7 @@ def measure(rounds: int) -> tuple[list[Comparison], dict[str, Any]]:
         unit="s",
         better="lower",
         ours=tuple(mine for mine, _ in pairs),
-        peers=tuple(other for _, other in pairs),
+        peers=tuple(floor for _, floor in pairs),
     )
     return [comparison], {"packages": list(images.RECIPES["debian-13"].packages)}
 

@@ -62,7 +62,7 @@ def history(machine: Machine, run: Run) -> list[Transaction]:
 
 def transactions(text: str, offset: str, spans: Sequence[Span]) -> list[Transaction]:
     """Read apt's history.log; times in it are local, `offset` is that of the host (`+0000`)."""
-    found = []
+    calls = []
     for stanza in re.split(r"\n\s*\n", text):
         fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", stanza, re.MULTILINE))
         packages = _names(fields.get("Install", "")) + _names(fields.get("Upgrade", ""))
@@ -72,27 +72,27 @@ def transactions(text: str, offset: str, spans: Sequence[Span]) -> list[Transact
         role = role_at(spans, started.timestamp() + _ROUNDED)
         # None: before the first task; the image's own.
         if role is not None:
-            found.append(Transaction(role=role, packages=tuple(packages)))
-    return found
+            calls.append(Transaction(role=role, packages=tuple(packages)))
+    return calls
 
 
 def _names(field: str) -> list[str]:
     """`nginx:amd64 (1.26.3, automatic), ...` as `nginx=1.26.3`; of an upgrade (old, new) the new version."""
-    found = []
+    pins = []
     for name, inner in re.findall(r"([a-z0-9.+-]+)(?::[a-z0-9]+)? \(([^)]*)\)", field):
         versions = [word for word in inner.split(", ") if word != "automatic"]
-        found.append(f"{name}={versions[-1]}")
-    return found
+        pins.append(f"{name}={versions[-1]}")
+    return pins
 
 
-def replay(machine: Machine, wanted: Sequence[Transaction]) -> dict[str, float]:
+def replay(machine: Machine, calls: Sequence[Transaction]) -> dict[str, float]:
     """Seconds by role of the same calls of apt-get on another host, without downloads and without services."""
     # No cluster is founded, as with the role: founding one is configuration.
     machine.write("/etc/postgresql-common/createcluster.conf", "create_main_cluster = false\n")
     machine.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", "0755")
     options = "-qq --yes --no-install-recommends --no-download --allow-downgrades -o Dpkg::Options::=--force-confold"
     sums: dict[str, float] = {}
-    for each in wanted:
-        script = f"DEBIAN_FRONTEND=noninteractive apt-get install {options} {' '.join(each.packages)} >/dev/null"
-        sums[each.role] = sums.get(each.role, 0.0) + machine.timed(script)
+    for call in calls:
+        script = f"DEBIAN_FRONTEND=noninteractive apt-get install {options} {' '.join(call.packages)} >/dev/null"
+        sums[call.role] = sums.get(call.role, 0.0) + machine.timed(script)
     return sums

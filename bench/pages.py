@@ -82,11 +82,11 @@ fastest: a ratio closer to 1 than that says nothing. An arrow tells which way is
 
 def page(documents: Iterable[Document]) -> str:
     """The whole page; a measurement that is not there is named as such."""
-    found = {document.bench: document for document in documents}
+    by_bench = {document.bench: document for document in documents}
     parts = [_HEAD]
     for bench, (heading, text) in PARTS.items():
         parts.append(f"## {heading}\n{text}\n")
-        document = found.get(bench)
+        document = by_bench.get(bench)
         parts += [_not_measured(bench)] if document is None else _measured(document)
     return "\n".join(parts)
 
@@ -99,8 +99,8 @@ def _not_measured(bench: str) -> str:
 
 def _measured(document: Document) -> list[str]:
     sections: dict[str, list[Comparison]] = {}
-    for each in document.comparisons:
-        sections.setdefault(each.section, []).append(each)
+    for comparison in document.comparisons:
+        sections.setdefault(comparison.section, []).append(comparison)
     parts = []
     for section, comparisons in sections.items():
         heading = f"### {section}\n" if len(sections) > 1 else ""
@@ -111,12 +111,19 @@ def _measured(document: Document) -> list[str]:
 def table(comparisons: Sequence[Comparison]) -> str:
     """One line per comparison."""
     lines = ["| what | against | ratio | range | noise | pairs |", "|---|---|---|---|---|---|"]
-    for each in comparisons:
-        arrow = "↑" if each.better == "higher" else "↓"
-        name = f"{each.name} ({each.note})" if each.note else each.name
-        span = f"{shown(each.ratio.low)}-{shown(each.ratio.high)}" if len(each.ours) > 1 else ""
-        noise = shown(each.noise) if len(each.ours) > 1 else ""
-        cells = (name, each.peer, f"{shown(each.ratio.median)} {arrow}", span, noise, str(len(each.ours)))
+    for comparison in comparisons:
+        arrow = "↑" if comparison.better == "higher" else "↓"
+        name = f"{comparison.name} ({comparison.note})" if comparison.note else comparison.name
+        span = f"{shown(comparison.ratio.low)}-{shown(comparison.ratio.high)}" if len(comparison.ours) > 1 else ""
+        noise = shown(comparison.noise) if len(comparison.ours) > 1 else ""
+        cells = (
+            name,
+            comparison.peer,
+            f"{shown(comparison.ratio.median)} {arrow}",
+            span,
+            noise,
+            str(len(comparison.ours)),
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -55,7 +55,7 @@ def measure(rounds: int, *, shorter: int = 1) -> tuple[list[Comparison], dict[st
             ask = _Bench(machine, f"{options} --transactions={max(1, transactions // shorter)}")
             pairs = in_turn(rounds, partial(ask.load, POOLED), partial(ask.load, DIRECT))
             comparisons += _comparisons(name, pairs)
-            shown = ", ".join(f"{mine.per_second:.0f} : {other.per_second:.0f}" for mine, other in pairs)
+            shown = ", ".join(f"{mine.per_second:.0f} : {direct.per_second:.0f}" for mine, direct in pairs)
             say(f"pooler: {name}: {shown} transactions/s")
     return comparisons, {"versions": versions, "clients": CLIENTS}
 
@@ -73,7 +73,7 @@ def _comparisons(name: str, pairs: list[tuple[Load, Load]]) -> list[Comparison]:
             unit=unit,
             better=better,
             ours=tuple(getattr(mine, key) for mine, _ in pairs),
-            peers=tuple(getattr(other, key) for _, other in pairs),
+            peers=tuple(getattr(direct, key) for _, direct in pairs),
         )
         for view, unit, better, key in views
     ]
@@ -112,14 +112,14 @@ def _prepare(machine: Machine) -> str:
 def settings(address: str) -> str:
     """PostgreSQL's settings as the role derives them, for enough connections for the peer."""
     derived = postgresql_settings(memory_mb=_MEMORY_MB // 2, cpus=2, max_connections=_MAX_CONNECTIONS)
-    own = {
+    overrides = {
         "listen_addresses": address,
         "max_connections": _MAX_CONNECTIONS,
         "ssl": "on",
         "ssl_cert_file": "/etc/bench/ca.crt",
         "ssl_key_file": "/etc/bench/tls.key",
     }
-    return "".join(f"{key} = '{value}'\n" for key, value in (derived | own).items())
+    return "".join(f"{key} = '{value}'\n" for key, value in (derived | overrides).items())
 
 
 def render() -> dict[str, str]:

@@ -122,10 +122,10 @@ def _run(
 
 def end_marked() -> None:
     """End what ansible has left running for hosts that go, or are gone."""
-    wanted = "=".join(_MARK).encode()
+    mark = "=".join(_MARK).encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
                 os.kill(int(folder.name), signal.SIGKILL)
 
 

@@ -31,7 +31,7 @@ def measure(rounds: dict[int, int]) -> tuple[list[Comparison], dict[str, Any]]:
                     unit="s",
                     better="lower",
                     ours=tuple(mine for mine, _ in pairs),
-                    peers=tuple(other for _, other in pairs),
+                    peers=tuple(floor for _, floor in pairs),
                 )
             )
     return comparisons, {}

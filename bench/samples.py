@@ -52,7 +52,7 @@ class Comparison:
     @property
     def ratio(self) -> Spread:
         """Ours divided by the peer's, pair by pair."""
-        return spread([mine / other for mine, other in zip(self.ours, self.peers, strict=True)])
+        return spread([mine / peer for mine, peer in zip(self.ours, self.peers, strict=True)])
 
     @property
     def noise(self) -> float:
@@ -67,8 +67,8 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
 
 def from_json(data: Mapping[str, Any]) -> Comparison:
     """The comparison of raw samples; what they come to is reckoned anew."""
-    given = {key: value for key, value in data.items() if key not in {"ratio", "noise"}}
-    return Comparison(**given | {"ours": tuple(data["ours"]), "peers": tuple(data["peers"])})
+    fields = {key: value for key, value in data.items() if key not in {"ratio", "noise"}}
+    return Comparison(**fields | {"ours": tuple(data["ours"]), "peers": tuple(data["peers"])})
 
 
 def in_turn(rounds: int, ours: Callable[[], T], peer: Callable[[], U]) -> list[tuple[T, U]]:
@@ -76,8 +76,8 @@ def in_turn(rounds: int, ours: Callable[[], T], peer: Callable[[], U]) -> list[t
     pairs = []
     for number in range(rounds):
         if number % 2:
-            other = peer()
-            pairs.append((ours(), other))
+            theirs = peer()
+            pairs.append((ours(), theirs))
         else:
             mine = ours()
             pairs.append((mine, peer()))

@@ -53,7 +53,9 @@ class _Workshop:
         programs = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stackwright"
         # A new user's: neither this checkout's programs nor its cache come first. uv's own cache stays where it was.
         foreign = {str(checkout() / ".venv" / "bin"), str(programs / "bin")}
-        path = [each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if each not in foreign]
+        path = [
+            directory for directory in os.environ.get("PATH", os.defpath).split(os.pathsep) if directory not in foreign
+        ]
         self._variables = {
             "PATH": os.pathsep.join([str(folder / "cache" / "stackwright" / "bin"), *path]),
             "XDG_CACHE_HOME": str(folder / "cache"),

@@ -46,7 +46,7 @@ def run_of(finished: Finished) -> Run:
 
 def spans(events: Sequence[Event]) -> tuple[Span, ...]:
     """Where the time went: every task until the next one begins; what comes before the first task is nobody's."""
-    found, play = [], ""
+    task_spans, play = [], ""
     starts: list[tuple[float, str]] = []
     for when, event in events:
         if event["event"] == "play":
@@ -55,8 +55,8 @@ def spans(events: Sequence[Event]) -> tuple[Span, ...]:
             starts.append((when, role_of(event["name"], play)))
     ends = [when for when, _ in starts[1:]] + [when for when, _ in events[-1:]]
     for (began, role), end in zip(starts, ends, strict=True):
-        found.append(Span(role=role, began=began, seconds=end - began))
-    return tuple(found)
+        task_spans.append(Span(role=role, began=began, seconds=end - began))
+    return tuple(task_spans)
 
 
 def role_of(task: str, play: str) -> str:
@@ -65,18 +65,18 @@ def role_of(task: str, play: str) -> str:
     return role if colon else f"({play.lower()})"
 
 
-def seconds_by_role(found: Sequence[Span]) -> dict[str, float]:
+def seconds_by_role(task_spans: Sequence[Span]) -> dict[str, float]:
     """Seconds of each role, in the order in which they began."""
     sums: dict[str, float] = {}
-    for span in found:
+    for span in task_spans:
         sums[span.role] = sums.get(span.role, 0.0) + span.seconds
     return sums
 
 
-def role_at(found: Sequence[Span], when: float) -> str | None:
+def role_at(task_spans: Sequence[Span], when: float) -> str | None:
     """Whose task ran at a time; None before the first."""
     running = None
-    for span in found:
+    for span in task_spans:
         if span.began <= when:
             running = span.role
     return running

@@ -89,7 +89,7 @@ def make_hosts(environment: str, names: Sequence[str], **options: Any) -> list[M
     podman, cidr = Podman(), free_network()
     podman.create_network(Network(name=environment, cidr=cidr, environment=environment))
     keys = {"authorized_keys": (generate_key()[1],), "host_key": generate_key()[0]}
-    wanted = [
+    hosts = [
         Host(
             name=name,
             environment=environment,
@@ -100,8 +100,8 @@ def make_hosts(environment: str, names: Sequence[str], **options: Any) -> list[M
         for number, name in enumerate(names)
     ]
     with ThreadPoolExecutor() as pool:
-        list(pool.map(podman.create_host, wanted))
-    return [Machine(container=host.container, address=host.address) for host in wanted]
+        list(pool.map(podman.create_host, hosts))
+    return [Machine(container=host.container, address=host.address) for host in hosts]
 
 
 @contextmanager
@@ -122,9 +122,9 @@ class Project:
 
     def add(self, name: str, stack: Mapping[str, Any]) -> None:
         """Define an environment, anew where it is there."""
-        place = self.folder / "inventories" / name
-        place.mkdir(parents=True, exist_ok=True)
-        (place / "stack.yml").write_text(yaml.safe_dump(dict(stack), sort_keys=False))
+        inventory = self.folder / "inventories" / name
+        inventory.mkdir(parents=True, exist_ok=True)
+        (inventory / "stack.yml").write_text(yaml.safe_dump(dict(stack), sort_keys=False))
 
     def environment(self, name: str) -> model.Environment:
         """The environment as the model sees it."""
@@ -146,8 +146,8 @@ class Project:
     def remove(self, name: str) -> None:
         """Remove an environment with its hosts and its state; quicker than `pulumi destroy`, and as thorough."""
         Podman().remove_environment(name)
-        for place in (self.folder / ".state" / name, self.folder / "inventories" / name):
-            shutil.rmtree(place, ignore_errors=True)
+        for folder in (self.folder / ".state" / name, self.folder / "inventories" / name):
+            shutil.rmtree(folder, ignore_errors=True)
         (self.folder / ".state" / f"Pulumi.{name}.yaml").unlink(missing_ok=True)
 
 

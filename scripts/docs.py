@@ -26,8 +26,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Every generated file with the text that it should have."""
     for spec in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml")):
         readme = spec.parents[1] / "README.md"
-        before, _, rest = readme.read_text().partition(_BEGIN)
-        yield readme, f"{before}{_BEGIN}{_inputs(spec)}{_END}{rest.partition(_END)[2]}"
+        before, _, after = readme.read_text().partition(_BEGIN)
+        yield readme, f"{before}{_BEGIN}{_inputs(spec)}{_END}{after.partition(_END)[2]}"
     yield ROOT / "docs/inventories-side-by-side.md", _side_by_side()
     yield from schema.documents(ROOT / "schemas")
     for path in sorted((ROOT / "inventories").glob("*/stack.yml")):
@@ -36,9 +36,9 @@ def generated() -> Iterator[tuple[Path, str]]:
 
 def _side_by_side() -> str:
     environments = [environment.load(ROOT / "inventories" / name / "stack.yml") for name in _SIDE_BY_SIDE]
-    head = "".join(f" {each.provider}: `{each.name}` |" for each in environments)
+    head = "".join(f" {stack.provider}: `{stack.name}` |" for stack in environments)
     rows = "".join(
-        f"| `{group}` |" + "".join(f" {', '.join(each.groups[group])} |" for each in environments) + "\n"
+        f"| `{group}` |" + "".join(f" {', '.join(stack.groups[group])} |" for stack in environments) + "\n"
         for group in environments[0].groups
     )
     return (
@@ -67,7 +67,7 @@ def _rows(options: dict[str, Any], prefix: str) -> Iterator[str]:
             default = ""
         description = option.get("description", "")
         text = " ".join(description) if isinstance(description, list) else str(description)
-        choices = f" One of {', '.join(f'`{each}`' for each in option['choices'])}." if "choices" in option else ""
+        choices = f" One of {', '.join(f'`{choice}`' for choice in option['choices'])}." if "choices" in option else ""
         cell = (" ".join(text.split()) + choices).replace("|", "\\|")
         yield f"| `{prefix}{name}` | {kind} | {default} | {cell} |\n"
         yield from _rows(option.get("options", {}), f"{prefix}{name}{'[]' if option.get('type') == 'list' else ''}.")

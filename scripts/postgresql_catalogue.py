@@ -77,10 +77,10 @@ def catalogue(scratch: Scratch, libraries: Path) -> dict[str, Any]:
         "version": scratch.query(_VERSION)[0],
         "settings": {name: _setting(scratch, row) for name, row in settings.items()},
         "libraries": {
-            file.stem: found
+            file.stem: library
             for file in sorted(libraries.glob("*.so"))
             if not any(part in file.stem for part in _INTERNAL)
-            and (found := _library(scratch, file.stem, settings)) is not None
+            and (library := _library(scratch, file.stem, settings)) is not None
         },
         "extensions": scratch.query(_EXTENSIONS),
     }
@@ -88,18 +88,18 @@ def catalogue(scratch: Scratch, libraries: Path) -> dict[str, Any]:
 
 def _setting(scratch: Scratch, row: dict[str, Any]) -> dict[str, Any]:
     name, kind = row["name"], row["vartype"]
-    found = {"type": kind, "context": row["context"]}
-    found |= {key: row[column] for key, column in (("unit", "unit"),) if row[column] is not None}
+    setting = {"type": kind, "context": row["context"]}
+    setting |= {key: row[column] for key, column in (("unit", "unit"),) if row[column] is not None}
     if kind in ("integer", "real"):
-        found |= {"min": float(row["min_val"]), "max": float(row["max_val"])}
+        setting |= {"min": float(row["min_val"]), "max": float(row["max_val"])}
     if row["category"].startswith("Developer"):
-        found["developer"] = True
+        setting["developer"] = True
     words = row["enumvals"] if kind == "enum" else ["on", "off"] if kind == "bool" else []
     if row["context"] != "internal" and words:
         refused = [word for word in words if not scratch.accepts(name, word)]
         if kind == "enum" or refused:
-            found["values"] = [word for word in words if word not in refused]
-    return found
+            setting["values"] = [word for word in words if word not in refused]
+    return setting
 
 
 def _library(scratch: Scratch, name: str, known: dict[str, Any]) -> dict[str, Any] | None:
@@ -109,18 +109,18 @@ def _library(scratch: Scratch, name: str, known: dict[str, Any]) -> dict[str, An
         return None
     in_session = scratch.query(_SETTINGS, session_preload_libraries=name) or []
     later = {row["name"] for row in in_session}
-    own = [row for row in rows if row["name"] not in known]
+    added = [row for row in rows if row["name"] not in known]
     return {
-        "settings": {row["name"]: _setting(scratch, row) for row in own},
+        "settings": {row["name"]: _setting(scratch, row) for row in added},
         # Whether its settings count as well where it is loaded later than with the server.
-        "needs_preload": any(row["name"] not in later for row in own),
+        "needs_preload": any(row["name"] not in later for row in added),
     }
 
 
-def text(found: dict[str, Any]) -> str:
+def text(listing: dict[str, Any]) -> str:
     """Return the catalogue as JSON with one line for each name."""
     blocks = []
-    for key, value in found.items():
+    for key, value in listing.items():
         if isinstance(value, str):
             blocks.append(f"{json.dumps(key)}: {json.dumps(value)}")
             continue
@@ -143,8 +143,8 @@ def main(arguments: list[str]) -> int:
         folder.mkdir()
         Path(temporary).chmod(0o755)
         os.chown(folder, user.pw_uid, user.pw_gid)
-        found = catalogue(Scratch(programs, folder), programs.parent / "lib")
-    file.write_text(text(found), encoding="utf-8")
+        listing = catalogue(Scratch(programs, folder), programs.parent / "lib")
+    file.write_text(text(listing), encoding="utf-8")
     return 0
 
 

@@ -387,15 +387,15 @@ def long(suite: Suite, only: Sequence[str]) -> None:
             if not only or f"molecule {variant}" in only:
                 suite.molecule(variant, depth, configuration=LONG_SEQUENCE)
 
-    def tests(name: str, place: str) -> None:
-        if (not only or f"long {name}" in only) and has_tests("long", place):
-            suite.pytest(f"long {name}", "-m", "long", "-o", "junit_logging=system-out", place)
+    def tests(name: str, target: str) -> None:
+        if (not only or f"long {name}" in only) and has_tests("long", target):
+            suite.pytest(f"long {name}", "-m", "long", "-o", "junit_logging=system-out", target)
 
     environments = sorted((ROOT / "tests/e2e").glob("test_*.py"), reverse=True)
     places = ("tests/unit", "tests/render", "tests/contract", "tests/app", "tests/pulumi")
     side_by_side(
         [partial(tests, f"e2e {path.stem.removeprefix('test_')}", str(path)) for path in environments],
-        [*(partial(scenario, name) for name in scenarios()), *(partial(tests, place, place) for place in places)],
+        [*(partial(scenario, name) for name in scenarios()), *(partial(tests, folder, folder) for folder in places)],
     )
 
 
@@ -424,10 +424,10 @@ def write_long_report(suite: Suite) -> None:
     LONG_REPORT.write_text("\n".join(lines) + "\n")
 
 
-def side_by_side(environments: Sequence[Callable[[], None]], others: Sequence[Callable[[], None]]) -> None:
+def side_by_side(environments: Sequence[Callable[[], None]], independent: Sequence[Callable[[], None]]) -> None:
     """Two lanes: what has to keep its order, as environments share a release, and all else; whichever ends first helps."""
     waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-    for work in others:
+    for work in independent:
         waiting.put(work)
 
     def take() -> None:

@@ -53,15 +53,15 @@ def problems(
     `record` is the run's own, `ca` the CA certificates in its vault, `needed` the secrets that the environment uses,
     `host` what the host has: `trusted` and `converged`.
     """
-    found = []
+    reasons = []
     trusted, known = fingerprints(host["trusted"]), fingerprints(ca)
     if trusted and set(trusted) & set(known) and known[0] not in trusted:
-        found.append(
+        reasons.append(
             "it does not trust yet the CA that signs; fix: replace the CA by `stackwright rotate-ca`, which adds the new"
             " one first"
         )
     elif trusted and known[0] not in trusted:
-        found.append(
+        reasons.append(
             f"it trusts another CA of {record['environment']} than the one in the vault here: these are not its secrets"
             f" (SHA-256 {trusted[0][:16]} there, {known[0][:16]} here);"
             " fix: use the vault file of the environment (docs/how-to/share-an-environment.md)"
@@ -69,18 +69,18 @@ def problems(
     converged = host["converged"] or {}
     lost = sorted((set(converged.get("secrets", [])) & set(needed)) - set(record["secrets"]))
     if lost:
-        found.append(
+        reasons.append(
             f"it uses secrets that the vault here has lost: {', '.join(lost)}; fix: restore the newest copy of the vault"
         )
     last = converged.get("commit")
     if last and not allow_older and not _contains(project, record["commit"], last):
-        found.append(
+        reasons.append(
             f"it was converged from commit {last[:12]} by {converged.get('by')} at {converged.get('at')}, which the"
             f" checkout here ({(record['commit'] or 'not in git')[:12]}) does not contain, so that this run would take"
             " changes back; fix: git pull, or allow it: stackwright converge --allow-older"
             " (ansible-playbook -e stackwright_allow_older=true)"
         )
-    return found
+    return reasons
 
 
 def _contains(project: Path, current: str | None, last: str) -> bool:

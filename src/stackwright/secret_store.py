@@ -93,16 +93,16 @@ class SecretStore:
             values = self._load()
             certificates = _certificates(values[CA_CERTIFICATE])
             if _NEXT_CA_KEY in values:
-                key, *kept = values[_NEXT_CA_KEY], certificates[-1], *certificates[:-1]
+                key, *trusted_certificates = values[_NEXT_CA_KEY], certificates[-1], *certificates[:-1]
                 values = {name: value for name, value in values.items() if name != _NEXT_CA_KEY}
-                self._save(values | {CA_KEY: key, CA_CERTIFICATE: "".join(kept)})
+                self._save(values | {CA_KEY: key, CA_CERTIFICATE: "".join(trusted_certificates)})
                 return "the new CA signs; the previous one stays trusted"
             if len(certificates) > 1:
                 self._save(values | {CA_CERTIFICATE: certificates[0]})
                 return "the previous CA is dropped"
             new = new_ca(self.environment)
-            both = {CA_CERTIFICATE: certificates[0] + new[CA_CERTIFICATE], _NEXT_CA_KEY: new[CA_KEY]}
-            self._save(values | both)
+            changes = {CA_CERTIFICATE: certificates[0] + new[CA_CERTIFICATE], _NEXT_CA_KEY: new[CA_KEY]}
+            self._save(values | changes)
             return "a new CA is trusted; the previous one still signs"
 
     def get(self, name: str) -> str:

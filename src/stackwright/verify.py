@@ -153,15 +153,15 @@ def _hsts(edge: Edge, name: str, path: str) -> tuple[bool, str]:
 
 def _static(edge: Edge, name: str, static: dict[str, Any], file: Path) -> tuple[bool, str]:
     """Whether the edge serves a file that the release has below an address."""
-    place = static["url"].strip("/")
+    folder = static["url"].strip("/")
     try:
         release = description.read(file)
-        path = first_file(Path(release.static_path), place)
+        path = first_file(Path(release.static_path), folder)
     except (OSError, description.DescriptionError, tarfile.TarError) as error:
         return False, f"the release cannot be read: {error}"
     if path is None:
-        return False, f"release {release.release} has no file below {place}/"
-    return status_of(edge.get(name, f"/{place}/{quote(path)}"), f"/{place}/{path} of release {release.release}")
+        return False, f"release {release.release} has no file below {folder}/"
+    return status_of(edge.get(name, f"/{folder}/{quote(path)}"), f"/{folder}/{path} of release {release.release}")
 
 
 def status_of(answer: Answer, subject: str) -> tuple[bool, str]:
@@ -175,9 +175,13 @@ def first_file(archive: Path, folder: str) -> str | None:
         for member in files:
             # The first part is the archive's one top folder.
             parts = tuple(part for part in PurePosixPath(member.name).parts if part != ".")[1:]
-            wanted = PurePosixPath(folder).parts
-            below = parts[len(wanted) :]
-            if member.isfile() and parts[: len(wanted)] == wanted and not any(part.startswith(".") for part in below):
+            folder_parts = PurePosixPath(folder).parts
+            below = parts[len(folder_parts) :]
+            if (
+                member.isfile()
+                and parts[: len(folder_parts)] == folder_parts
+                and not any(part.startswith(".") for part in below)
+            ):
                 return "/".join(below)
     return None
 

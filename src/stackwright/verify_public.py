@@ -39,8 +39,8 @@ class Internet:
 
     def addresses(self, name: str) -> list[str]:
         """What DNS answers. Raises socket.gaierror."""
-        found = socket.getaddrinfo(name, 443, type=socket.SOCK_STREAM)
-        return list(dict.fromkeys(str(each[4][0]) for each in found))
+        answers = socket.getaddrinfo(name, 443, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
     def edge(self, name: str) -> Edge:
         """Whoever answers for the name: the connection goes to one of its addresses."""
@@ -75,10 +75,10 @@ def verify(stack: dict[str, Any], zone: HostedZone, internet: Internet, *, cdn: 
     for site in stack["edge"]["sites"]:
         health = stack["apps"][site["app"]]["health"]
         for name in site["names"]:
-            found = finding(f"{name} is in DNS", partial(_resolved, internet, name, zone))
-            yield found
+            dns_finding = finding(f"{name} is in DNS", partial(_resolved, internet, name, zone))
+            yield dns_finding
             # Whatever else is asked would say the same once more.
-            if found.ok:
+            if dns_finding.ok:
                 edge = internet.edge(name)
                 yield from _name(_Site(name=name, site=site, health=health, edge=edge, cdn=cdn, cloud=cloud))
 
@@ -112,8 +112,8 @@ def _name(site: _Site) -> Iterator[Finding]:
         yield finding(f"{name} is behind the CDN, which keeps no answer of the application", partial(_passed_on, site))
     for folder in site.site["static"]:
         if folder["immutable"] and folder["max_age_days"]:
-            kept = "kept by the CDN and by browsers" if site.cdn else "kept by browsers"
-            yield finding(f"https://{name}{folder['url']}/ is {kept}", partial(_static, site, folder))
+            caching = "kept by the CDN and by browsers" if site.cdn else "kept by browsers"
+            yield finding(f"https://{name}{folder['url']}/ is {caching}", partial(_static, site, folder))
     yield finding(f"{name}: a name that no site has is refused", partial(_unknown, site))
 
 
@@ -125,24 +125,24 @@ def _redirect(site: _Site) -> tuple[bool, str]:
     return answer.status in {301, 308} and plain == f"https://{site.name}/a?b=c", f"{answer.status} {target}".rstrip()
 
 
-def _hsts(site: _Site, wanted: dict[str, Any]) -> tuple[bool, str]:
+def _hsts(site: _Site, hsts: dict[str, Any]) -> tuple[bool, str]:
     value = site.edge.get(site.name, site.health["path"]).headers.get("strict-transport-security", "")
-    said = {each.strip().lower() for each in value.split(";")}
-    expected = {f"max-age={wanted['max_age_days'] * _DAY_SECONDS}"}
-    expected |= {"includesubdomains"} if wanted["include_subdomains"] else set()
-    expected |= {"preload"} if wanted["preload"] else set()
-    missing = expected - said
+    directives = {directive.strip().lower() for directive in value.split(";")}
+    expected = {f"max-age={hsts['max_age_days'] * _DAY_SECONDS}"}
+    expected |= {"includesubdomains"} if hsts["include_subdomains"] else set()
+    expected |= {"preload"} if hsts["preload"] else set()
+    missing = expected - directives
     if missing:
         return False, f"{value or 'no Strict-Transport-Security'}; expected: {'; '.join(sorted(missing))}"
     return True, value
 
 
 def _headers(site: _Site) -> tuple[bool, str]:
-    found = site.edge.get(site.name, site.health["path"]).headers
+    headers = site.edge.get(site.name, site.health["path"]).headers
     wrong = [
-        f"{header} is {found.get(header.lower(), 'missing')}, expected: {value}"
+        f"{header} is {headers.get(header.lower(), 'missing')}, expected: {value}"
         for header, value in site.site["headers"].items()
-        if found.get(header.lower()) != value
+        if headers.get(header.lower()) != value
     ]
     return not wrong, "; ".join(wrong) or ", ".join(site.site["headers"])
 
@@ -161,24 +161,27 @@ def _from_cache(answer: Answer) -> bool:
 
 def _static(site: _Site, folder: dict[str, Any]) -> tuple[bool, str]:
     page, path = _page(site)
-    found = re.search(rf"""["'(]({re.escape(folder["url"])}/[^"'()\s?#<>\\]+)""", page.body.decode(errors="replace"))
-    if found is None:
+    match = re.search(rf"""["'(]({re.escape(folder["url"])}/[^"'()\s?#<>\\]+)""", page.body.decode(errors="replace"))
+    if match is None:
         return False, f"the page {path} ({page.status}) names no file below {folder['url']}/"
-    file = found[1]
+    file = match[1]
     answer = site.edge.get(site.name, file)
     control = answer.headers.get("cache-control", "no Cache-Control")
-    said = f"{file}: {answer.status}, {control}"
+    summary = f"{file}: {answer.status}, {control}"
     expected = {f"max-age={folder['max_age_days'] * _DAY_SECONDS}", "immutable"}
-    if answer.status != 200 or not expected <= {each.strip().lower() for each in control.split(",")}:
-        return False, f"{said}; expected: 200, {', '.join(sorted(expected))}"
+    if answer.status != 200 or not expected <= {directive.strip().lower() for directive in control.split(",")}:
+        return False, f"{summary}; expected: 200, {', '.join(sorted(expected))}"
     if not site.cdn:
-        return True, said
+        return True, summary
     for _ in range(_CACHE_TRIES):
         answer = site.edge.get(site.name, file)
         if _from_cache(answer):
-            return True, f"{said}; {answer.headers.get('x-cache', '')}".rstrip("; ")
+            return True, f"{summary}; {answer.headers.get('x-cache', '')}".rstrip("; ")
         time.sleep(_PAUSE_SECONDS)
-    return False, f"{said}; not kept after {_CACHE_TRIES + 1} requests: {answer.headers.get('x-cache', 'no X-Cache')}"
+    return (
+        False,
+        f"{summary}; not kept after {_CACHE_TRIES + 1} requests: {answer.headers.get('x-cache', 'no X-Cache')}",
+    )
 
 
 def _page(site: _Site) -> tuple[Answer, str]:
@@ -196,21 +199,21 @@ def _page(site: _Site) -> tuple[Answer, str]:
 
 
 def _unknown(site: _Site) -> tuple[bool, str]:
-    asked = {
+    requests = {
         "http": partial(site.edge.get, UNKNOWN, "/", tls=False),
         # With the site's own certificate, so that it is the name in the request that is refused.
         "https": partial(site.edge.get, UNKNOWN, "/", tls_name=site.name),
     }
-    said, fine = list[str](), True
-    for scheme, get in asked.items():
+    answers, fine = list[str](), True
+    for scheme, get in requests.items():
         try:
             answer = get()
         except OSError:
-            said.append(f"{scheme}: closed without an answer")
+            answers.append(f"{scheme}: closed without an answer")
             continue
         # A load balancer sends everything from HTTP to HTTPS, where it refuses; a host of ours gives no answer.
         onward = scheme == "http" and answer.headers.get("location", "").startswith(f"https://{UNKNOWN}")
         refused = site.cloud and (answer.status in _REFUSALS or onward)
         fine = fine and refused
-        said.append(f"{scheme}: {'' if refused else 'answered '}{answer.status}")
-    return fine, ", ".join(said)
+        answers.append(f"{scheme}: {'' if refused else 'answered '}{answer.status}")
+    return fine, ", ".join(answers)

@@ -24,8 +24,8 @@ FLAWS = {
 
 def pack(folder: Path, release: str, flaw: str) -> dict[str, str]:
     """Write one archive."""
-    here = Path(__file__).parent
-    files = {name: (here / name).read_bytes() for name in ("server.js", "migrate.js")}
+    sources = Path(__file__).parent
+    files = {name: (sources / name).read_bytes() for name in ("server.js", "migrate.js")}
     files["manifest.json"] = json.dumps({"release": release, "flaw": flaw}).encode()
     path = folder / f"contract-{release}.tar.gz"
     with tarfile.open(path, "w:gz") as archive:

@@ -218,8 +218,8 @@ def test_a_lost_host_can_be_left_out_and_gets_no_requests(host: Any) -> None:
 
 
 def test_an_instance_on_another_port_serves_before_the_old_one_goes(host: Any) -> None:
-    both, after = note(host, "both-ports")[0], note(host, "other-port")[0]
-    assert all(both[port]["release"] == "v5" for port in (5005, 5006, 5007))
+    during, after = note(host, "both-ports")[0], note(host, "other-port")[0]
+    assert all(during[port]["release"] == "v5" for port in (5005, 5006, 5007))
     assert after[5006] is None
     assert {after[port]["release"] for port in (5005, 5007)} == {"v5"}
 

@@ -68,7 +68,7 @@ except urllib.error.HTTPError as error:
 def test_full_and_differential_backups_exist(ops):
     info = json.loads(pgbackrest(ops, "--output=json", "info").stdout)[0]
     assert info["status"]["code"] == 0
-    assert {each["type"] for each in info["backup"]} >= {"full", "diff"}
+    assert {backup["type"] for backup in info["backup"]} >= {"full", "diff"}
     assert info["cipher"] == "aes-256-cbc"
     assert pgbackrest(ops, "check").rc == 0
 
@@ -83,15 +83,15 @@ def test_wal_arrives(db, ops):
     written = "SELECT FROM pg_logical_emit_message(false, 'molecule', 'x')"
     switch = "SELECT pg_walfile_name(pg_switch_wal())"
     segment = db.check_output(f'cd / && sudo -u postgres psql -qAt -c "{written}" -c "{switch}"').strip()
-    found = ops.run(
+    search = ops.run(
         f"for i in $(seq 60); do find /var/lib/pgbackrest/archive -name '{segment}*' | grep . && break; sleep 0.5; done"
     )
-    assert found.stdout, db.check_output("cd / && sudo -u postgres psql -c 'TABLE pg_stat_archiver'")
+    assert search.stdout, db.check_output("cd / && sudo -u postgres psql -c 'TABLE pg_stat_archiver'")
 
 
 def test_the_repository_is_encrypted_and_compressed(ops):
-    found = ops.check_output("find /var/lib/pgbackrest/archive -name '*.zst' | head -n 1")
-    assert ops.check_output(f"head -c 8 {found}").startswith("Salted__")
+    segment = ops.check_output("find /var/lib/pgbackrest/archive -name '*.zst' | head -n 1")
+    assert ops.check_output(f"head -c 8 {segment}").startswith("Salted__")
 
 
 def test_a_wrong_key_reads_nothing(ops):
@@ -173,8 +173,8 @@ def test_nothing_can_be_removed_or_overwritten(app, ops):
 
 def test_the_repository_host_prunes(ops):
     ops.check_output("systemctl start backup-prune")
-    own = "--no-cache --repo=/var/lib/restic/app1 --password-file=/etc/stackwright/backup/clients/app1"
-    assert "no errors were found" in ops.check_output(f"sudo -u restic restic {own} check")
+    options = "--no-cache --repo=/var/lib/restic/app1 --password-file=/etc/stackwright/backup/clients/app1"
+    assert "no errors were found" in ops.check_output(f"sudo -u restic restic {options} check")
 
 
 @pytest.mark.parametrize("name", ["ops1", "db1", "app1"])
@@ -227,16 +227,16 @@ def test_a_failing_command_before_a_backup_is_a_failed_backup(app):
 def test_no_secret_is_readable_or_shown():
     for name in ("ops1", "db1", "app1"):
         host = _host(name)
-        found = host.run(
+        search = host.run(
             "grep -rl molecule-only /etc /var/log /run /var/lib/postgresql /var/cache --exclude-dir=base --exclude-dir=journal 2>/dev/null"
         )
-        for path in found.stdout.split():
+        for path in search.stdout.split():
             file = host.file(path)
             assert file.mode & 0o007 == 0, path
             assert path.startswith(("/etc/stackwright/backup/", "/etc/pgbackrest/")), path
         assert host.run("journalctl | grep -v sudo | grep -c molecule-only-[lkp]").stdout.strip() == "0"
         assert "molecule-only" not in host.check_output("ps -eo args | grep -v grep")
-    assert found.stdout, "the search finds nothing at all"
+    assert search.stdout, "the search finds nothing at all"
 
 
 def test_the_scratch_restore_left_nothing(db):
@@ -264,7 +264,7 @@ def test_sandbox(name, unit, limit):
 
 
 def test_timers(ops, db, app):
-    wanted = {
+    timers = {
         ops: {
             "pgbackrest-full",
             "pgbackrest-diff",
@@ -277,11 +277,11 @@ def test_timers(ops, db, app):
         db: {"backup-files", "backup-status"},
         app: {"backup-files", "backup-status"},
     }
-    for host, names in wanted.items():
+    for host, names in timers.items():
         active = host.check_output(
             "systemctl list-timers --all --no-legend | grep -oE '(backup|pgbackrest)-[a-z-]+.timer'"
         )
-        assert {each.removesuffix(".timer") for each in active.split()} == names
+        assert {unit.removesuffix(".timer") for unit in active.split()} == names
     # At a host's start a missed backup is made up for; a check would ask services that are only starting.
     shown = "systemctl show --value --property=Persistent backup-files.timer backup-status.timer"
     assert db.check_output(shown).split() == ["yes", "no"]
@@ -327,11 +327,11 @@ def _flipped(ops, kind):
     path = ops.check_output(FILES[kind])
     flip(ops, path)
     try:
-        found = problems(ops, "backup-verify")
+        reported = problems(ops, "backup-verify")
         name = path.rsplit("/", 1)[1]
         # Debian 12's pgBackRest names the file of the cluster, later ones the bundle that holds it: of that backup either way.
         named = path.split("/main/")[-1].removesuffix("bundle/1") if "pgbackrest" in path else name[:8]
-        assert [problem for problem in found if named in problem], found
+        assert [problem for problem in reported if named in problem], reported
         assert [problem for problem in problems(ops) if problem.startswith("verify ")]
     finally:
         flip(ops, path)
@@ -371,8 +371,8 @@ def test_forged_dates_displace_nothing_and_are_named(app, ops):
 
 def test_a_clock_that_is_ahead_is_named(app):
     app.check_output("apt-get install -qq -y --no-install-recommends faketime")
-    found = problems(app, "faketime '+10 minutes' backup-status")
-    assert [problem for problem in found if problem.startswith("clock app1: ") and "ahead" in problem], found
+    reported = problems(app, "faketime '+10 minutes' backup-status")
+    assert [problem for problem in reported if problem.startswith("clock app1: ") and "ahead" in problem], reported
 
 
 def test_a_wrong_passphrase_is_a_problem_in_json(ops):
@@ -531,14 +531,14 @@ def wait_for_full_backup(ops):
 
 @pytest.mark.long
 def test_a_changed_passphrase_is_refused_and_another_repository_takes_over(ops):
-    other = {"backup_postgresql_passphrase": "molecule-only-other-passphrase-of-the-cluster"}
+    new_passphrase = {"backup_postgresql_passphrase": "molecule-only-other-passphrase-of-the-cluster"}
     before = ops.check_output("sha256sum /etc/pgbackrest/pgbackrest.conf")
-    code, output = play("shared/converge.yml", **other)
+    code, output = play("shared/converge.yml", **new_passphrase)
     assert code != 0
     assert "cannot be re-keyed" in output
     assert ops.check_output("sha256sum /etc/pgbackrest/pgbackrest.conf") == before
     assert play("backup/replace.yml")[0] == 0
-    code, output = play("shared/converge.yml", **other)
+    code, output = play("shared/converge.yml", **new_passphrase)
     assert code == 0, output
     assert len(wait_for_full_backup(ops)["backup"]) == 1
     previous = pgbackrest(ops, "--config=/var/lib/pgbackrest-previous/pgbackrest.conf", "info")

@@ -10,7 +10,7 @@ ADDRESS = "10.231.11.11"
 
 def ssh(host: Any, user: str, *options: str) -> Any:
     """Log in to the host from itself, with a key that only admins have."""
-    words = " ".join(f"-o {each}" for each in ("StrictHostKeyChecking=no", "BatchMode=yes", *options))
+    words = " ".join(f"-o {option}" for option in ("StrictHostKeyChecking=no", "BatchMode=yes", *options))
     # testinfra takes ssh's own 255 for a lost connection to the host under test.
     return host.run(f"ssh -i /root/probe {words} {user}@{ADDRESS} id -un || exit 9")
 
@@ -103,9 +103,9 @@ def test_security_updates_spare_databases(host: Any) -> None:
         assert settings.count("Origins-Pattern:: ") == 1
         assert host.service("apt-daily-upgrade.timer").is_enabled
         script = "do q(/etc/needrestart/needrestart.conf); print join q( ), sort keys %{$nrconf{override_rc}}"
-        kept = host.check_output(f"perl -e 'our %nrconf; {script}'")
-        assert "^postgresql" in kept
-        assert "^redis" in kept
+        overridden = host.check_output(f"perl -e 'our %nrconf; {script}'")
+        assert "^postgresql" in overridden
+        assert "^redis" in overridden
 
 
 def test_the_journal_is_bounded_and_kept(host: Any) -> None:
@@ -124,10 +124,10 @@ def test_limits_reach_services_and_sessions(host: Any) -> None:
 def test_kernel_settings_are_in_force_unless_the_machine_below_keeps_them(host: Any) -> None:
     with host.sudo():
         lines = host.check_output("grep -v ^# /etc/sysctl.d/zz-stackwright.conf").splitlines()
-        wanted = dict(line.split(" = ", 1) for line in lines)
-        assert wanted["net.ipv4.ip_local_port_range"] == "20000 60999"
-        assert wanted["vm.overcommit_memory"] == "1"
-        for name, value in wanted.items():
+        settings = dict(line.split(" = ", 1) for line in lines)
+        assert settings["net.ipv4.ip_local_port_range"] == "20000 60999"
+        assert settings["vm.overcommit_memory"] == "1"
+        for name, value in settings.items():
             running = host.run(f"sysctl -n {name}")
             if running.rc == 0 and running.stdout.split() != value.split():
                 assert host.run(f"sysctl -w {name}='{value}'").rc != 0, name

@@ -26,12 +26,12 @@ def etcdctl(host, arguments, *, name=None, user=None, certificate="etcd"):
 def test_all_voters_agree(host):
     health = json.loads(host.check_output("set -a; . /etc/etcd/etcdctl.env; etcdctl endpoint health -w json"))
     assert len(health) == len(MEMBERS)
-    assert all(each["health"] for each in health)
+    assert all(endpoint["health"] for endpoint in health)
 
 
 def test_members_are_the_declared_ones(host):
     listed = json.loads(etcdctl(host, "member list -w json").stdout)["members"]
-    assert {each["name"]: each["peerURLs"] for each in listed} == {
+    assert {member["name"]: member["peerURLs"] for member in listed} == {
         name: [f"https://{address}:2380"] for name, address in MEMBERS.items()
     }
 

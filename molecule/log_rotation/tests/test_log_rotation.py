@@ -23,8 +23,8 @@ def numbers(host: Any, folder: str, log: str) -> list[int]:
 
 def grow(host: Any, path: str, size: int) -> None:
     for _ in range(120):
-        found = host.run(f"stat -c %s {path}")
-        if found.rc == 0 and int(found.stdout) >= size:
+        stat = host.run(f"stat -c %s {path}")
+        if stat.rc == 0 and int(stat.stdout) >= size:
             return
         time.sleep(0.25)
     raise AssertionError(f"{path} did not reach {size} bytes")
@@ -41,8 +41,8 @@ def test_not_one_line_is_lost_over_rotations(host: Any) -> None:
             grow(host, "/var/log/writer/access.log", 2**20)
             assert rotate(host).rc == 0
         host.check_output("systemctl stop writer.service")
-        found = numbers(host, "/var/log/writer", "access.log")
-        assert found == list(range(len(found)))
+        logged = numbers(host, "/var/log/writer", "access.log")
+        assert logged == list(range(len(logged)))
         names = host.check_output("ls /var/log/writer").split()
         assert names == ["access.log", "access.log.1", "access.log.2.gz", "access.log.3.gz"]
         assert host.check_output("stat -c '%U %G %a' /var/log/writer/access.log") == "writer adm 640"
@@ -87,9 +87,9 @@ def test_a_full_disk_loses_nothing_and_is_recovered_from(host: Any) -> None:
         time.sleep(1)
         assert rotate(host).rc == 0
         host.check_output("systemctl stop cramped.service")
-        found = numbers(host, "/srv/cramped", "cramped.log")
-        assert found == list(range(len(found)))
-        assert len(found) * LINE > 2 * 2**20
+        logged = numbers(host, "/srv/cramped", "cramped.log")
+        assert logged == list(range(len(logged)))
+        assert len(logged) * LINE > 2 * 2**20
         assert host.run("ls /srv/cramped/*.gz").rc == 0
         host.check_output("rm -f /srv/cramped/*; mount -o remount,size=2m /srv/cramped")
 
@@ -105,8 +105,8 @@ def test_an_interrupted_rotation_is_made_good(host: Any) -> None:
         grow(host, "/var/log/writer/access.log", 1)
         host.check_output("systemctl stop writer.service")
         assert host.check_output("ls /var/lib/stackwright/logrotate/pending") == ""
-        found = numbers(host, "/var/log/writer", "access.log")
-        assert found == list(range(len(found)))
+        logged = numbers(host, "/var/log/writer", "access.log")
+        assert logged == list(range(len(logged)))
 
 
 def test_a_writer_that_does_not_reopen_is_told_of(host: Any) -> None:

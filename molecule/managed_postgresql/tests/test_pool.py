@@ -37,11 +37,11 @@ def test_a_server_of_another_name_is_refused(host):
 
 
 def test_a_server_of_another_authority_is_refused(host):
-    own = "/etc/stackwright/tls/pgbouncer/ca.crt"
+    internal_ca = "/etc/stackwright/tls/pgbouncer/ca.crt"
     host.check_output(f"cp -p {CA} /root/authority.crt")
     try:
         # Into the same file, as its mode and owner are to stay.
-        host.check_output(f"cat {own} > {CA} && systemctl reload pgbouncer && pgbouncer-admin -c RECONNECT")
+        host.check_output(f"cat {internal_ca} > {CA} && systemctl reload pgbouncer && pgbouncer-admin -c RECONNECT")
         assert pooled(host, "SELECT 1").rc != 0
         assert host.run("journalctl -u pgbouncer | grep -i 'certificate verify failed'").rc == 0
     finally:

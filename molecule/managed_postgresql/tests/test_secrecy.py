@@ -49,7 +49,7 @@ def test_a_rotated_password_is_told_nowhere(host, tmp_path):
         output = rotate("secret-of-rotation-in-molecule", tmp_path)
     finally:
         seen = "".join(
-            each.check_output("systemctl stop watched; cat /run/watched; rm /run/watched") for each in (host, ops)
+            machine.check_output("systemctl stop watched; cat /run/watched; rm /run/watched") for machine in (host, ops)
         )
     assert re.search(r"ops1 +: ok=\d+ +changed=1 ", output), output[-600:]
     assert not SECRET.search(output), SECRET.search(output)

@@ -138,8 +138,8 @@ def test_tls_is_mozilla_intermediate(host, options, accepted):
 def test_the_key_exchange_withstands_quantum_computers_where_openssl_can(host):
     group = "X25519MLKEM768"
     can = "OpenSSL 3.0" not in host.check_output("openssl version")
-    asked = f"openssl s_client -connect {ADDRESS}:443 -servername shop.test -tls1_3 -groups {group}"
-    answer = host.run(f"{asked} </dev/null 2>&1 | grep -a {group}").stdout
+    command = f"openssl s_client -connect {ADDRESS}:443 -servername shop.test -tls1_3 -groups {group}"
+    answer = host.run(f"{command} </dev/null 2>&1 | grep -a {group}").stdout
     assert (f"Negotiated TLS1.3 group: {group}" in answer) == can
 
 
@@ -175,7 +175,7 @@ def test_a_rotated_log_is_reopened(host, edge):
     host.run_expect([0], f"mv {log} {log}.1 && install -o www-data -g adm -m 0640 /dev/null {log}")
     host.run_expect([0], "systemctl kill --signal=USR1 --kill-whom=main nginx.service")
     edge.ask({"target": "/after-rotation"})
-    assert [each for each in last_entries(host) if each["uri"] == "/after-rotation"]
+    assert [entry for entry in last_entries(host) if entry["uri"] == "/after-rotation"]
     assert host.file(log).mode == 0o640
 
 
@@ -183,7 +183,7 @@ def test_a_rotated_log_is_reopened(host, edge):
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "said"),
+    ("file", "text", "reason"),
     [
         ("sites/shop.conf", "no_such_directive on;", "no_such_directive"),
         ("upstreams.conf", "upstream gone { server no-such-host.invalid:1; }", "host not found"),
@@ -194,12 +194,12 @@ def test_a_rotated_log_is_reopened(host, edge):
         ),
     ],
 )
-def test_a_bad_configuration_never_becomes_live(host, edge, staging, file, text, said):
+def test_a_bad_configuration_never_becomes_live(host, edge, staging, file, text, reason):
     before, running = host.check_output("readlink /etc/nginx/live"), generation(host)
     host.run_expect([0], f"printf '%s\\n' '{text}' >> {staging}/{file}")
     refused = host.run(f"{CONFIG} apply --staging {staging}")
     assert refused.rc == 5
-    assert said in refused.stderr
+    assert reason in refused.stderr
     assert staging in refused.stderr, "the message names the staged file"
     assert (host.check_output("readlink /etc/nginx/live"), generation(host)) == (before, running)
     assert host.check_output("ls /etc/nginx/trees | wc -l") == "1"
@@ -254,9 +254,9 @@ def test_a_unit_changed_by_a_run_that_died_is_noticed(host):
     unit = "/etc/systemd/system/nginx.service.d/version.conf"
     host.run_expect([0], f"cp {unit} /tmp/version.conf && sed -i 's/echo [0-9a-f]*/echo 0123/' {unit}")
     try:
-        found = status(host)
-        assert found["restart"] is True
-        assert found["daemon_reload"] is True
+        report = status(host)
+        assert report["restart"] is True
+        assert report["daemon_reload"] is True
     finally:
         host.run_expect([0], f"cp -p /tmp/version.conf {unit} && systemctl daemon-reload")
     assert status(host)["restart"] is False
@@ -361,7 +361,7 @@ def test_draining_waits_for_the_requests_that_run(host, edge, undrained):
         time.sleep(1)
         assert drain(host, 5005, "on", "--wait", "1", expect=6)["connections"] >= 1
         assert drain(host, 5005, "on", "--wait", "30")["connections"] == 0
-        assert {each.result().status for each in slow} == {200}
+        assert {future.result().status for future in slow} == {200}
 
 
 def test_the_last_live_member_stays(host, edge, undrained):

@@ -262,7 +262,7 @@ def test_the_console_is_for_operators_alone(host):
 
 def test_it_listens_to_its_own_host_alone(host):
     listening = {line.split()[3] for line in host.check_output("ss -Hltn").splitlines()}
-    assert {each for each in listening if not each.endswith((":22", ":5432"))} == {"127.0.0.1:6432"}
+    assert {address for address in listening if not address.endswith((":22", ":5432"))} == {"127.0.0.1:6432"}
 
 
 def test_no_password_is_readable_or_shown(host):

@@ -30,8 +30,8 @@ def answer(host: Any, port: int) -> dict[str, Any]:
 
 def runs_as(host: Any, port: int) -> int | None:
     """The process that answers at a port, if one does."""
-    asked = ask(host, port)
-    return int(json.loads(asked.stdout)["pid"]) if asked.rc == 0 else None
+    reply = ask(host, port)
+    return int(json.loads(reply.stdout)["pid"]) if reply.rc == 0 else None
 
 
 def instances(host: Any, app: str) -> dict[str, dict[str, Any]]:
@@ -48,10 +48,10 @@ def eventually(condition: Any, seconds: int = 60) -> None:
 
 def test_each_port_has_its_own_process_with_the_secrets(host: Any) -> None:
     answers = [answer(host, port) for port in FORKED]
-    assert [one["instance"] for one in answers] == ["forked-5005", "forked-5006"]
-    assert len({one["pid"] for one in answers}) == 2
-    assert {one["secret"] for one in answers} == {"kept in the file"}
-    assert {one["release"] for one in answers} == {"/srv/forked/releases/v1"}
+    assert [reply["instance"] for reply in answers] == ["forked-5005", "forked-5006"]
+    assert len({reply["pid"] for reply in answers}) == 2
+    assert {reply["secret"] for reply in answers} == {"kept in the file"}
+    assert {reply["release"] for reply in answers} == {"/srv/forked/releases/v1"}
 
 
 def test_cluster_shares_one_port(host: Any) -> None:
@@ -60,7 +60,7 @@ def test_cluster_shares_one_port(host: Any) -> None:
 
 def test_values_of_the_original(host: Any) -> None:
     app = json.loads(host.file("/etc/pm2/clustered.json").content_string)["apps"][0]
-    wanted = {
+    expected = {
         "autorestart": True,
         "max_restarts": 10,
         "min_uptime": 10000,
@@ -69,7 +69,7 @@ def test_values_of_the_original(host: Any) -> None:
         "merge_logs": True,
         "log_date_format": "YYYY-MM-DD HH:mm:ss Z",
     }
-    assert {key: app[key] for key in wanted} == wanted
+    assert {key: app[key] for key in expected} == expected
 
 
 def test_runs_unprivileged_and_starts_at_boot(host: Any) -> None:
@@ -201,7 +201,7 @@ def test_operators_read_the_status_without_sudo_and_others_do_not(host: Any) -> 
     shown = host.check_output("runuser -u operator -- pm2-status")
     assert "forked-5005  online  release v1" in shown
     status = json.loads(host.check_output("runuser -u operator -- pm2-status --json forked"))
-    assert {one["name"] for one in status["forked"]["instances"]} == {"forked-5005", "forked-5006"}
+    assert {instance["name"] for instance in status["forked"]["instances"]} == {"forked-5005", "forked-5006"}
     refused = host.run("runuser -u visitor -- pm2-status")
     assert refused.rc == 1
     assert "join the group" in refused.stderr

@@ -51,8 +51,8 @@ def host_named(request, name):
 def test_an_instance_moves_to_another_host_and_port_without_losing_a_write(connect):
     report = json.loads((Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "writer.json").read_text())
     assert report["written"] > 300, report
-    found = connect("sessions").exists(*(f"sess:moved:{number}" for number in range(report["written"])))
-    assert found == report["written"], report
+    stored = connect("sessions").exists(*(f"sess:moved:{number}" for number in range(report["written"])))
+    assert stored == report["written"], report
     # Coming back to a place that clients still use makes them wait for the copy; nothing is acknowledged meanwhile.
     assert report["longest"] < 30, report
 
@@ -131,7 +131,7 @@ def test_old_tls_is_refused(host):
 
 def test_only_the_declared_ports_are_open(host):
     listening = {line.split()[3] for line in host.check_output("ss -Hltn").splitlines()}
-    of_ssh = {each for each in listening if each.endswith(":22")}
+    of_ssh = {address for address in listening if address.endswith(":22")}
     assert listening - of_ssh == {f"{ADDRESS}:{port}" for port in PORTS.values()}
 
 
@@ -140,8 +140,8 @@ def test_no_password_is_readable(host):
         "find /etc/redis /var/log/redis /var/lib/redis /run/redis-* -type f ! -name admin.password -print"
     ).split()
     assert len(files) > 6
-    found = host.run("grep -l molecule-only " + " ".join(files))
-    assert found.rc == 1, found.stdout
+    search = host.run("grep -l molecule-only " + " ".join(files))
+    assert search.rc == 1, search.stdout
     for path in host.check_output("find /etc/redis /run/redis-sessions -name admin.password").split():
         assert (host.file(path).mode, host.file(path).user) == (0o600, "root")
     assert host.file("/etc/redis/instances/sessions/users.acl").mode == 0o640

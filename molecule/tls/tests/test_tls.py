@@ -77,13 +77,13 @@ def test_it_serves_both_ends_of_a_connection(host: Any) -> None:
 
 
 def test_no_key_of_the_ca_reached_the_host(host: Any) -> None:
-    found = host.run("grep -rlE 'BEGIN (EC |RSA )?PRIVATE KEY' /etc/stackwright /var/lib/stackwright /tmp /root")
+    search = host.run("grep -rlE 'BEGIN (EC |RSA )?PRIVATE KEY' /etc/stackwright /var/lib/stackwright /tmp /root")
     allowed = (f"{STORE}/.versions/", ACCOUNT)
-    assert [path for path in found.stdout.split() if not path.startswith(allowed)] == []
+    assert [path for path in search.stdout.split() if not path.startswith(allowed)] == []
     anchors = host.check_output(
         "openssl x509 -in /usr/local/share/ca-certificates/stackwright-molecule.crt -noout -pubkey"
     )
-    for path in found.stdout.split():
+    for path in search.stdout.split():
         assert host.run(f"openssl pkey -in {path} -pubout").stdout.strip() != anchors.strip()
 
 
@@ -151,22 +151,22 @@ def test_an_interrupted_swap_is_completed_and_the_service_reloaded(host: Any) ->
     assert "web.service" not in host.check_output("stackwright-tls reload")
     # What does not come from the CA is no certificate of this environment.
     requests = json.loads(host.check_output("stackwright-tls request --dry-run"))["requests"]
-    assert [each["name"] for each in requests] == ["web"]
+    assert [request["name"] for request in requests] == ["web"]
     assert "it is of another CA" in requests[0]["reasons"]
     host.check_output(f"ln -sfn {version} {STORE}/web && rm -rf {STORE}/{folder}/other")
     host.check_output("stackwright-tls reload")
 
 
 def test_new_names_and_a_new_lifetime_ask_for_a_new_certificate(host: Any) -> None:
-    wanted = config(host)
-    changed = json.loads(json.dumps(wanted))
+    original = config(host)
+    changed = json.loads(json.dumps(original))
     changed["certificates"][0]["dns"].append("more.molecule.internal")
     changed["certificates"][1]["reload"] = []
     changed["validity_days"] = 30
     write_config(host, changed)
     requests = json.loads(host.run("stackwright-tls request --dry-run").stdout)["requests"]
-    write_config(host, wanted)
-    reasons = {each["name"]: each["reasons"] for each in requests}
+    write_config(host, original)
+    reasons = {request["name"]: request["reasons"] for request in requests}
     assert reasons["web"] == ["other names are wanted", "another lifetime is wanted"]
     assert reasons["idle"] == ["another lifetime is wanted"]
     assert json.loads(host.check_output("stackwright-tls request --dry-run"))["requests"] == []
@@ -178,7 +178,7 @@ def test_less_than_a_third_left_is_renewed_and_less_than_a_fifth_fails_the_check
     fresh = host.run("faketime '+55 days' stackwright-tls request --dry-run")
     assert json.loads(fresh.stdout)["requests"] == []
     due = json.loads(host.check_output("faketime '+62 days' stackwright-tls request --dry-run"))["requests"]
-    assert {each["name"] for each in due} == {"web", "idle"}
+    assert {request["name"] for request in due} == {"web", "idle"}
     assert due[0]["reasons"] == ["less than a third of its life is left"]
     late = host.run("faketime '+80 days' stackwright-tls check")
     assert late.rc == 1
@@ -187,12 +187,12 @@ def test_less_than_a_third_left_is_renewed_and_less_than_a_fifth_fails_the_check
 
 def test_the_expiry_check_fails_visibly(host: Any) -> None:
     """The scenario's CA lives two days; what is handed over ends in 30."""
-    wanted = config(host)
-    write_config(host, {**wanted, "warning_percent": 100, "ca_certificate": ""})
+    original = config(host)
+    write_config(host, {**original, "warning_percent": 100, "ca_certificate": ""})
     assert host.run("systemctl start tls-expiry-check.service").rc != 0
     assert "converge the host to renew it" in host.check_output("journalctl -u tls-expiry-check -n 20 --no-pager")
     assert host.run("systemctl is-failed tls-expiry-check.service").stdout.strip() == "failed"
-    write_config(host, wanted)
+    write_config(host, original)
     assert host.run("systemctl start tls-expiry-check.service").rc == 0
     for unit in ("tls-expiry-check.timer", "tls-acme.timer"):
         assert host.service(unit).is_running
@@ -218,16 +218,16 @@ def test_files_that_would_not_serve_are_refused(host: Any, change: dict[str, Any
             "ca": host.check_output(f"cat {STORE}/{ca}"),
         }
     }
-    wanted = config(host)
-    changed = json.loads(json.dumps(wanted))
-    for each in changed["certificates"]:
-        if each["name"] == "given":
-            each["dns"] = change.get("dns", each["dns"])
+    original = config(host)
+    changed = json.loads(json.dumps(original))
+    for certificate in changed["certificates"]:
+        if certificate["name"] == "given":
+            certificate["dns"] = change.get("dns", certificate["dns"])
     write_config(host, changed)
     prefix = f"faketime '{change['time']}' " if "time" in change else ""
     before = on_disk(host, "given")
     refused = host.run(f"{prefix}stackwright-tls install <<'END'\n{json.dumps(delivery)}\nEND")
-    write_config(host, wanted)
+    write_config(host, original)
     assert refused.rc == 1
     assert message in refused.stderr
     assert on_disk(host, "given") == before
@@ -235,17 +235,17 @@ def test_files_that_would_not_serve_are_refused(host: Any, change: dict[str, Any
 
 def test_a_second_ca_and_a_dropped_one_reach_services_without_a_new_certificate(host: Any) -> None:
     """Both ways of a CA's replacement: what signs stays, what is trusted changes, and who reads it is reloaded."""
-    wanted = config(host)
+    original = config(host)
     host.check_output("stackwright-tls reload")
     leaf, key = on_disk(host, "web"), host.check_output(f"sha256sum < {STORE}/web/tls.key")
     changed_at = host.check_output(f"stat -L -c %Y {STORE}/web/ca.crt")
     second = host.check_output(
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 9 -subj /CN=second -keyout /dev/null"
     )
-    both = wanted["ca_certificate"].strip() + "\n" + second.strip() + "\n"
+    two_cas = original["ca_certificate"].strip() + "\n" + second.strip() + "\n"
     try:
-        for bundle, count in ((both, "2"), (wanted["ca_certificate"], "1")):
-            write_config(host, {**wanted, "ca_certificate": bundle})
+        for bundle, count in ((two_cas, "2"), (original["ca_certificate"], "1")):
+            write_config(host, {**original, "ca_certificate": bundle})
             assert json.loads(host.check_output("stackwright-tls request --dry-run"))["requests"] == []
             changes = json.loads(host.check_output("echo '{}' | stackwright-tls install"))["changed"]
             assert "web: CA certificates replaced" in changes
@@ -255,14 +255,17 @@ def test_a_second_ca_and_a_dropped_one_reach_services_without_a_new_certificate(
             assert "web.service" in host.check_output("stackwright-tls reload")
             assert host.check_output("echo '{}' | stackwright-tls install") == '{"changed": []}'
     finally:
-        write_config(host, wanted)
+        write_config(host, original)
         host.check_output("echo '{}' | stackwright-tls install")
     assert int(host.check_output(f"stat -L -c %Y {STORE}/web/ca.crt")) >= int(changed_at)
 
 
 def test_what_is_no_longer_wanted_disappears(host: Any) -> None:
-    wanted = config(host)
-    fewer = {**wanted, "certificates": [each for each in wanted["certificates"] if each["name"] != "idle"]}
+    original = config(host)
+    fewer = {
+        **original,
+        "certificates": [certificate for certificate in original["certificates"] if certificate["name"] != "idle"],
+    }
     host.check_output(f"cp -a {STORE} /root/store")
     host.check_output("gpasswd -d probe-idle tls-idle || true")
     host.check_output("getent group tls-of-others || groupadd --system tls-of-others")
@@ -275,7 +278,7 @@ def test_what_is_no_longer_wanted_disappears(host: Any) -> None:
     assert not host.file(f"{STORE}/.versions/idle").exists
     assert host.file(f"{STORE}/web/tls.key").exists
     host.check_output(f"groupadd --system tls-idle && rm -rf {STORE} && mv /root/store {STORE}")
-    write_config(host, wanted)
+    write_config(host, original)
     host.check_output("echo '{}' | stackwright-tls install")
 
 

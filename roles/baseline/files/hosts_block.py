@@ -23,8 +23,8 @@ def with_block(text: str, names: str) -> str:
         before, after = text.split(block)
         return without(before, ours) + block + without(after, ours)
     complete = rf"^{BEGIN}\n(?:(?!{BEGIN}\n).*\n)*?{END}\n?"
-    rest = re.sub(complete, "", text, flags=re.MULTILINE)
-    return block + without(re.sub(rf"^(?:{BEGIN}|{END})\n?", "", rest, flags=re.MULTILINE), ours)
+    remaining = re.sub(complete, "", text, flags=re.MULTILINE)
+    return block + without(re.sub(rf"^(?:{BEGIN}|{END})\n?", "", remaining, flags=re.MULTILINE), ours)
 
 
 def without(text: str, names: set[str]) -> str:
@@ -32,11 +32,11 @@ def without(text: str, names: set[str]) -> str:
     lines = []
     for line in text.splitlines(keepends=True):
         address, *listed = line.partition("#")[0].split() or [""]
-        kept = [name for name in listed if name not in names]
-        if kept == listed:
+        remaining = [name for name in listed if name not in names]
+        if remaining == listed:
             lines.append(line)
-        elif kept:
-            lines.append(f"{address} {' '.join(kept)}\n")
+        elif remaining:
+            lines.append(f"{address} {' '.join(remaining)}\n")
     return "".join(lines)
 
 
@@ -54,11 +54,11 @@ def write(path: Path, text: str) -> None:
 
 def main() -> None:
     """Compare first: writing it unasked would start the unit that watches the file again."""
-    names, path = (Path(each) for each in sys.argv[1:3])
+    names, path = (Path(argument) for argument in sys.argv[1:3])
     text = path.read_text() if path.exists() else ""
-    wanted = with_block(text, names.read_text())
-    if wanted != text:
-        write(path, wanted)
+    updated = with_block(text, names.read_text())
+    if updated != text:
+        write(path, updated)
         print(f"{path}: the names of the environment's hosts were not there, and are now")
 
 

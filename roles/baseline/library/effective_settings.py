@@ -63,16 +63,16 @@ def sshd_files(path: Path, known: list[Path] | None = None) -> list[Path]:
 
 def match_overrides(path: Path, settings: dict[str, str]) -> list[str]:
     """Lines within `Match` blocks that give one of the settings another value, under whatever condition."""
-    wanted = {name.lower(): shown(str(value)) for name, value in settings.items()}
-    found = []
+    required = {name.lower(): shown(str(value)) for name, value in settings.items()}
+    overrides = []
     condition = None
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
         name, _, value = re.sub(r"^(\s*\w+)\s*=\s*", r"\1 ", line).strip().partition(" ")
         if name.lower() == "match":
             condition = None if value.strip().lower() == "all" else value.strip()
-        elif name.lower() in wanted and condition and shown(value).lower() != wanted[name.lower()].lower():
-            found.append(f"{path}:{number}: '{line.strip()}' under 'Match {condition}'")
-    return found
+        elif name.lower() in required and condition and shown(value).lower() != required[name.lower()].lower():
+            overrides.append(f"{path}:{number}: '{line.strip()}' under 'Match {condition}'")
+    return overrides
 
 
 def lockout(effective: dict[str, list[str]], user: str, groups: set[str]) -> str | None:
@@ -91,16 +91,16 @@ def lockout(effective: dict[str, list[str]], user: str, groups: set[str]) -> str
 
 def parse(text: str) -> dict[str, list[str]]:
     """What `sshd -T` prints; keywords that may be repeated have several values."""
-    found: dict[str, list[str]] = {}
+    settings: dict[str, list[str]] = {}
     for line in text.splitlines():
         name, _, value = line.partition(" ")
-        found.setdefault(name.lower(), []).append(value)
-    return found
+        settings.setdefault(name.lower(), []).append(value)
+    return settings
 
 
 def last_assignments(text: str) -> dict[str, tuple[str, str]]:
     """Of `systemd-analyze cat-config`: the value that counts and the file that has it."""
-    found: dict[str, tuple[str, str]] = {}
+    assignments: dict[str, tuple[str, str]] = {}
     file = ""
     for line in text.splitlines():
         heading = re.fullmatch(r"# (/\S+)", line)
@@ -108,16 +108,16 @@ def last_assignments(text: str) -> dict[str, tuple[str, str]]:
             file = heading[1]
         name, equals, value = line.partition("=")
         if equals and not line.lstrip().startswith(("#", ";")):
-            found[name.strip().lstrip("-").replace("/", ".")] = (value.strip(), file)
-    return found
+            assignments[name.strip().lstrip("-").replace("/", ".")] = (value.strip(), file)
+    return assignments
 
 
 def differing_assignments(text: str, settings: dict[str, str]) -> list[str]:
     """The settings that another file outranks."""
-    found = last_assignments(text)
+    assignments = last_assignments(text)
     report = []
     for name, value in settings.items():
-        actual, file = found.get(name, ("nothing", "no file"))
+        actual, file = assignments.get(name, ("nothing", "no file"))
         if actual.split() != str(value).split():
             report.append(f"{file}: {name} is {actual}, and has to be {value}")
     return report

@@ -68,15 +68,15 @@ class Auth:
 
     def role(self, name: str, prefix: str) -> None:
         """A role that may read and write below the prefix, and nothing else."""
-        wanted = {"permType": "READWRITE", "key": encode(prefix), "range_end": encode(range_end(prefix))}
+        required = {"permType": "READWRITE", "key": encode(prefix), "range_end": encode(range_end(prefix))}
         permissions: list[dict[str, str]] = []
         if name in self.names("role"):
             permissions = self.etcd.call("auth/role/get", role=name).get("perm") or []
         else:
             self.change(f"add role {name}", "auth/role/add", name=name)
         # etcd leaves out what is zero, and READ is its zero.
-        found = [{"permType": "READ", "range_end": "", **each} for each in permissions]
-        for surplus in (each for each in found if each != wanted):
+        granted = [{"permType": "READ", "range_end": "", **permission} for permission in permissions]
+        for surplus in (permission for permission in granted if permission != required):
             self.change(
                 f"revoke a permission of {name}",
                 "auth/role/revoke",
@@ -84,8 +84,8 @@ class Auth:
                 key=surplus["key"],
                 range_end=surplus["range_end"],
             )
-        if wanted not in found:
-            self.change(f"permit {name} {prefix}", "auth/role/grant", name=name, perm=wanted)
+        if required not in granted:
+            self.change(f"permit {name} {prefix}", "auth/role/grant", name=name, perm=required)
 
     def password(self, probe: Etcd, name: str, password: str) -> None:
         """The user's password, compared by logging in."""
@@ -94,35 +94,35 @@ class Auth:
         self.change(f"change the password of {name}", "auth/user/changepw", name=name, password=password)
 
 
-def login(etcd: Etcd, wanted: dict[str, Any]) -> tuple[bool, bool]:
+def login(etcd: Etcd, params: dict[str, Any]) -> tuple[bool, bool]:
     """(authentication is on, root's password is the wanted one); takes root's rights where it is on."""
     try:
-        if etcd.login("root", wanted["root_password"]):
+        if etcd.login("root", params["root_password"]):
             return True, True
     except EtcdError as error:
         if "not enabled" in str(error):
             return False, False
         raise
-    previous = previous_password(wanted["credentials_file"])
+    previous = previous_password(params["credentials_file"])
     if previous is None or not etcd.login("root", previous):
-        raise EtcdError("root's password is neither the wanted one nor that of " + wanted["credentials_file"])
+        raise EtcdError("root's password is neither the wanted one nor that of " + params["credentials_file"])
     return True, False
 
 
-def apply(wanted: dict[str, Any], *, check_mode: bool) -> list[str]:
-    etcd = Etcd(wanted["endpoints"], wanted["tls"])
-    enabled, root_is_right = login(etcd, wanted)
+def apply(params: dict[str, Any], *, check_mode: bool) -> list[str]:
+    etcd = Etcd(params["endpoints"], params["tls"])
+    enabled, root_is_right = login(etcd, params)
     auth = Auth(etcd, check_mode=check_mode)
     if "root" not in auth.names("role"):
         auth.change("add role root", "auth/role/add", name="root")
-    auth.user("root", wanted["root_password"], "root")
+    auth.user("root", params["root_password"], "root")
     if not root_is_right and "add user root" not in auth.actions:
-        auth.change("change the password of root", "auth/user/changepw", name="root", password=wanted["root_password"])
+        auth.change("change the password of root", "auth/user/changepw", name="root", password=params["root_password"])
         # A changed password ends every session.
         if enabled and not check_mode:
-            etcd.login("root", wanted["root_password"])
-    names = [user["name"] for user in wanted["users"]]
-    for user in wanted["users"]:
+            etcd.login("root", params["root_password"])
+    names = [user["name"] for user in params["users"]]
+    for user in params["users"]:
         auth.role(user["name"], user["prefix"])
         auth.user(user["name"], user["password"], user["name"])
     for surplus in set(auth.names("user")) - {"root", *names}:
@@ -133,9 +133,9 @@ def apply(wanted: dict[str, Any], *, check_mode: bool) -> list[str]:
         auth.change("turn authentication on", "auth/enable")
         if check_mode:
             return auth.actions
-        etcd.login("root", wanted["root_password"])
-    probe = Etcd(wanted["endpoints"], wanted["tls"])
-    for user in wanted["users"]:
+        etcd.login("root", params["root_password"])
+    probe = Etcd(params["endpoints"], params["tls"])
+    for user in params["users"]:
         auth.password(probe, user["name"], user["password"])
     return auth.actions
 

@@ -72,10 +72,10 @@ def status(environment: dict[str, str], seconds: int) -> dict[str, Any]:
     if not environment:
         return {"installed": False, "address": "", "state": "empty", "members": []}
     deadline = time.monotonic() + seconds
-    while (found := state(environment)) == "broken" and time.monotonic() < deadline:
+    while (member_state := state(environment)) == "broken" and time.monotonic() < deadline:
         time.sleep(1)
     members: list[dict[str, Any]] = []
-    if found != "empty":
+    if member_state != "empty":
         try:
             answer = client(environment, client_url(address(environment))).call("cluster/member/list")
             members = [
@@ -84,7 +84,7 @@ def status(environment: dict[str, str], seconds: int) -> dict[str, Any]:
             ]
         except EtcdError:
             members = []
-    return {"installed": True, "address": address(environment), "state": found, "members": members}
+    return {"installed": True, "address": address(environment), "state": member_state, "members": members}
 
 
 def main() -> None:

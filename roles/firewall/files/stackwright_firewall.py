@@ -52,9 +52,9 @@ def normal(listing: str) -> list[Any]:
 
 def without_handles(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: without_handles(each) for key, each in value.items() if key != "handle"}
+        return {key: without_handles(child) for key, child in value.items() if key != "handle"}
     if isinstance(value, list):
-        return [without_handles(each) for each in value]
+        return [without_handles(child) for child in value]
     return value
 
 
@@ -98,8 +98,8 @@ def guard(port: int, sources: list[str]) -> dict[str, Any]:
     address = getattr(address, "ipv4_mapped", None) or address
     if peer[1] != port:
         raise FirewallError(f"this session came to port {peer[1]}, but the rules admit SSH on {port} alone")
-    networks = [ipaddress.ip_network(each, strict=False) for each in sources if each != "any"]
-    if "any" not in sources and not any(address in each for each in networks):
+    networks = [ipaddress.ip_network(source, strict=False) for source in sources if source != "any"]
+    if "any" not in sources and not any(address in network for network in networks):
         admitted = ", ".join(sources) or "nowhere"
         raise FirewallError(f"the rules admit SSH from {admitted}, not from the controller ({address})")
     return {"peer": str(address)}

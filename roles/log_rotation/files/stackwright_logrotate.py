@@ -55,17 +55,17 @@ def patterns(entry: Path) -> list[str]:
     return [word.strip("\"'") for head in heads for word in head.split() if word.strip("\"'").startswith("/")]
 
 
-def overlap(one: str, other: str) -> bool:
-    return fnmatch(one, other) or fnmatch(other, one)
+def overlap(first: str, second: str) -> bool:
+    return fnmatch(first, second) or fnmatch(second, first)
 
 
 def covered(entry: Path, ours: list[str]) -> bool:
     """Does the entry rotate files of ours? One that rotates others too cannot be put aside."""
     theirs = patterns(entry)
-    shared = [each for each in theirs if any(overlap(each, own) for own in ours)]
+    shared = [pattern for pattern in theirs if any(overlap(pattern, path) for path in ours)]
     if shared and len(shared) < len(theirs):
-        others = ", ".join(each for each in theirs if each not in shared)
-        raise RotationError(f"{entry} rotates {', '.join(shared)} like us, but {others} too: split it")
+        foreign = ", ".join(pattern for pattern in theirs if pattern not in shared)
+        raise RotationError(f"{entry} rotates {', '.join(shared)} like us, but {foreign} too: split it")
     return bool(shared)
 
 
@@ -78,9 +78,9 @@ def replace(logs: list[dict[str, Any]], *, dry_run: bool) -> list[str]:
             changes.append(f"{entry}: put aside")
             if not dry_run:
                 run("dpkg-divert", "--local", "--rename", "--divert", str(ASIDE / entry.name), "--add", str(entry))
-    for kept in sorted(ASIDE.iterdir()):
-        if not covered(kept, ours):
-            entry = PACKAGES / kept.name
+    for diverted in sorted(ASIDE.iterdir()):
+        if not covered(diverted, ours):
+            entry = PACKAGES / diverted.name
             changes.append(f"{entry}: back in force")
             if not dry_run:
                 run("dpkg-divert", "--local", "--rename", "--remove", str(entry))

@@ -57,14 +57,14 @@ POSTGRESQL_PORT = 5432
 
 def find(members: list[Patroni], *, seconds: int) -> tuple[Patroni, dict[str, Any]]:
     """The first member that knows the cluster's configuration, and the configuration."""
-    found: list[tuple[Patroni, dict[str, Any]]] = []
+    answers: list[tuple[Patroni, dict[str, Any]]] = []
 
     def look() -> bool:
-        found.extend((member, config) for member in members if (config := member.config()))
-        return bool(found)
+        answers.extend((member, config) for member in members if (config := member.config()))
+        return bool(answers)
 
     wait(seconds, "Patroni does not answer on any member, or the cluster has no configuration yet", look)
-    return found[0]
+    return answers[0]
 
 
 def unkept(patroni: Patroni, members: list[Patroni]) -> list[str]:
@@ -149,7 +149,7 @@ def main() -> None:
     paused = paused_by_operator(after)
     if paused:
         module.warn("an operator has paused the cluster, so it does not fail over; end it by `patronictl resume`")
-    shown = [json.dumps(each, indent=2, sort_keys=True) + "\n" for each in (before, after)]
+    shown = [json.dumps(config, indent=2, sort_keys=True) + "\n" for config in (before, after)]
     old, new = dict(flat(before)), dict(flat(after))
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     diff = {"before": shown[0], "after": shown[1]}

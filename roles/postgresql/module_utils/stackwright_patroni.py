@@ -73,11 +73,11 @@ class Patroni:
 
     def status(self) -> dict[str, Any]:
         """This member's own state; empty while it does not answer."""
-        found = self.get("/patroni") or {}
+        state = self.get("/patroni") or {}
         # Patroni before 4 says `master`.
-        if found.get("role") == "master":
-            found["role"] = "primary"
-        return found
+        if state.get("role") == "master":
+            state["role"] = "primary"
+        return state
 
     def config(self) -> dict[str, Any]:
         """The cluster's dynamic configuration; empty while there is none, or nobody answers."""
@@ -90,7 +90,9 @@ class Patroni:
     def leaders(self) -> list[str]:
         """The members that lead and run."""
         return [
-            each["name"] for each in self.cluster() if each.get("role") in LEADERS and each.get("state") == "running"
+            member["name"]
+            for member in self.cluster()
+            if member.get("role") in LEADERS and member.get("state") == "running"
         ]
 
     def cluster(self) -> list[dict[str, Any]]:
@@ -99,7 +101,7 @@ class Patroni:
 
     def members(self) -> list[Patroni]:
         """Every member that this one knows of, itself included."""
-        return [self.at(each["api_url"].removesuffix("/patroni")) for each in self.cluster()]
+        return [self.at(member["api_url"].removesuffix("/patroni")) for member in self.cluster()]
 
     def at(self, url: str) -> Patroni:
         """Another member of the cluster."""
@@ -149,7 +151,9 @@ def resume(patroni: Patroni, *, seconds: float) -> None:
     Every member has to know: the next one to be restarted would take the previous pause for its own.
     """
     patroni.send("PATCH", "/config", {"pause": None, PAUSED_BY: None})
-    wait(seconds, "the pause does not end", lambda: not any(each.status().get("pause") for each in patroni.members()))
+    wait(
+        seconds, "the pause does not end", lambda: not any(member.status().get("pause") for member in patroni.members())
+    )
 
 
 def leader(patroni: Patroni) -> str:

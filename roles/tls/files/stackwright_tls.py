@@ -94,8 +94,8 @@ class Wanted:
 
     @property
     def names(self) -> frozenset[str]:
-        addresses = {f"IP:{ipaddress.ip_address(each)}" for each in self.ip}
-        return frozenset({f"DNS:{each.lower()}" for each in self.dns} | addresses)
+        addresses = {f"IP:{ipaddress.ip_address(address)}" for address in self.ip}
+        return frozenset({f"DNS:{domain.lower()}" for domain in self.dns} | addresses)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ class Config:
     def read(cls, path: Path = CONFIG) -> Config:
         raw: dict[str, Any] = json.loads(path.read_text())
         return cls(
-            certificates=tuple(Wanted.read(each) for each in raw["certificates"]),
+            certificates=tuple(Wanted.read(entry) for entry in raw["certificates"]),
             ca_certificate=(raw["ca_certificate"].strip() + "\n").encode() if raw["ca_certificate"] else b"",
             validity_days=raw["validity_days"],
             warning_percent=raw["warning_percent"],
@@ -122,7 +122,7 @@ class Config:
         )
 
     def of_issuer(self, issuer: str) -> list[Wanted]:
-        return [each for each in self.certificates if each.issuer == issuer]
+        return [spec for spec in self.certificates if spec.issuer == issuer]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,10 +160,10 @@ class Pair:
 
 def certificates(pem: bytes) -> list[x509.Certificate]:
     """All certificates of a PEM text; `load_pem_x509_certificates` is newer than Debian 12's library."""
-    found = [x509.load_pem_x509_certificate(each) for each in PEM.findall(pem)]
-    if not found:
+    parsed = [x509.load_pem_x509_certificate(block) for block in PEM.findall(pem)]
+    if not parsed:
         raise TlsError("no certificate in PEM form found")
-    return found
+    return parsed
 
 
 def public_bytes(key: Any) -> bytes:
@@ -188,14 +188,14 @@ def names_of(certificate: x509.Certificate) -> frozenset[str]:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return frozenset()
-    dns = {f"DNS:{each.lower()}" for each in names.get_values_for_type(x509.DNSName)}
-    return frozenset(dns | {f"IP:{each}" for each in names.get_values_for_type(x509.IPAddress)})
+    dns = {f"DNS:{domain.lower()}" for domain in names.get_values_for_type(x509.DNSName)}
+    return frozenset(dns | {f"IP:{address}" for address in names.get_values_for_type(x509.IPAddress)})
 
 
-def covers(have: Iterable[str], wanted: str) -> bool:
+def covers(have: Iterable[str], name: str) -> bool:
     """Does the certificate speak for this name: itself, or by a wildcard for its first label?"""
     have = set(have)
-    return wanted in have or (wanted.startswith("DNS:") and f"DNS:*.{wanted[4:].partition('.')[2]}" in have)
+    return name in have or (name.startswith("DNS:") and f"DNS:*.{name[4:].partition('.')[2]}" in have)
 
 
 def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -229,9 +229,9 @@ def utc_now() -> datetime:
 # --- what is there -----------------------------------------------------------------------------------------------
 
 
-def current(wanted: Wanted) -> Pair | None:
+def current(spec: Wanted) -> Pair | None:
     try:
-        return Pair.read(wanted.link)
+        return Pair.read(spec.link)
     except FileNotFoundError:
         return None
 
@@ -241,9 +241,9 @@ def is_placeholder(pair: Pair) -> bool:
     return bool(subject) and subject[0].value == PLACEHOLDER
 
 
-def reasons_to_issue(wanted: Wanted, config: Config, now: datetime) -> list[str]:
+def reasons_to_issue(spec: Wanted, config: Config, now: datetime) -> list[str]:
     """Why the internal issuer has to sign anew; nothing means that what is there will do."""
-    pair = current(wanted)
+    pair = current(spec)
     if pair is None:
         return ["there is none"]
     try:
@@ -254,8 +254,8 @@ def reasons_to_issue(wanted: Wanted, config: Config, now: datetime) -> list[str]
     begin, end = lifetime(leaf)
     tests = {
         "key and certificate do not match": not matches,
-        "other names are wanted": names_of(leaf) != wanted.names
-        or (wanted.issuer == "internal" and leaf.subject != requested_subject(wanted)),
+        "other names are wanted": names_of(leaf) != spec.names
+        or (spec.issuer == "internal" and leaf.subject != requested_subject(spec)),
         "it is of another CA": not is_issued_by(leaf, ca),
         "another lifetime is wanted": round((end - begin) / timedelta(days=1)) != config.validity_days,
         "less than a third of its life is left": percent_left(leaf, now) < RENEW_PERCENT,
@@ -272,16 +272,16 @@ def new_key() -> bytes:
     )
 
 
-def subject(wanted: Wanted, organization: str | None = None) -> x509.Name:
-    parts = [x509.NameAttribute(NameOID.COMMON_NAME, (*wanted.dns, *wanted.ip)[0][:64])]
+def subject(spec: Wanted, organization: str | None = None) -> x509.Name:
+    parts = [x509.NameAttribute(NameOID.COMMON_NAME, (*spec.dns, *spec.ip)[0][:64])]
     if organization:
         parts.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
     return x509.Name(parts)
 
 
-def alternative_names(wanted: Wanted) -> x509.SubjectAlternativeName:
-    dns = [x509.DNSName(each) for each in wanted.dns]
-    return x509.SubjectAlternativeName([*dns, *(x509.IPAddress(ipaddress.ip_address(each)) for each in wanted.ip)])
+def alternative_names(spec: Wanted) -> x509.SubjectAlternativeName:
+    dns = [x509.DNSName(domain) for domain in spec.dns]
+    return x509.SubjectAlternativeName([*dns, *(x509.IPAddress(ipaddress.ip_address(address)) for address in spec.ip)])
 
 
 def key_usage() -> x509.KeyUsage:
@@ -298,21 +298,21 @@ def key_usage() -> x509.KeyUsage:
     )
 
 
-def requested_subject(wanted: Wanted) -> x509.Name:
+def requested_subject(spec: Wanted) -> x509.Name:
     # No common name unless it is asked for: etcd takes one for a user and refuses it, pgBackRest knows its peers by it,
     # and all others read the alternative names.
-    parts = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, wanted.name[:64])]
-    if wanted.common_name:
-        parts.append(x509.NameAttribute(NameOID.COMMON_NAME, wanted.common_name))
+    parts = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, spec.name[:64])]
+    if spec.common_name:
+        parts.append(x509.NameAttribute(NameOID.COMMON_NAME, spec.common_name))
     return x509.Name(parts)
 
 
-def signing_request(wanted: Wanted, key: bytes) -> str:
+def signing_request(spec: Wanted, key: bytes) -> str:
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     request = (
         x509.CertificateSigningRequestBuilder()
-        .subject_name(requested_subject(wanted))
-        .add_extension(alternative_names(wanted), critical=False)
+        .subject_name(requested_subject(spec))
+        .add_extension(alternative_names(spec), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(key_usage(), critical=True)
         .add_extension(usage, critical=False)
@@ -325,14 +325,14 @@ def private(key: bytes) -> Any:
     return serialization.load_pem_private_key(key, None)
 
 
-def placeholder(wanted: Wanted) -> Pair:
+def placeholder(spec: Wanted) -> Pair:
     """So that the edge can start and answer the ACME server's challenge at all."""
-    return self_signed(wanted, PLACEHOLDER, 90)
+    return self_signed(spec, PLACEHOLDER, 90)
 
 
-def self_signed(wanted: Wanted, organization: str, days: int) -> Pair:
+def self_signed(spec: Wanted, organization: str, days: int) -> Pair:
     key, now = new_key(), utc_now()
-    name = subject(wanted, organization)
+    name = subject(spec, organization)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -341,7 +341,7 @@ def self_signed(wanted: Wanted, organization: str, days: int) -> Pair:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + timedelta(days=days))
-        .add_extension(alternative_names(wanted), critical=False)
+        .add_extension(alternative_names(spec), critical=False)
         .sign(private(key), hashes.SHA256())
         .public_bytes(serialization.Encoding.PEM)
     )
@@ -376,14 +376,14 @@ def alone() -> Iterator[None]:
         os.close(descriptor)
 
 
-def swap_in(wanted: Wanted, pair: Pair) -> None:
+def swap_in(spec: Wanted, pair: Pair) -> None:
     """Write the pair beside the one in use, then turn the link: readers never see halves of two pairs."""
     if not pair.key_matches:
-        raise TlsError(f"{wanted.name}: the private key does not belong to the certificate")
-    group = group_id(wanted.group)
-    target = wanted.versions / pair.identity
-    before = current(wanted)
-    ca_time = (wanted.link / "ca.crt").stat().st_mtime_ns if before is not None and before.ca == pair.ca else None
+        raise TlsError(f"{spec.name}: the private key does not belong to the certificate")
+    group = group_id(spec.group)
+    target = spec.versions / pair.identity
+    before = current(spec)
+    ca_time = (spec.link / "ca.crt").stat().st_mtime_ns if before is not None and before.ca == pair.ca else None
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True, mode=0o700)
     for name, content, mode in (
@@ -397,23 +397,23 @@ def swap_in(wanted: Wanted, pair: Pair) -> None:
         os.utime(target / "ca.crt", ns=(ca_time, ca_time))
     os.chown(target, os.geteuid(), group)
     target.chmod(0o750)
-    fresh = ROOT / f".{wanted.name}.new"
+    fresh = ROOT / f".{spec.name}.new"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target.relative_to(ROOT))
-    if wanted.link.is_dir() and not wanted.link.is_symlink():
-        shutil.rmtree(wanted.link)
-    fresh.replace(wanted.link)
+    if spec.link.is_dir() and not spec.link.is_symlink():
+        shutil.rmtree(spec.link)
+    fresh.replace(spec.link)
     descriptor = os.open(ROOT, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
 
 
-def wrong_modes(wanted: Wanted) -> list[tuple[Path, int]]:
+def wrong_modes(spec: Wanted) -> list[tuple[Path, int]]:
     """Files of the pair in use whose mode, owner or group was changed by somebody."""
-    folder = wanted.link.resolve()
+    folder = spec.link.resolve()
     if not folder.is_dir():
         return []
-    group = group_id(wanted.group)
+    group = group_id(spec.group)
     modes = {folder: 0o750, folder / "tls.key": 0o640, folder / "tls.crt": 0o644, folder / "ca.crt": 0o644}
     states = {path: path.stat() for path in modes if path.exists()}
     return [
@@ -425,24 +425,28 @@ def wrong_modes(wanted: Wanted) -> list[tuple[Path, int]]:
 
 def leftovers(config: Config) -> list[Path]:
     """What no wanted certificate uses: removed names, former versions, keys of requests that are over."""
-    wanted = {each.name: each for each in config.certificates}
-    links = [path for path in ROOT.iterdir() if path.name not in {*wanted, ".versions", ".pending"}]
+    specs = {spec.name: spec for spec in config.certificates}
+    links = [path for path in ROOT.iterdir() if path.name not in {*specs, ".versions", ".pending"}]
     versions = [
         path
         for folder in (ROOT / ".versions").glob("*")
-        for path in (wanted[folder.name].former_versions if folder.name in wanted else [folder])
+        for path in (specs[folder.name].former_versions if folder.name in specs else [folder])
     ]
-    pending = [path for path in (ROOT / ".pending").glob("*") if path.stem not in wanted]
+    pending = [path for path in (ROOT / ".pending").glob("*") if path.stem not in specs]
     return links + versions + pending
 
 
 def groups_left_over(config: Config) -> list[str]:
     """Groups of certificates that are gone: those that own what is left of one. Another `tls-` group is somebody else's."""
-    own = {each.pw_gid for each in pwd.getpwall()}
-    wanted = {each.group for each in config.certificates}
+    primary_groups = {user.pw_gid for user in pwd.getpwall()}
+    needed = {spec.group for spec in config.certificates}
     owning = {path.stat().st_gid for path in (ROOT / ".versions").glob("*/*")}
-    groups = [each for each in grp.getgrall() if each.gr_name.startswith("tls-") and each.gr_gid in owning - own]
-    return [each.gr_name for each in groups if each.gr_name not in wanted]
+    groups = [
+        group
+        for group in grp.getgrall()
+        if group.gr_name.startswith("tls-") and group.gr_gid in owning - primary_groups
+    ]
+    return [group.gr_name for group in groups if group.gr_name not in needed]
 
 
 def remove(path: Path) -> None:
@@ -454,66 +458,66 @@ def remove(path: Path) -> None:
 
 def request(config: Config, *, dry_run: bool) -> dict[str, Any]:
     """Which internal certificates have to be signed, with a request for each (the key stays in `.pending`)."""
-    asked: list[dict[str, Any]] = []
-    for each in config.of_issuer("internal"):
-        reasons = reasons_to_issue(each, config, utc_now())
+    requests: list[dict[str, Any]] = []
+    for spec in config.of_issuer("internal"):
+        reasons = reasons_to_issue(spec, config, utc_now())
         if not reasons:
             continue
-        entry: dict[str, Any] = {"name": each.name, "reasons": reasons, "names": sorted(each.names)}
+        entry: dict[str, Any] = {"name": spec.name, "reasons": reasons, "names": sorted(spec.names)}
         if not dry_run:
-            each.pending_key.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-            each.pending_key.unlink(missing_ok=True)
-            write(each.pending_key, key := new_key(), 0o600, os.getegid())
-            entry["csr"] = signing_request(each, key)
-        asked.append(entry)
-    due = [each.name for each in config.of_issuer("acme") if acme_is_due(each)]
-    return {"requests": asked, "acme_due": due}
+            spec.pending_key.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+            spec.pending_key.unlink(missing_ok=True)
+            write(spec.pending_key, key := new_key(), 0o600, os.getegid())
+            entry["csr"] = signing_request(spec, key)
+        requests.append(entry)
+    due = [acme_spec.name for acme_spec in config.of_issuer("acme") if acme_is_due(acme_spec)]
+    return {"requests": requests, "acme_due": due}
 
 
-def acme_is_due(wanted: Wanted) -> bool:
+def acme_is_due(spec: Wanted) -> bool:
     """Has the ACME server to be asked now (renewal is the timer's work)?"""
-    pair = current(wanted)
-    return pair is None or is_placeholder(pair) or names_of(pair.leaf) != wanted.names
+    pair = current(spec)
+    return pair is None or is_placeholder(pair) or names_of(pair.leaf) != spec.names
 
 
-def self_signed_is_due(wanted: Wanted, now: datetime) -> bool:
-    pair = current(wanted)
-    if pair is None or pair.leaf.subject != subject(wanted, SELF_SIGNED) or names_of(pair.leaf) != wanted.names:
+def self_signed_is_due(spec: Wanted, now: datetime) -> bool:
+    pair = current(spec)
+    if pair is None or pair.leaf.subject != subject(spec, SELF_SIGNED) or names_of(pair.leaf) != spec.names:
         return True
     return percent_left(pair.leaf, now) < RENEW_PERCENT
 
 
-def check_pair(wanted: Wanted, pair: Pair, now: datetime) -> None:
+def check_pair(spec: Wanted, pair: Pair, now: datetime) -> None:
     """Refuse a pair that would not serve: wrong key, broken chain, over, or for other names."""
     chain = certificates(pair.chain)
     if not pair.key_matches:
-        raise TlsError(f"{wanted.name}: the private key does not belong to the certificate")
+        raise TlsError(f"{spec.name}: the private key does not belong to the certificate")
     for lower, upper in pairwise(chain):
         if not is_issued_by(lower, upper):
-            raise TlsError(f"{wanted.name}: the chain is broken after {lower.subject.rfc4514_string()}")
+            raise TlsError(f"{spec.name}: the chain is broken after {lower.subject.rfc4514_string()}")
     anchors = certificates(pair.ca)
-    if chain[-1] not in anchors and not any(is_issued_by(chain[-1], each) for each in anchors):
-        raise TlsError(f"{wanted.name}: the chain does not lead to its CA")
+    if chain[-1] not in anchors and not any(is_issued_by(chain[-1], anchor) for anchor in anchors):
+        raise TlsError(f"{spec.name}: the chain does not lead to its CA")
     begin, end = lifetime(chain[0])
     if not begin <= now < end:
-        raise TlsError(f"{wanted.name}: valid from {begin:%F} to {end:%F}, not now")
-    missing = sorted(each for each in wanted.names if not covers(names_of(chain[0]), each))
+        raise TlsError(f"{spec.name}: valid from {begin:%F} to {end:%F}, not now")
+    missing = sorted(name for name in spec.names if not covers(names_of(chain[0]), name))
     if missing:
-        raise TlsError(f"{wanted.name}: the certificate does not cover {', '.join(missing)}")
+        raise TlsError(f"{spec.name}: the certificate does not cover {', '.join(missing)}")
 
 
-def delivered(wanted: Wanted, config: Config, given: dict[str, Any]) -> Pair:
-    chain = (given["certificate"].strip() + "\n").encode()
-    if wanted.issuer == "internal":
-        return Pair(key=wanted.pending_key.read_bytes(), chain=chain, ca=config.ca_certificate)
-    rest = b"\n".join(PEM.findall(chain)[1:]) or chain
-    ca = (given.get("ca") or rest.decode()).strip() + "\n"
-    return Pair(key=(given["key"].strip() + "\n").encode(), chain=chain, ca=ca.encode())
+def delivered(spec: Wanted, config: Config, files: dict[str, Any]) -> Pair:
+    chain = (files["certificate"].strip() + "\n").encode()
+    if spec.issuer == "internal":
+        return Pair(key=spec.pending_key.read_bytes(), chain=chain, ca=config.ca_certificate)
+    issuers = b"\n".join(PEM.findall(chain)[1:]) or chain
+    ca = (files.get("ca") or issuers.decode()).strip() + "\n"
+    return Pair(key=(files["key"].strip() + "\n").encode(), chain=chain, ca=ca.encode())
 
 
-def with_ca(wanted: Wanted, config: Config) -> Pair | None:
+def with_ca(spec: Wanted, config: Config) -> Pair | None:
     """The pair in use with the CA certificates of now; None if it has them: a CA is renewed, added or dropped alone."""
-    pair = current(wanted)
+    pair = current(spec)
     if pair is None or pair.ca == config.ca_certificate:
         return None
     return Pair(key=pair.key, chain=pair.chain, ca=config.ca_certificate)
@@ -521,35 +525,35 @@ def with_ca(wanted: Wanted, config: Config) -> Pair | None:
 
 def install(config: Config, *, dry_run: bool) -> dict[str, Any]:
     """Bring in what standard input holds, repair modes, remove what nobody wants any more."""
-    given: dict[str, Any] = json.load(sys.stdin)
+    delivery: dict[str, Any] = json.load(sys.stdin)
     with nullcontext() if dry_run else alone():
-        changes = perform(list(deliveries(config, given)), dry_run=dry_run)
+        changes = perform(list(deliveries(config, delivery)), dry_run=dry_run)
         # Only now are the former versions out of use.
         # Groups first: what is left of a certificate tells a later run which ones they are.
         steps = [(f"group {name}: removed", partial(run, "groupdel", name)) for name in groups_left_over(config)]
         steps += [(f"{path}: removed", partial(remove, path)) for path in leftovers(config)]
         changes += perform(steps, dry_run=dry_run)
-    for each in [] if dry_run else config.of_issuer("internal"):
-        each.pending_key.unlink(missing_ok=True)
+    for spec in [] if dry_run else config.of_issuer("internal"):
+        spec.pending_key.unlink(missing_ok=True)
     return {"changed": changes + trust(config, dry_run=dry_run)}
 
 
-def deliveries(config: Config, given: dict[str, Any]) -> Iterator[Step]:
+def deliveries(config: Config, delivery: dict[str, Any]) -> Iterator[Step]:
     """What brings each certificate to what was delivered, and its files to their modes."""
-    for each in config.certificates:
-        if each.name in given:
-            pair = delivered(each, config, given[each.name])
-            check_pair(each, pair, utc_now())
-            if current(each) != pair:
-                yield f"{each.name}: certificate replaced", partial(swap_in, each, pair)
-        elif each.issuer == "internal" and (pair := with_ca(each, config)) is not None:
-            yield f"{each.name}: CA certificates replaced", partial(swap_in, each, pair)
-        elif each.issuer == "acme" and current(each) is None:
-            yield f"{each.name}: placeholder made", partial(swap_in, each, placeholder(each))
-        elif each.issuer == "self_signed" and self_signed_is_due(each, utc_now()):
-            pair = self_signed(each, SELF_SIGNED, SELF_SIGNED_DAYS)
-            yield f"{each.name}: self-signed certificate made", partial(swap_in, each, pair)
-        yield from ((f"{path}: mode repaired", partial(repair, path, mode, each)) for path, mode in wrong_modes(each))
+    for spec in config.certificates:
+        if spec.name in delivery:
+            pair = delivered(spec, config, delivery[spec.name])
+            check_pair(spec, pair, utc_now())
+            if current(spec) != pair:
+                yield f"{spec.name}: certificate replaced", partial(swap_in, spec, pair)
+        elif spec.issuer == "internal" and (pair := with_ca(spec, config)) is not None:
+            yield f"{spec.name}: CA certificates replaced", partial(swap_in, spec, pair)
+        elif spec.issuer == "acme" and current(spec) is None:
+            yield f"{spec.name}: placeholder made", partial(swap_in, spec, placeholder(spec))
+        elif spec.issuer == "self_signed" and self_signed_is_due(spec, utc_now()):
+            pair = self_signed(spec, SELF_SIGNED, SELF_SIGNED_DAYS)
+            yield f"{spec.name}: self-signed certificate made", partial(swap_in, spec, pair)
+        yield from ((f"{path}: mode repaired", partial(repair, path, mode, spec)) for path, mode in wrong_modes(spec))
 
 
 def perform(steps: list[Step], *, dry_run: bool) -> list[str]:
@@ -558,23 +562,23 @@ def perform(steps: list[Step], *, dry_run: bool) -> list[str]:
     return [text for text, _ in steps]
 
 
-def repair(path: Path, mode: int, wanted: Wanted) -> None:
-    os.chown(path, os.geteuid(), group_id(wanted.group))
+def repair(path: Path, mode: int, spec: Wanted) -> None:
+    os.chown(path, os.geteuid(), group_id(spec.group))
     path.chmod(mode)
 
 
 def trust(config: Config, *, dry_run: bool) -> list[str]:
     """Anchors of this project in the system store: exactly the one that is wanted."""
-    wanted = {config.trust_file: config.ca_certificate} if config.ca_certificate else {}
+    anchors = {config.trust_file: config.ca_certificate} if config.ca_certificate else {}
     changes = []
     for path in ANCHORS.glob("stackwright*.crt"):
-        if path.name not in wanted:
+        if path.name not in anchors:
             changes.append(f"{path}: removed")
             if not dry_run:
                 path.unlink()
-    for name, content in wanted.items():
+    for name, content in anchors.items():
         path = ANCHORS / name
-        known = BUNDLE.exists() and all(each in BUNDLE.read_bytes() for each in PEM.findall(content))
+        known = BUNDLE.exists() and all(block in BUNDLE.read_bytes() for block in PEM.findall(content))
         if known and path.exists() and path.read_bytes() == content:
             continue
         changes.append(f"{path}: trusted")
@@ -603,14 +607,14 @@ def reload(config: Config, *, dry_run: bool) -> dict[str, Any]:
     """
     wanting: dict[str, list[tuple[Path, str]]] = {}
     marks = set()
-    for each in config.certificates:
-        for unit in each.reload if each.link.is_symlink() else ():
-            mark, identity = STATE / "loaded" / f"{each.name}@{unit}", each.link.readlink().name
+    for spec in config.certificates:
+        for unit in spec.reload if spec.link.is_symlink() else ():
+            mark, identity = STATE / "loaded" / f"{spec.name}@{unit}", spec.link.readlink().name
             marks.add(mark)
             active, since = started(unit)
             if not active or (mark.exists() and mark.read_text() == identity):
                 continue
-            if since <= each.link.lstat().st_mtime + 1:
+            if since <= spec.link.lstat().st_mtime + 1:
                 wanting.setdefault(unit, []).append((mark, identity))
             elif not dry_run:
                 set_mark(mark, identity)
@@ -645,15 +649,15 @@ def status(config: Config, *, dry_run: bool = True) -> dict[str, Any]:
     now = utc_now()
     anchors = certificates(config.ca_certificate) if config.ca_certificate else []
     return {
-        "certificates": [certificate_status(each, config, now) for each in config.certificates]
-        + [anchor_status(each, config, now) for each in anchors]
+        "certificates": [certificate_status(spec, config, now) for spec in config.certificates]
+        + [anchor_status(anchor, config, now) for anchor in anchors]
     }
 
 
-def certificate_status(wanted: Wanted, config: Config, now: datetime) -> dict[str, Any]:
-    pair = current(wanted)
+def certificate_status(spec: Wanted, config: Config, now: datetime) -> dict[str, Any]:
+    pair = current(spec)
     if pair is None:
-        return {"name": wanted.name, "ends": None, "usable": False, "problems": ["there is no certificate"]}
+        return {"name": spec.name, "ends": None, "usable": False, "problems": ["there is no certificate"]}
     begin, end = lifetime(pair.leaf)
     problems = []
     if is_placeholder(pair):
@@ -665,7 +669,7 @@ def certificate_status(wanted: Wanted, config: Config, now: datetime) -> dict[st
     if not matches:
         problems.append("key and certificate do not match")
     usable = matches and begin <= now < end
-    return {"name": wanted.name, "ends": end.isoformat(), "usable": usable, "problems": problems}
+    return {"name": spec.name, "ends": end.isoformat(), "usable": usable, "problems": problems}
 
 
 def anchor_status(anchor: x509.Certificate, config: Config, now: datetime) -> dict[str, Any]:
@@ -678,8 +682,8 @@ def anchor_status(anchor: x509.Certificate, config: Config, now: datetime) -> di
 
 def check(config: Config, *, dry_run: bool) -> dict[str, Any]:
     """Fail, for the journal and the unit's state, when a certificate nears its end."""
-    found = status(config, dry_run=dry_run)["certificates"]
-    faults = [f"{each['name']}: {problem}" for each in found for problem in each["problems"]]
+    reports = status(config, dry_run=dry_run)["certificates"]
+    faults = [f"{report['name']}: {problem}" for report in reports for problem in report["problems"]]
     if faults:
         raise TlsError("\n".join(faults))
     return {"checked": len(config.certificates)}
@@ -691,16 +695,16 @@ def acme(config: Config, *, dry_run: bool) -> dict[str, Any]:
     faults, changes = [], []
     if not dry_run and any(map(acme_is_due, config.of_issuer("acme"))):
         require_web_server()
-    for each in config.of_issuer("acme"):
-        domains = [word for name in each.dns for word in ("-d", name)]
-        command = ["certbot", "certonly", "--config", config.acme["config"], "--cert-name", each.name, *domains]
+    for spec in config.of_issuer("acme"):
+        domains = [word for name in spec.dns for word in ("-d", name)]
+        command = ["certbot", "certonly", "--config", config.acme["config"], "--cert-name", spec.name, *domains]
         try:
             if not dry_run:
                 run(*command)
         except TlsError as fault:
-            faults.append(f"{each.name}: {fault}")
+            faults.append(f"{spec.name}: {fault}")
             continue
-        live = home / "live" / each.name
+        live = home / "live" / spec.name
         if not (live / "fullchain.pem").exists():
             continue
         pair = Pair(
@@ -708,14 +712,14 @@ def acme(config: Config, *, dry_run: bool) -> dict[str, Any]:
             chain=(live / "fullchain.pem").read_bytes(),
             ca=(live / "chain.pem").read_bytes(),
         )
-        check_pair(each, pair, utc_now())
-        if current(each) != pair:
-            changes.append(each.name)
+        check_pair(spec, pair, utc_now())
+        if current(spec) != pair:
+            changes.append(spec.name)
             if not dry_run:
                 with alone():
-                    swap_in(each, pair)
+                    swap_in(spec, pair)
                     # Else the next converge would find the former one to remove, which is no news to anybody.
-                    for path in each.former_versions:
+                    for path in spec.former_versions:
                         shutil.rmtree(path)
     reloaded = reload(config, dry_run=dry_run)["changed"]
     if faults:

@@ -22,12 +22,12 @@ _files: dict[Path, dict[str, Any]] = {}
 
 def roles_of(groups: Collection[str], folder: Path) -> list[str]:
     """The roles that `site.yml` in `folder` gives a member of `groups`, each once, in the order of their first run."""
-    found: dict[str, None] = {}
+    roles: dict[str, None] = {}
     for play in _plays(folder / SITE):
         hosts = str(play["hosts"]).replace(",", ":").split(":")
         if "all" in hosts or set(hosts) & set(groups):
-            found |= dict.fromkeys(_roles(play))
-    return list(found)
+            roles |= dict.fromkeys(_roles(play))
+    return list(roles)
 
 
 def preload(loader: Any, root: Path) -> None:
@@ -42,8 +42,8 @@ def role_file(loader: Any, path: Path) -> dict[str, Any]:
     """What a role's file of variables says, not evaluated; nothing where there is none. Not to be changed."""
     if path not in _files:
         # Without Ansible's own memory, which hands out a deep copy each time.
-        found = loader.load_from_file(str(path), cache="none", trusted_as_template=True) if path.is_file() else None
-        _files[path] = found or {}
+        variables = loader.load_from_file(str(path), cache="none", trusted_as_template=True) if path.is_file() else None
+        _files[path] = variables or {}
     return _files[path]
 
 

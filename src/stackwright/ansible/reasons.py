@@ -33,13 +33,15 @@ def of_failure(result: Mapping[str, Any], arguments: Mapping[str, Any], action: 
     """Return why a task failed: the messages of its result, without its arguments' values and without `secrets`."""
     name = action.rpartition(".")[2]
     hidden = {secret for secret in secrets if len(secret) >= _SHORTEST}
-    failures = [each for each in result.get("results", []) if isinstance(each, Mapping) and each.get("failed")]
+    failures = [
+        outcome for outcome in result.get("results", []) if isinstance(outcome, Mapping) and outcome.get("failed")
+    ]
     for part in (result, *failures):
         item = part.get(str(part.get("ansible_loop_var", "item")))
         hidden |= set(_values(item, whole=name not in _WORDS))
         hidden |= set(_values(part.get("invocation"), whole=name not in _WORDS))
-    kept = {key: value for key, value in arguments.items() if key not in _WORDS.get(name, ())}
-    hidden |= set(_values(kept, whole=name not in _WORDS))
+    hidden_arguments = {key: value for key, value in arguments.items() if key not in _WORDS.get(name, ())}
+    hidden |= set(_values(hidden_arguments, whole=name not in _WORDS))
     text = "\n".join(_messages(failures or [result])) or "the task gives no reason"
     for secret in sorted(_spellings(hidden), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
@@ -68,12 +70,12 @@ def _values(value: Any, *, whole: bool, key: str = "") -> Iterator[str]:
 
 def _spellings(texts: Iterable[str]) -> set[str]:
     """Return every form in which a message may quote one of the texts: whole, by line, by word, escaped."""
-    found: set[str] = set()
+    spellings: set[str] = set()
     for text in texts:
         whole = text.strip()
         lines = [line.strip() for line in whole.splitlines()]
         words = [word for word in _BREAKS.split(whole) if len(word) >= _SHORTEST_WORD]
         for form in (whole, *lines, *words):
             if len(form) >= _SHORTEST:
-                found |= {form, quote(form, safe=""), json.dumps(form)[1:-1], repr(form)[1:-1]}
-    return found
+                spellings |= {form, quote(form, safe=""), json.dumps(form)[1:-1], repr(form)[1:-1]}
+    return spellings

@@ -347,21 +347,21 @@ def _reason(answer: Mapping[str, Any]) -> str:
     return f"would change{f': {_text(differing)}' if differing else ''}"
 
 
-def _differing(answer: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+def _differing(answer: Mapping[str, Any], opposite: Mapping[str, Any]) -> str:
     """Return in words what one of two answers has alone."""
     return ", ".join(
-        f"{name}: {_words(answer.get(name), other.get(name))}"
-        for name in sorted(answer.keys() | other.keys())
-        if answer.get(name) != other.get(name)
+        f"{name}: {_words(answer.get(name), opposite.get(name))}"
+        for name in sorted(answer.keys() | opposite.keys())
+        if answer.get(name) != opposite.get(name)
     )
 
 
 def _words(value: Any, opposite: Any) -> str:
     if isinstance(value, str) and isinstance(opposite, str):
         with contextlib.suppress(ValueError):
-            document, other = json.loads(value), json.loads(opposite)
-            if isinstance(document, dict) and isinstance(other, dict):
-                return f"{{{_differing(document, other)}}}"
+            document, opposite_document = json.loads(value), json.loads(opposite)
+            if isinstance(document, dict) and isinstance(opposite_document, dict):
+                return f"{{{_differing(document, opposite_document)}}}"
         return _text(" / ".join(line.strip() for line in value.splitlines() if line not in opposite.splitlines()))
     return _text(value)
 

@@ -125,8 +125,8 @@ def _static(tree: tarball.Tree) -> tarball.Tree:
     """The files that a web server answers by itself, under the paths of their addresses."""
     prefixes = {".next/static/": "_next/static/", "public/": "public/"}
     return {
-        place + name.removeprefix(prefix): entry
-        for prefix, place in prefixes.items()
+        address + name.removeprefix(prefix): entry
+        for prefix, address in prefixes.items()
         for name, entry in tree.items()
         if name.startswith(prefix)
     }

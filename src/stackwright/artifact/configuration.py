@@ -95,16 +95,16 @@ def write(recipe: Recipe, key: Ed25519PrivateKey, folder: Path) -> Bundle:
 
 def serial(folder: Path, tier: str) -> int:
     """Of the newest bundle that was written; 0 before the first."""
-    found: int = _known(folder / f"{tier}.json").get("serial", 0)
-    return found
+    number: int = _known(folder / f"{tier}.json").get("serial", 0)
+    return number
 
 
 def _known(file: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found
+    return state
 
 
 def _checksum(path: Path) -> str:
@@ -138,9 +138,9 @@ def _folder(project: Path, name: str, under: str | None = None) -> Iterator[tupl
         return
     if not path.is_dir():
         raise BundleError(f"{path} is not there, and servers need it to configure themselves")
-    for each, entry in tarball.read_tree(path, f"{target}/").items():
-        if "__pycache__" not in each:
-            yield each, entry
+    for packed_name, entry in tarball.read_tree(path, f"{target}/").items():
+        if "__pycache__" not in packed_name:
+            yield packed_name, entry
 
 
 def _own_variables(project: Path, environment: Path) -> Iterator[tuple[str, tarball.Entry]]:
@@ -171,13 +171,13 @@ def _settings(file: Path) -> str:
 def _runtime(recipe: Recipe) -> Iterator[tuple[str, tarball.Entry]]:
     """Node.js and PM2, where their lookup finds them when the cache is in the bundle."""
     built = runtime.build(_NODE[recipe.architecture])
-    place = f"cache/stackwright/runtime/{runtime.cache_folder().name}"
+    folder = f"cache/stackwright/runtime/{runtime.cache_folder().name}"
     described = {"architecture": built.architecture}
     for name, archive in (("nodejs", built.nodejs), ("pm2", built.pm2)):
         file = Path(archive.path)
         described[name] = {**vars(archive), "path": file.name}  # type: ignore[assignment]
-        yield f"{place}/{file.name}", tarball.Entry(content=file.read_bytes())
-    yield f"{place}/runtime-{built.architecture}.json", _text(json.dumps(described, indent=2))
+        yield f"{folder}/{file.name}", tarball.Entry(content=file.read_bytes())
+    yield f"{folder}/runtime-{built.architecture}.json", _text(json.dumps(described, indent=2))
     yield from _folder(recipe.project, "tools/runtime/package-lock.json")
 
 

@@ -76,13 +76,13 @@ def check_static(release: Description, static: Sequence[Mapping[str, Any]]) -> N
 
 
 def _check_entry(archive: str, url: str, served: set[str], packed: Iterable[str], folder: str) -> None:
-    place = url.strip("/")
-    if not any(_below(name, place) for name in served):
+    prefix = url.strip("/")
+    if not any(_below(name, prefix) for name in served):
         raise DescriptionError(
-            f"{archive}: no file below {place}/, which `static` of the application serves at {url};"
+            f"{archive}: no file below {prefix}/, which `static` of the application serves at {url};"
             " pack one top folder with the files under the paths of their addresses, as a release with another id"
         )
-    expected = {f"{place}/{PurePosixPath(name).relative_to(folder.strip('/'))}" for name in packed}
+    expected = {f"{prefix}/{PurePosixPath(name).relative_to(folder.strip('/'))}" for name in packed}
     if missing := sorted(expected - served):
         more = f" and {len(missing) - NAMED_FILES} more" if len(missing) > NAMED_FILES else ""
         raise DescriptionError(

@@ -60,11 +60,11 @@ def build(architecture: str = "x64", source: Path = SOURCE) -> Runtime:
 def _cached(folder: Path, architecture: str) -> Runtime | None:
     try:
         known = json.loads((folder / f"runtime-{architecture}.json").read_text())
-        found = Runtime(architecture=architecture, nodejs=Archive(**known["nodejs"]), pm2=Archive(**known["pm2"]))
-        whole = all(_checksum(Path(archive.path)) == archive.sha256 for archive in (found.nodejs, found.pm2))
+        cached = Runtime(architecture=architecture, nodejs=Archive(**known["nodejs"]), pm2=Archive(**known["pm2"]))
+        whole = all(_checksum(Path(archive.path)) == archive.sha256 for archive in (cached.nodejs, cached.pm2))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return found if whole else None
+    return cached if whole else None
 
 
 def _build(folder: Path, architecture: str, source: Path) -> Runtime:

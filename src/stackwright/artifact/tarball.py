@@ -86,13 +86,13 @@ def _read(path: Path) -> Entry:
 
 
 def _folders(tree: Mapping[str, Entry], root: str) -> list[str]:
-    found = {root}
+    folders = {root}
     for name in tree:
         parent = name.rpartition("/")[0]
         while parent:
-            found.add(f"{root}/{parent}")
+            folders.add(f"{root}/{parent}")
             parent = parent.rpartition("/")[0]
-    return sorted(found)
+    return sorted(folders)
 
 
 def _info(name: str, kind: bytes, mode: int, mtime: int) -> tarfile.TarInfo:

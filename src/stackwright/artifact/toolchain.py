@@ -54,8 +54,8 @@ def find() -> Toolchain:
             if version >= MINIMUM:
                 return Toolchain(node=node, npm=npm)
             seen.append(f"{node} is version {'.'.join(map(str, version)) or 'unknown'}")
-    found = f" ({'; '.join(seen)})" if seen else ""
-    raise ToolchainError(f"no usable Node.js with npm was found{found}: {REMEDY}")
+    rejections = f" ({'; '.join(seen)})" if seen else ""
+    raise ToolchainError(f"no usable Node.js with npm was found{rejections}: {REMEDY}")
 
 
 def _beside(node: str | None) -> str | None:
@@ -75,5 +75,5 @@ def _version(node: str) -> tuple[int, ...]:
         answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
-    found = re.match(r"v(\d+)\.(\d+)\.(\d+)", answer)
-    return tuple(int(part) for part in found.groups()) if found else ()
+    match = re.match(r"v(\d+)\.(\d+)\.(\d+)", answer)
+    return tuple(int(part) for part in match.groups()) if match else ()

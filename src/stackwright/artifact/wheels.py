@@ -38,27 +38,27 @@ def requirements(lock: Path, python: str, architecture: str) -> str:
     Raises WheelError for a lock that is not there or lacks the group.
     """
     try:
-        packages = {each["name"]: each for each in tomllib.loads(lock.read_text(encoding="utf-8"))["package"]}
+        packages = {package["name"]: package for package in tomllib.loads(lock.read_text(encoding="utf-8"))["package"]}
         first = packages["stackwright"]["dev-dependencies"][GROUP]
     except (OSError, tomllib.TOMLDecodeError, KeyError) as problem:
         raise WheelError(f"{lock} has no group {GROUP!r} of stackwright: uv lock ({problem!r})") from None
     target = _environment(python, architecture)
-    found: dict[str, Mapping[str, Any]] = {}
-    _collect(first, packages, target, found)
-    return "".join(_line(found[name]) for name in sorted(found))
+    closure: dict[str, Mapping[str, Any]] = {}
+    _collect(first, packages, target, closure)
+    return "".join(_line(closure[name]) for name in sorted(closure))
 
 
 def _collect(
-    wanted: list[dict[str, Any]],
+    dependencies: list[dict[str, Any]],
     packages: Mapping[str, dict[str, Any]],
     target: dict[str, str],
-    found: dict[str, Mapping[str, Any]],
+    closure: dict[str, Mapping[str, Any]],
 ) -> None:
-    for each in wanted:
-        applies = "marker" not in each or Marker(each["marker"]).evaluate(target)
-        if applies and each["name"] not in found:
-            found[each["name"]] = packages[each["name"]]
-            _collect(packages[each["name"]].get("dependencies", []), packages, target, found)
+    for dependency in dependencies:
+        applies = "marker" not in dependency or Marker(dependency["marker"]).evaluate(target)
+        if applies and dependency["name"] not in closure:
+            closure[dependency["name"]] = packages[dependency["name"]]
+            _collect(packages[dependency["name"]].get("dependencies", []), packages, target, closure)
 
 
 def _environment(python: str, architecture: str) -> dict[str, str]:

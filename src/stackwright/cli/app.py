@@ -384,9 +384,9 @@ def doctor_command(
 ) -> None:
     """Check this machine and, for an environment on AWS, its account: what is there, what is missing, what to do."""
     environment = _load(name) if name else None
-    findings: list[tuple[str, bool | None, str]] = [(each.name, each.ok, each.detail) for each in doctor.examine()]
+    findings: list[tuple[str, bool | None, str]] = [(check.name, check.ok, check.detail) for check in doctor.examine()]
     if environment is not None:
-        findings += [(each.name, each.ok, each.detail) for each in doctor.examine_account(environment)]
+        findings += [(check.name, check.ok, check.detail) for check in doctor.examine_account(environment)]
     for what, ok, detail in findings:
         _print_finding(f"{what:<18} {detail}", ok=ok)
     raise typer.Exit(int(any(ok is False for _, ok, _ in findings)))
@@ -424,7 +424,7 @@ def _announce(environment: Environment) -> None:
 def _load(name: str) -> Environment:
     path = project.root() / "inventories" / name / "stack.yml"
     if not path.is_file():
-        known = sorted(each.parent.name for each in (project.root() / "inventories").glob("*/stack.yml"))
+        known = sorted(stack_file.parent.name for stack_file in (project.root() / "inventories").glob("*/stack.yml"))
         raise FileNotFoundError(f"there is no environment {name!r} (no {path}); there are: {', '.join(known)}")
     return load(path)
 
@@ -463,8 +463,8 @@ def _project_folder(environment: Environment) -> Iterator[None]:
 
 
 def _stack(environment: Environment) -> dict[str, Any]:
-    found = engine.inventory(environment, engine.read_output(environment))
-    stack: dict[str, Any] = found.variables["stack"]
+    inventory = engine.inventory(environment, engine.read_output(environment))
+    stack: dict[str, Any] = inventory.variables["stack"]
     return stack
 
 

@@ -34,31 +34,31 @@ def take_over_command(name: EnvironmentName, yes: Yes = False) -> None:
     environment = _load(name)
     runner = _runner(environment, verbose=False)
     taker = _taker(environment, runner)
-    found = taker.look()
-    if not found.managed:
-        _print(runner, f"The password of {found.identifier} is taken over already: {found.secret}")
+    takeover = taker.look()
+    if not takeover.managed:
+        _print(runner, f"The password of {takeover.identifier} is taken over already: {takeover.secret}")
     else:
-        source = "the login in" if found.filled else "a new login in"
+        source = "the login in" if takeover.filled else "a new login in"
         _print(
             runner,
-            f"RDS manages the password of the master user of {found.identifier}. It is set to that of {source}"
-            f" {found.secret}; RDS deletes its own secret and rotates the password no longer. Applications do not notice:"
+            f"RDS manages the password of the master user of {takeover.identifier}. It is set to that of {source}"
+            f" {takeover.secret}; RDS deletes its own secret and rotates the password no longer. Applications do not notice:"
             f" they never log in as the master. `stackwright up {name}` stops until stack.yml names the secret.",
         )
         if not yes:
-            typer.confirm(f"Take the password of {found.identifier} over?", abort=True)
-        taker.finish(found)
-        _print(runner, f"The password of {found.identifier} is taken over: {found.secret}")
-    _print_next(environment, runner, found.arn)
+            typer.confirm(f"Take the password of {takeover.identifier} over?", abort=True)
+        taker.finish(takeover)
+        _print(runner, f"The password of {takeover.identifier} is taken over: {takeover.secret}")
+    _print_next(environment, runner, takeover.arn)
 
 
 def _taker(environment: Environment, runner: Runner) -> take_over.TakeOver:
     take_over.require_managed(environment)
     credentials.require(environment)
 
-    def ask(argv: Sequence[str], given: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
+    def ask(argv: Sequence[str], parameters: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
         runner.say(argv)
-        return aws_cli.ask(argv, given, hide)
+        return aws_cli.ask(argv, parameters, hide)
 
     cloud = secret_push.cloud_of(environment, engine.read_output(environment))
     return take_over.TakeOver(environment=environment, cloud=cloud, ask=ask)
@@ -66,12 +66,12 @@ def _taker(environment: Environment, runner: Runner) -> take_over.TakeOver:
 
 def _print_next(environment: Environment, runner: Runner, arn: str) -> None:
     stack, file = environment.stack, f"inventories/{environment.name}/stack.yml"
-    own = stack.aws.database if stack.aws else None
-    if stack.aws is not None and own is not None and own.master_secret == arn:
+    database = stack.aws.database if stack.aws else None
+    if stack.aws is not None and database is not None and database.master_secret == arn:
         _print(runner, f"{file} names it already; replicas: {plan.replicas(stack, stack.aws)}. It has:")
     else:
         _print(runner, f"Now put into {file}:")
-    replicas = (own and own.replicas) or 1
+    replicas = (database and database.replicas) or 1
     _print(runner, f"\naws:\n  database:\n    master_secret: {arn}\n    replicas: {replicas}\n")
     _print(
         runner,

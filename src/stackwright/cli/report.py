@@ -144,5 +144,5 @@ def print_cost(console: Console, environment: Environment, assume: Sequence[str]
     # As a preview: what AWS would answer is nowhere, and no price asks for it.
     recording = record(environment.root / "pulumi", stack=environment.name, preview=True)
     budget = float(aws.budget.usd) if aws.budget else None
-    found = estimate(recording, aws.region, assumptions)
-    cost_report.show(found, console, environment=environment.name, budget_usd=budget)
+    cost_estimate = estimate(recording, aws.region, assumptions)
+    cost_report.show(cost_estimate, console, environment=environment.name, budget_usd=budget)

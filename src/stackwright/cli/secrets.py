@@ -65,9 +65,9 @@ def _pusher(environment: Environment, runner: Runner) -> secret_push.Pusher:
     secret_push.require_cloud(environment)
     credentials.require(environment)
 
-    def ask(argv: Sequence[str], given: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
+    def ask(argv: Sequence[str], parameters: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
         runner.say(argv)
-        return aws_cli.ask(argv, given, hide)
+        return aws_cli.ask(argv, parameters, hide)
 
     store = identity.store(environment)
     cloud = secret_push.cloud_of(environment, engine.read_output(environment))
@@ -77,8 +77,8 @@ def _pusher(environment: Environment, runner: Runner) -> secret_push.Pusher:
 def _report(pusher: secret_push.Pusher, done: secret_push.Done, runner: Runner, *, dry_run: bool) -> None:
     environment, print_ = pusher.environment, runner.console.print
     for name, steps in done.changed.items():
-        said = [*(["generated"] if name in done.generated else []), *(_WORDS[step] for step in steps)]
-        print_(f"  {name}: {', '.join(said)}", soft_wrap=True)
+        step_words = [*(["generated"] if name in done.generated else []), *(_WORDS[step] for step in steps)]
+        print_(f"  {name}: {', '.join(step_words)}", soft_wrap=True)
     print_(f"  {len(done.changed)} {'would change' if dry_run else 'changed'}")
     if done.rotating:
         print_(

@@ -48,13 +48,13 @@ def _cloud(runner: Runner, environment: Environment, region: str) -> Iterator[Fi
     # Not at the top: what they need takes a while to load.
     from stackwright.infra.aws import aws_cli, cloud_status
 
-    def ask_aws(argv: Sequence[str], given: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
+    def ask_aws(argv: Sequence[str], parameters: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
         runner.say(argv)
-        return aws_cli.ask(argv, given, hide)
+        return aws_cli.ask(argv, parameters, hide)
 
     for line in cloud_status.CloudStatus(environment=environment, region=region, ask=ask_aws).lines():
         name = f"{line.kind} {line.name}".strip()
-        yield Finding(kind="cloud", name=name, state=_state(line), message=line.state, values={"place": line.place})
+        yield Finding(kind="cloud", name=name, state=_state(line), message=line.state, values={"place": line.location})
 
 
 def _state(line: Any) -> State:
@@ -90,8 +90,10 @@ def show(console: Console, status: StatusReport) -> None:
 
 def _summary(status: StatusReport) -> Text:
     counts = {state: sum(finding.state == state for finding in status.findings) for state in _STYLES}
-    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count and state != "ok")
-    return Text(f"{status.environment}: {status.state}{f' ({told})' if told else ''}", style=_STYLES[status.state])
+    troubles = ", ".join(f"{count} {state}" for state, count in counts.items() if count and state != "ok")
+    return Text(
+        f"{status.environment}: {status.state}{f' ({troubles})' if troubles else ''}", style=_STYLES[status.state]
+    )
 
 
 def _text(state: State) -> Text:

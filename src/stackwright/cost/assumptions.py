@@ -62,22 +62,22 @@ class Assumptions:
             if values[name] > 1
         ]
         if problems:
-            raise ValueError("\n".join(f"assumption {each}" for each in problems))
+            raise ValueError("\n".join(f"assumption {problem}" for problem in problems))
 
 
 def changed(settings: Iterable[str], assumptions: Assumptions | None = None) -> Assumptions:
     """Assumptions with some said otherwise, as `nat_gb=100`. Raises ValueError for what is none."""
     known = {field.name for field in fields(Assumptions)}
-    problems, found = list[str](), dict[str, float]()
+    problems, changes = list[str](), dict[str, float]()
     for setting in settings:
         name, _, value = setting.partition("=")
         if name not in known:
             problems.append(f"{name!r} is no assumption, accepted: {', '.join(sorted(known))}")
             continue
         try:
-            found[name] = float(value)
+            changes[name] = float(value)
         except ValueError:
             problems.append(f"assumption {name} is {value!r}, accepted: a number")
     if problems:
         raise ValueError("\n".join(problems))
-    return replace(assumptions or Assumptions(), **found)
+    return replace(assumptions or Assumptions(), **changes)

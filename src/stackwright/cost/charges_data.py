@@ -64,10 +64,10 @@ def backup_copy(subject: Subject) -> Iterator[Line]:
 
 def proxy(subject: Subject) -> Iterator[Line]:
     """A proxy is paid by the CPUs of its database, and by at least two."""
-    found = subject.graph.of_type("aws:rds/instance:Instance")
-    if not found:
+    databases = subject.graph.of_type("aws:rds/instance:Instance")
+    if not databases:
         raise UnclearError("the database of this proxy is not declared here")
-    kinds = [str(each.inputs.get("instanceClass")) for each in found]
+    kinds = [str(instance.inputs.get("instanceClass")) for instance in databases]
     largest = max((DATABASES[kind].cpus for kind in kinds if kind in DATABASES), default=0)
     if not largest:
         raise UnclearError(f"the CPUs of {kinds[0]} are not known")

@@ -37,8 +37,8 @@ def firewall(subject: Subject) -> Iterator[Line]:
 
 
 def _paid_groups(rules: list[Any]) -> str:
-    said = str(rules)
-    dear = [name for name in ("BotControl", "ATPRuleSet", "ACFPRuleSet") if name in said]
+    rules_text = str(rules)
+    dear = [name for name in ("BotControl", "ATPRuleSet", "ACFPRuleSet") if name in rules_text]
     return f"{', '.join(dear)} costs more than a rule: not counted" if dear else ""
 
 
@@ -70,7 +70,7 @@ def alarm(subject: Subject) -> Iterator[Line]:
     queries = subject.get("metricQueries")
     if queries is not None and not isinstance(queries, list):
         raise UnclearError("metricQueries is not known yet")
-    metrics = sum(1 for each in queries or () if each.get("metric")) or 1
+    metrics = sum(1 for query in queries or () if query.get("metric")) or 1
     short = subject.number("period", default=_MINUTE_SECONDS) < _MINUTE_SECONDS
     what = f"alarm on {metrics} metric{'s' if metrics > 1 else ''}"
     yield subject.charge("cloudwatch/alarm", what, metrics * (3 if short else 1))

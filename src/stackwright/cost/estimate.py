@@ -78,11 +78,11 @@ class Estimate:
     @property
     def tiers(self) -> dict[str, float]:
         """Tier -> USD a month of what is known, the dearest first; without tiers that are free of charge."""
-        found: dict[str, float] = {}
+        usd_by_tier: dict[str, float] = {}
         for line in self.lines:
             if line.state != FREE_STATE:
-                found[line.tier] = found.get(line.tier, 0) + (line.usd or 0)
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+                usd_by_tier[line.tier] = usd_by_tier.get(line.tier, 0) + (line.usd or 0)
+        return dict(sorted(usd_by_tier.items(), key=lambda item: (-item[1], item[0])))
 
     def over_usd(self, budget_usd: float) -> float:
         """By how much what is known is over the budget; 0 within it."""
@@ -103,10 +103,15 @@ def lines_for(
         use, list_of_prices = assumptions or Assumptions(), known or prices.shipped()
         return Subject(resource=resource, graph=graph, region=region, prices=list_of_prices, assumptions=use)
 
-    found = [line for each in resources if _counts(each) for line in _lines(subject(each), CHARGES.get(each.type))]
-    if any(each.type in _SPEAKERS for each in resources):
-        found += _lines(subject(_Whole(inputs={})), charges_edge.traffic)
-    return found
+    lines = [
+        line
+        for resource in resources
+        if _counts(resource)
+        for line in _lines(subject(resource), CHARGES.get(resource.type))
+    ]
+    if any(resource.type in _SPEAKERS for resource in resources):
+        lines += _lines(subject(_Whole(inputs={})), charges_edge.traffic)
+    return lines
 
 
 def estimate(
@@ -124,19 +129,21 @@ def estimate(
         single_zones=tuple(single_zones(resources)),
         losses=tuple(losses(resources)),
         assumptions=use,
-        by_assumption=_by_assumption(lambda other: _total(lines_for(resources, region, other, known)), use),
+        by_assumption=_by_assumption(lambda varied: _total(lines_for(resources, region, varied, known)), use),
     )
 
 
 def _by_assumption(total: Callable[[Assumptions], float], use: Assumptions) -> dict[str, float]:
     """Asked of the estimate itself, so that no charge has to say by what it goes."""
-    whole, found = total(use), dict[str, float]()
-    for each in fields(use):
-        without = total(replace(use, **{each.name: 0}))
+    whole, usd_by_assumption = total(use), dict[str, float]()
+    for assumption in fields(use):
+        without = total(replace(use, **{assumption.name: 0}))
         # One that is 0 counts where it would cost something.
-        if without != whole or (getattr(use, each.name) == 0 and total(replace(use, **{each.name: 1})) != whole):
-            found[each.name] = whole - without
-    return found
+        if without != whole or (
+            getattr(use, assumption.name) == 0 and total(replace(use, **{assumption.name: 1})) != whole
+        ):
+            usd_by_assumption[assumption.name] = whole - without
+    return usd_by_assumption
 
 
 def _total(lines: Iterable[Line]) -> float:
@@ -157,10 +164,10 @@ def _lines(subject: Subject, charge: Callable[[Subject], Iterator[Line]] | None)
         why = FREE.get(kind)
         what = kind.rsplit(":", 1)[-1]
         return [subject.free(what, why) if why else subject.unknown(what, f"nothing is known of {kind}")]
-    found = list[Line]()
+    lines = list[Line]()
     try:
         # One by one: what was found before the gap stays.
-        found.extend(charge(subject))
+        lines.extend(charge(subject))
     except UnclearError as error:
-        found.append(subject.unknown(kind.rsplit(":", 1)[-1], str(error)))
-    return found
+        lines.append(subject.unknown(kind.rsplit(":", 1)[-1], str(error)))
+    return lines

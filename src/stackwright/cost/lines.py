@@ -95,18 +95,20 @@ class Graph:
 
     @cached_property
     def _components(self) -> dict[str, Resource]:
-        return {each.name: each for each in self.resources if not each.custom}
+        return {component.name: component for component in self.resources if not component.custom}
 
     def of_type(self, token: str) -> list[Resource]:
-        return [each for each in self.resources if each.type == token]
+        return [resource for resource in self.resources if resource.type == token]
 
     def referred(self, token: str, reference: Any, user: Resource) -> Resource:
         """The resource whose id is `reference`; before it exists, the one of that type that is named most alike."""
-        found = self.of_type(token)
-        if not found:
+        candidates = self.of_type(token)
+        if not candidates:
             raise UnclearError(f"what it refers to ({token}) is not declared here")
-        named = [each for each in found if reference in (each.name, f"{each.name}-id")]
-        return (named or sorted(found, key=lambda each: (-_alike(each.name, user.name), each.name)))[0]
+        named = [candidate for candidate in candidates if reference in (candidate.name, f"{candidate.name}-id")]
+        return (
+            named or sorted(candidates, key=lambda candidate: (-_alike(candidate.name, user.name), candidate.name))
+        )[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +125,8 @@ class Subject:
     @property
     def own_region(self) -> str:
         """Where the resource is: some of an environment have to be in us-east-1."""
-        said = self.resource.inputs.get("region")
-        return said if isinstance(said, str) else self.region
+        region = self.resource.inputs.get("region")
+        return region if isinstance(region, str) else self.region
 
     def get(self, *path: str) -> Any:
         """An input, or None; lists of one are opened on the way."""
@@ -195,7 +197,7 @@ class Subject:
 
     def surcharge(self, kind: str, base: str, what: str, quantity: float, *, assumed: bool = False) -> Line:
         """A line at what `kind` costs more than `base`, which has a line of its own."""
-        price, cheaper = (self.prices.find(self.own_region, each) for each in (kind, base))
+        price, cheaper = (self.prices.find(self.own_region, name) for name in (kind, base))
         if price is None or cheaper is None:
             missing = kind if price is None else base
             return self._line(what, UNKNOWN, quantity=quantity, note=f"no price of {missing} in {self.own_region}")
@@ -227,5 +229,7 @@ def _words(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
 
 
-def _alike(one: str, other: str) -> int:
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+def _alike(first: str, second: str) -> int:
+    return next(
+        (at for at, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
+    )

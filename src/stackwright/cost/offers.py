@@ -48,7 +48,7 @@ class Rule:
     def matches(self, row: Row) -> bool:
         if not re.fullmatch(_PREFIX + self.usage, row.get("usagetype", "")):
             return False
-        return all(re.fullmatch(wanted, row.get(column, "")) for column, wanted in self.where.items())
+        return all(re.fullmatch(pattern, row.get(column, "")) for column, pattern in self.where.items())
 
 
 def _instances(kind: str, system: str) -> Rule:
@@ -72,13 +72,13 @@ def _databases(zones: str, deployment: str, prefix: str) -> list[Rule]:
         "io2-gb": "PIOPS-Storage-IO2",
         "io2-iops": "IO2-PIOPS",
     }
-    found = [
+    storage_rules = [
         Rule(offer="AmazonRDS", kind=f"rds/{kind}/{zones}", usage=f"RDS:{prefix}{name}", where=engine)
         for kind, name in usage.items()
     ]
     where = {**engine, "productfamily": "Database Instance", "licensemodel": "No license required"}
     kind = f"rds-postgresql/{{instancetype}}/{zones}"
-    return [*found, Rule(offer="AmazonRDS", kind=kind, usage=r"(InstanceUsage|Multi-AZUsage):.+", where=where)]
+    return [*storage_rules, Rule(offer="AmazonRDS", kind=kind, usage=r"(InstanceUsage|Multi-AZUsage):.+", where=where)]
 
 
 def _caches(engine: str) -> Rule:
@@ -193,7 +193,7 @@ def newest(index: str, offer: str, region: str) -> str:
     """The address of the newest list of a region, by the text of the service's index. Raises ValueError."""
     try:
         regions = json.loads(index)["regions"]
-        known = {code: str(each["currentVersionUrl"]) for code, each in regions.items()}
+        known = {code: str(listing["currentVersionUrl"]) for code, listing in regions.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"no index of regions ({error!r}), accepted: the region_index.json of AWS's Bulk API, with"
@@ -221,9 +221,11 @@ class Found:
         """Why this cannot be the price of a kind that is counted in `unit`; nothing, if it can."""
         if len(self.usd) != 1:
             return f"the list has {len(self.usd)} prices"
-        wanted = _UNITS.get(unit)
-        other = sorted(each for each in self.units if wanted and not re.fullmatch(wanted, each.lower()))
-        return f"the list counts in {', '.join(other)}, not in {unit}" if other else ""
+        pattern = _UNITS.get(unit)
+        other_units = sorted(
+            listed_unit for listed_unit in self.units if pattern and not re.fullmatch(pattern, listed_unit.lower())
+        )
+        return f"the list counts in {', '.join(other_units)}, not in {unit}" if other_units else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +234,7 @@ class Offer:
 
     date: str
     version: str
-    found: Mapping[str, Found]
+    prices: Mapping[str, Found]
 
 
 def read(stream: TextIO, rules: Iterable[Rule]) -> Offer:
@@ -270,11 +272,11 @@ def read(stream: TextIO, rules: Iterable[Rule]) -> Offer:
             units.setdefault(kind, set()).add(row.get("unit", ""))
     if not number:
         raise ValueError("the list has no row (was the download cut short?)")
-    found = {
+    prices_by_kind = {
         kind: Found(usd=frozenset(usd for _, usd in skus.values()), units=frozenset(units[kind]))
         for kind, skus in steps.items()
     }
-    return Offer(date=date, version=version, found=found)
+    return Offer(date=date, version=version, prices=prices_by_kind)
 
 
 def _prices(row: Row, rules: Iterable[Rule]) -> Iterator[tuple[str, float, float]]:

@@ -52,7 +52,7 @@ def read(path: Path = FILE) -> Prices:
     """The prices of a file. Raises ValueError where it is not one."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        found = {
+        regions = {
             region: {kind: Price(**price) for kind, price in kinds.items()}
             for region, kinds in content["regions"].items()
         }
@@ -60,13 +60,13 @@ def read(path: Path = FILE) -> Prices:
         raise ValueError(f"{path}: no file of prices ({error}), accepted: what {SCHEMA} describes") from error
     problems = [
         f"{path}: regions.{region}.{kind}.{problem}"
-        for region, kinds in found.items()
+        for region, kinds in regions.items()
         for kind, price in kinds.items()
         for problem in _problems(price)
     ]
     if problems:
         raise ValueError("\n".join(problems))
-    return Prices(regions=found)
+    return Prices(regions=regions)
 
 
 def _problems(price: Price) -> Iterator[str]:

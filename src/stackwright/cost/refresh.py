@@ -38,7 +38,7 @@ class Outcome:
     changed: list[str] = field(default_factory=list)
     confirmed: list[str] = field(default_factory=list)
     #: Kept as they were: no row, or more than one price.
-    kept: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
     #: Files that could not be read.
     missing: list[str] = field(default_factory=list)
 
@@ -51,16 +51,16 @@ def refresh(known: Prices, regions: Iterable[str], open_offer: Opener) -> tuple[
     same_scope = {*known.regions.get(GLOBAL, {})}
     for region in sorted(set(regions)):
         mine = updated.setdefault(region, {})
-        found = _read_region(region, open_offer, outcome)
+        listings = _read_region(region, open_offer, outcome)
         for kind in sorted(templates):
             if (kind in same_scope) != (region == GLOBAL):
                 continue
-            listed = found.get(kind)
-            why = listed.found.problem(templates[kind].unit) if listed else _unheard(kind, region)
+            listed = listings.get(kind)
+            why = listed.price.problem(templates[kind].unit) if listed else _unheard(kind, region)
             if listed is None or why:
-                outcome.kept.append(f"{region} {kind}: {why}")
+                outcome.unchanged.append(f"{region} {kind}: {why}")
                 continue
-            [usd] = listed.found.usd
+            [usd] = listed.price.usd
             price = Price(unit=templates[kind].unit, usd=usd, source=listed.source, verified=True, date=listed.date)
             before, mine[kind] = mine.get(kind), price
             if before is not None and before.usd == usd:
@@ -79,13 +79,13 @@ def _unheard(kind: str, region: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Listed:
-    found: offers.Found
+    price: offers.Found
     source: str
     date: str
 
 
 def _read_region(region: str, open_offer: Opener, outcome: Outcome) -> Mapping[str, _Listed]:
-    found: dict[str, _Listed] = {}
+    listings: dict[str, _Listed] = {}
     rules = offers.rules(region)
     for offer in sorted({rule.offer for rule in rules}):
         try:
@@ -95,9 +95,9 @@ def _read_region(region: str, open_offer: Opener, outcome: Outcome) -> Mapping[s
             outcome.missing.append(f"{offers.address(offer, region)}: {error or type(error).__name__}")
             continue
         source = offers.address(offer, region, content.version)
-        for kind, each in content.found.items():
-            found[kind] = _Listed(found=each, source=source, date=content.date)
-    return found
+        for kind, kind_prices in content.prices.items():
+            listings[kind] = _Listed(price=kind_prices, source=source, date=content.date)
+    return listings
 
 
 def from_folder(folder: Path) -> Opener:
@@ -161,10 +161,10 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"--file: {error}")
     opener = from_folder(chosen.from_folder) if chosen.from_folder else from_aws
     updated, outcome = refresh(known, {*known.regions, *(chosen.region or ())}, opener)
-    for title, items in (("changed", outcome.changed), ("kept", outcome.kept), ("not read", outcome.missing)):
+    for title, items in (("changed", outcome.changed), ("kept", outcome.unchanged), ("not read", outcome.missing)):
         sys.stdout.writelines(f"{title}: {item}\n" for item in items)
     sys.stdout.write(
-        f"{len(outcome.changed)} changed, {len(outcome.confirmed)} confirmed, {len(outcome.kept)} kept as they were\n"
+        f"{len(outcome.changed)} changed, {len(outcome.confirmed)} confirmed, {len(outcome.unchanged)} kept as they were\n"
     )
     if not outcome.changed and not outcome.confirmed:
         return 2

@@ -48,8 +48,10 @@ def renderable(
     if details:
         parts += _footnotes(estimate, sources)
     if estimate.single_zones:
-        found = [f"{short(each.what)}: {short.within(each.why)}" for each in estimate.single_zones]
-        parts.append(_listed("In one zone only", found))
+        single_zones = [
+            f"{short(single_zone.what)}: {short.within(single_zone.why)}" for single_zone in estimate.single_zones
+        ]
+        parts.append(_listed("In one zone only", single_zones))
     if estimate.losses:
         parts.append(_losses(estimate, short))
     return Group(*parts)
@@ -57,10 +59,10 @@ def renderable(
 
 def assumptions_table(assumptions: Assumptions) -> Table:
     """Every assumption by its name, as it can be changed (`nat_gb=100`)."""
-    found = Table("Assumption", "Value", title="Assumptions", title_justify="left", box=None)
+    table = Table("Assumption", "Value", title="Assumptions", title_justify="left", box=None)
     for field in fields(assumptions):
-        found.add_row(field.name, f"{getattr(assumptions, field.name):g}")
-    return found
+        table.add_row(field.name, f"{getattr(assumptions, field.name):g}")
+    return table
 
 
 class _Short:
@@ -87,10 +89,10 @@ class _Short:
 
 def _together(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
     """Items that are alike, in the order of the first of each."""
-    found: dict[Hashable, list[T]] = {}
+    groups: dict[Hashable, list[T]] = {}
     for item in items:
-        found.setdefault(key(item), []).append(item)
-    return list(found.values())
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())
 
 
 def _alike(line: Line) -> Hashable:
@@ -99,25 +101,25 @@ def _alike(line: Line) -> Hashable:
 
 def _sources(estimate: Estimate) -> dict[tuple[str, str], int]:
     """Lists of AWS's that figures are from, with the number of their footnote."""
-    found = {(line.source, line.date) for line in estimate.lines if line.state == PRICED and line.verified}
-    return {source: number for number, source in enumerate(sorted(found), start=1)}
+    dated_sources = {(line.source, line.date) for line in estimate.lines if line.state == PRICED and line.verified}
+    return {source: number for number, source in enumerate(sorted(dated_sources), start=1)}
 
 
 def _lines(estimate: Estimate, short: _Short, sources: dict[tuple[str, str], int]) -> Table:
-    found = Table(title=f"Cost a month in {estimate.region}", title_justify="left", box=None)
-    found.add_column("Tier", no_wrap=True)
-    found.add_column("Resource", overflow="fold")
-    found.add_column("What", overflow="fold")
+    table = Table(title=f"Cost a month in {estimate.region}", title_justify="left", box=None)
+    table.add_column("Tier", no_wrap=True)
+    table.add_column("Resource", overflow="fold")
+    table.add_column("What", overflow="fold")
     for name in ("Quantity", "USD each", "USD a month"):
-        found.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True)
     for tier in estimate.tiers:
         mine = [line for line in estimate.lines if line.tier == tier and line.state != FREE]
         for position, alike in enumerate(_together(mine, _alike)):
-            line, resource = _sum(alike), short.together([each.resource for each in alike])
+            line, resource = _sum(alike), short.together([alike_line.resource for alike_line in alike])
             first = Text("" if position else tier, style="bold")
-            found.add_row(first, resource, line.what, _quantity(line), _each(line, sources), _usd(line))
-        found.add_row("", "", "", "", "", Text(f"{estimate.tiers[tier]:,.2f}", style="bold"), end_section=True)
-    return found
+            table.add_row(first, resource, line.what, _quantity(line), _each(line, sources), _usd(line))
+        table.add_row("", "", "", "", "", Text(f"{estimate.tiers[tier]:,.2f}", style="bold"), end_section=True)
+    return table
 
 
 def _sum(alike: Sequence[Line]) -> Line:
@@ -147,37 +149,35 @@ def _usd(line: Line) -> Text:
 
 
 def _tiers(estimate: Estimate) -> Table:
-    found = Table("Tier", title="By tier", title_justify="left", box=None, show_footer=True)
-    found.columns[0].footer = "total"
-    found.add_column("USD a month", justify="right", footer=f"{estimate.total_usd:,.2f}")
+    table = Table("Tier", title="By tier", title_justify="left", box=None, show_footer=True)
+    table.columns[0].footer = "total"
+    table.add_column("USD a month", justify="right", footer=f"{estimate.total_usd:,.2f}")
     for tier, usd in estimate.tiers.items():
-        found.add_row(tier, f"{usd:,.2f}")
-    return found
+        table.add_row(tier, f"{usd:,.2f}")
+    return table
 
 
 def _summary(estimate: Estimate, budget_usd: float | None) -> Text:
     total, at_least = estimate.total_usd, "at least " if estimate.unknown else ""
-    found = Text(
+    text = Text(
         f"{at_least}{total:,.2f} USD a month, {total * _MONTHS_A_YEAR:,.0f} a year, without tax and free allowances"
     )
-    found.append(f"; {estimate.assumed_usd:,.2f} of it by assumptions ({ASSUMED})\n")
+    text.append(f"; {estimate.assumed_usd:,.2f} of it by assumptions ({ASSUMED})\n")
     free = sum(1 for line in estimate.lines if line.state == FREE)
     if free:
-        found.append(f"{free} more resources are free of charge\n")
+        text.append(f"{free} more resources are free of charge\n")
     if estimate.unverified:
         dates = sorted({line.date for line in estimate.unverified if line.date})
         when = f", {' and '.join(dates)}" if dates else ""
         priced = sum(1 for line in estimate.lines if line.state == PRICED)
-        found.append(
-            f"{len(estimate.unverified)} of {priced} prices are unverified ({UNVERIFIED}), from memory{when}: "
-        )
-        found.append("python -m stackwright.cost.refresh reads AWS's own\n")
-        found.stylize("yellow", found.plain.index(f"{len(estimate.unverified)} of {priced} prices"))
+        text.append(f"{len(estimate.unverified)} of {priced} prices are unverified ({UNVERIFIED}), from memory{when}: ")
+        text.append("python -m stackwright.cost.refresh reads AWS's own\n")
+        text.stylize("yellow", text.plain.index(f"{len(estimate.unverified)} of {priced} prices"))
     if budget_usd is not None:
         over = estimate.over_usd(budget_usd)
-        said = f"over the budget of {budget_usd:,.2f} USD by {over:,.2f}" if over else _within(estimate, budget_usd)
-        found.append(f"{said}\n", style="bold red" if over else "green" if not estimate.unknown else "yellow")
-    return found
+        verdict = f"over the budget of {budget_usd:,.2f} USD by {over:,.2f}" if over else _within(estimate, budget_usd)
+        text.append(f"{verdict}\n", style="bold red" if over else "green" if not estimate.unknown else "yellow")
+    return text
 
 
 def _within(estimate: Estimate, budget_usd: float) -> str:
@@ -187,25 +187,27 @@ def _within(estimate: Estimate, budget_usd: float) -> str:
 
 
 def _footnotes(estimate: Estimate, sources: dict[tuple[str, str], int]) -> list[RenderableType]:
-    found: list[RenderableType] = []
+    parts: list[RenderableType] = []
     if estimate.by_assumption:
         table = Table("Name", box=None)
         table.add_column("Value", justify="right")
         table.add_column("USD a month", justify="right")
         for name, usd in estimate.by_assumption.items():
             table.add_row(name, f"{getattr(estimate.assumptions, name):g}", f"{usd:,.2f}")
-        found += [Text(f"Assumptions ({ASSUMED}): --assume NAME=VALUE changes one", style="bold"), table, ""]
+        parts += [Text(f"Assumptions ({ASSUMED}): --assume NAME=VALUE changes one", style="bold"), table, ""]
     noted = [line for line in estimate.lines if line.state == PRICED and line.note]
     notes = [
         f"{', '.join(dict.fromkeys(line.what for line in alike))}: {alike[0].note}"
         for alike in _together(noted, lambda line: line.note)
     ]
     if notes:
-        found.append(_listed("What the figures leave out", notes))
+        parts.append(_listed("What the figures leave out", notes))
     if sources:
-        said = [f"[{number}] AWS's price list of {date}: {address}" for (address, date), number in sources.items()]
-        found.append(_listed("Sources", said))
-    return found
+        source_lines = [
+            f"[{number}] AWS's price list of {date}: {address}" for (address, date), number in sources.items()
+        ]
+        parts.append(_listed("Sources", source_lines))
+    return parts
 
 
 def _listed(title: str, items: Sequence[str]) -> Text:
@@ -213,17 +215,17 @@ def _listed(title: str, items: Sequence[str]) -> Text:
 
 
 def _losses(estimate: Estimate, short: _Short) -> Table:
-    found = Table(title="What a deletion would destroy", title_justify="left", box=None)
+    table = Table(title="What a deletion would destroy", title_justify="left", box=None)
     for name in ("Resource", "What", "Outcome", "Refused at first by"):
-        found.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold")
     for alike in _together(estimate.losses, lambda loss: replace(loss, resource="")):
         loss: Loss = alike[0]
         guards = " and ".join(loss.protected_by) or Text("nobody", style="bold red" if loss.destroyed else "")
         outcome = Text(loss.outcome, style="red" if loss.destroyed else "")
         # By name, each of them: nobody should have to guess which database is meant.
-        names = ", ".join(short(each.resource) for each in alike)
-        found.add_row(names, f"{len(alike)} x {loss.what}" if len(alike) > 1 else loss.what, outcome, guards)
-    return found
+        names = ", ".join(short(alike_loss.resource) for alike_loss in alike)
+        table.add_row(names, f"{len(alike)} x {loss.what}" if len(alike) > 1 else loss.what, outcome, guards)
+    return table
 
 
 __all__ = ["ASSUMED", "UNVERIFIED", "assumptions_table", "renderable", "show"]

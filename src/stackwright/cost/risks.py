@@ -40,16 +40,16 @@ class Loss:
 def single_zones(resources: Sequence[Resource]) -> Iterator[SingleZone]:
     """All that stands in one zone only."""
     yield from _hosts(resources)
-    zones = {each.inputs.get("availabilityZone") for each in resources if each.type == _SUBNET}
-    gateways = [each for each in resources if each.type == _NAT]
+    zones = {subnet.inputs.get("availabilityZone") for subnet in resources if subnet.type == _SUBNET}
+    gateways = [gateway for gateway in resources if gateway.type == _NAT]
     if len(gateways) == 1 and len(zones) > 1:
         yield SingleZone(
             what=gateways[0].name, why=f"one NAT gateway for {len(zones)} zones: the others lose the way out"
         )
-    for each in resources:
-        why = _alone(each)
+    for resource in resources:
+        why = _alone(resource)
         if why:
-            yield SingleZone(what=each.name, why=why)
+            yield SingleZone(what=resource.name, why=why)
 
 
 def _alone(resource: Resource) -> str:
@@ -73,12 +73,12 @@ def _alone(resource: Resource) -> str:
 
 def _hosts(resources: Sequence[Resource]) -> Iterator[SingleZone]:
     tiers: dict[str, list[Resource]] = {}
-    for each in resources:
-        tags = each.inputs.get("tags")
-        if each.type == _INSTANCE and isinstance(tags, Mapping):
-            tiers.setdefault(str(tags.get(TIER_TAG, "untagged")), []).append(each)
+    for resource in resources:
+        tags = resource.inputs.get("tags")
+        if resource.type == _INSTANCE and isinstance(tags, Mapping):
+            tiers.setdefault(str(tags.get(TIER_TAG, "untagged")), []).append(resource)
     for tier, hosts in sorted(tiers.items()):
-        subnets = {str(each.inputs.get("subnetId")) for each in hosts}
+        subnets = {str(host.inputs.get("subnetId")) for host in hosts}
         if len(hosts) < _TWO:
             yield SingleZone(what=f"tier {tier}", why=f"one host, {hosts[0].name}")
         elif len(subnets) < _TWO:
@@ -87,8 +87,10 @@ def _hosts(resources: Sequence[Resource]) -> Iterator[SingleZone]:
 
 def losses(resources: Sequence[Resource]) -> Iterator[Loss]:
     """What a deletion does to each store of data, those that destroy first."""
-    found = [loss for each in resources if each.type in _STORES for loss in _STORES[each.type](each)]
-    yield from sorted(found, key=lambda loss: (not loss.destroyed, bool(loss.protected_by), loss.resource))
+    all_losses = [
+        loss for resource in resources if resource.type in _STORES for loss in _STORES[resource.type](resource)
+    ]
+    yield from sorted(all_losses, key=lambda loss: (not loss.destroyed, bool(loss.protected_by), loss.resource))
 
 
 def _loss(resource: Resource, what: str, outcome: str, *, destroyed: bool, by_aws: Any = False) -> Loss:
@@ -106,13 +108,18 @@ def _database(resource: Resource) -> Iterator[Loss]:
         outcome = "a final snapshot is left"
     else:
         outcome = "no final snapshot; backups go, too, unless they are retained"
-    kept = replica or snapshot or inputs.get("deleteAutomatedBackups") is False
-    yield _loss(resource, "database", outcome, destroyed=not kept, by_aws=inputs.get("deletionProtection"))
+    survives = replica or snapshot or inputs.get("deleteAutomatedBackups") is False
+    yield _loss(resource, "database", outcome, destroyed=not survives, by_aws=inputs.get("deletionProtection"))
 
 
 def _cache(resource: Resource) -> Iterator[Loss]:
-    kept = resource.inputs.get("finalSnapshotIdentifier") is not None
-    yield _loss(resource, "cache", "a final snapshot is left" if kept else "no final snapshot", destroyed=not kept)
+    has_snapshot = resource.inputs.get("finalSnapshotIdentifier") is not None
+    yield _loss(
+        resource,
+        "cache",
+        "a final snapshot is left" if has_snapshot else "no final snapshot",
+        destroyed=not has_snapshot,
+    )
 
 
 def _bucket(resource: Resource) -> Iterator[Loss]:
@@ -124,20 +131,29 @@ def _bucket(resource: Resource) -> Iterator[Loss]:
 def _instance(resource: Resource) -> Iterator[Loss]:
     disk = resource.inputs.get("rootBlockDevice")
     # AWS's own default is to delete it.
-    kept = isinstance(disk, Mapping) and disk.get("deleteOnTermination") is False
-    outcome = "the disk stays behind, and is paid for" if kept else "the disk goes with the server"
-    yield _loss(resource, "server", outcome, destroyed=not kept, by_aws=resource.inputs.get("disableApiTermination"))
+    disk_stays = isinstance(disk, Mapping) and disk.get("deleteOnTermination") is False
+    outcome = "the disk stays behind, and is paid for" if disk_stays else "the disk goes with the server"
+    yield _loss(
+        resource, "server", outcome, destroyed=not disk_stays, by_aws=resource.inputs.get("disableApiTermination")
+    )
 
 
 def _volume(resource: Resource) -> Iterator[Loss]:
-    kept = resource.inputs.get("finalSnapshot") is True
-    yield _loss(resource, "disk", "a final snapshot is left" if kept else "no final snapshot", destroyed=not kept)
+    has_snapshot = resource.inputs.get("finalSnapshot") is True
+    yield _loss(
+        resource,
+        "disk",
+        "a final snapshot is left" if has_snapshot else "no final snapshot",
+        destroyed=not has_snapshot,
+    )
 
 
 def _logs(resource: Resource) -> Iterator[Loss]:
-    kept = resource.inputs.get("skipDestroy") is True
-    outcome = "left at AWS" if kept else "all that is logged goes"
-    yield _loss(resource, "logs", outcome, destroyed=not kept, by_aws=resource.inputs.get("deletionProtectionEnabled"))
+    logs_stay = resource.inputs.get("skipDestroy") is True
+    outcome = "left at AWS" if logs_stay else "all that is logged goes"
+    yield _loss(
+        resource, "logs", outcome, destroyed=not logs_stay, by_aws=resource.inputs.get("deletionProtectionEnabled")
+    )
 
 
 def _key(resource: Resource) -> Iterator[Loss]:

@@ -24,7 +24,7 @@ def judge(hosts: Sequence[HostAnswers], stack: Mapping[str, Any]) -> list[Findin
         "members": partial(serving.members, stack=stack),
         "instances": partial(serving.instances, stack=stack),
     }
-    rest: _Judgements = {
+    upkeep: _Judgements = {
         "services": serving.services,
         "failed": serving.failed,
         "disks": reserves.disks,
@@ -40,7 +40,7 @@ def judge(hosts: Sequence[HostAnswers], stack: Mapping[str, Any]) -> list[Findin
     findings += serving.applications(findings, stack)
     findings += _once(hosts, "replicas", replicas, "replica")
     findings += _once(hosts, "cluster", database.pause, "pause")
-    return [*findings, *_each(hosts, rest)]
+    return [*findings, *_each(hosts, upkeep)]
 
 
 def _each(hosts: Sequence[HostAnswers], judgements: _Judgements) -> Iterator[Finding]:

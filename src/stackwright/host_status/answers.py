@@ -59,9 +59,9 @@ def _host_answers(name: str, host: Mapping[str, Any], result: Mapping[str, Any] 
         return HostAnswers(name=name, problem=problem(None), reachable=False)
     if "said" not in result:
         return HostAnswers(name=name, problem=problem(result), reachable=result["status"] != "unreachable")
-    said = result["said"]
-    answers = {question: Answer(**answer) for question, answer in said["answers"].items()}
-    return HostAnswers(name=name, time=said["time"], answers=answers)
+    report = result["said"]
+    answers = {question: Answer(**answer) for question, answer in report["answers"].items()}
+    return HostAnswers(name=name, time=report["time"], answers=answers)
 
 
 def finding(kind: Kind, host: str | None, name: str, state: State, message: str, /, **values: Any) -> Finding:

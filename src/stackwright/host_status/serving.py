@@ -98,8 +98,10 @@ def applications(findings: Sequence[Finding], stack: Mapping[str, Any]) -> Itera
     """One line for each application that has instances on hosts: how many are online, and whether they run one release."""
     for app, plan in stack["apps"].items():
         planned = sum(len(instance_names(stack, app, host)) for host in plan["instances_by_host"])
-        own = [finding for finding in findings if finding.kind == "instance" and finding.values["application"] == app]
-        online = [finding for finding in own if finding.values.get("status") == "online"]
+        app_findings = [
+            finding for finding in findings if finding.kind == "instance" and finding.values["application"] == app
+        ]
+        online = [finding for finding in app_findings if finding.values.get("status") == "online"]
         releases = sorted({str(finding.values["release"]) for finding in online})
         message = f"{len(online)} of {count(planned, 'instance')} online, release {', '.join(releases) or 'unknown'}"
         state: State = "ok" if len(online) >= planned and len(releases) < 2 else "warning"

@@ -55,13 +55,13 @@ class Command:
 
 def cli() -> Path:
     """The Pulumi CLI: the one on PATH if it is new enough, else the one that set-up built."""
-    found = shutil.which("pulumi")
-    if found is not None and _version(found) >= CLI_VERSION:
-        return Path(found)
+    on_path = shutil.which("pulumi")
+    if on_path is not None and _version(on_path) >= CLI_VERSION:
+        return Path(on_path)
     built = cache_folder() / "pulumi" / _dotted(CLI_VERSION) / "pulumi"
     if built.is_file():
         return built
-    have = f"pulumi on PATH is {_dotted(_version(found))}" if found else "pulumi is not on PATH"
+    have = f"pulumi on PATH is {_dotted(_version(on_path))}" if on_path else "pulumi is not on PATH"
     raise EngineError(f"{have}, {_dotted(CLI_VERSION)} or newer is needed: run `make setup`")
 
 
@@ -130,15 +130,18 @@ def _user_variables(environment: str) -> dict[str, str]:
     }
 
 
-def _is_foreign(place: str, state: Path) -> bool:
+def _is_foreign(location: str, state: Path) -> bool:
     """Whether a path or a file URL lies in a state folder `.state/ENVIRONMENT` that is not `state`."""
-    path = Path(unquote(urlparse(place).path) if place.startswith("file://") else place).expanduser().absolute()
+    path = (
+        Path(unquote(urlparse(location).path) if location.startswith("file://") else location).expanduser().absolute()
+    )
     candidates = {path, path.resolve()}
     if any(
-        state.absolute() in (each, *each.parents) or state.resolve() in (each, *each.parents) for each in candidates
+        state.absolute() in (candidate, *candidate.parents) or state.resolve() in (candidate, *candidate.parents)
+        for candidate in candidates
     ):
         return False
-    return any(".state" in each.parts for each in candidates)
+    return any(".state" in candidate.parts for candidate in candidates)
 
 
 def select(environment: str) -> Command:
@@ -210,9 +213,9 @@ def recover(environment: str) -> tuple[Command, ...]:
     url = backend_url(environment)
     if not url.startswith("file://"):
         return ()
-    found = outputs.locks(url, PROJECT, environment)
-    ours = [lock for lock in found if lock.get("hostname") == socket.gethostname()]
-    if not found or len(ours) < len(found) or any(_runs(int(lock["pid"])) for lock in ours):
+    locks = outputs.locks(url, PROJECT, environment)
+    ours = [lock for lock in locks if lock.get("hostname") == socket.gethostname()]
+    if not locks or len(ours) < len(locks) or any(_runs(int(lock["pid"])) for lock in ours):
         return ()
     marker = _machine_file(environment)
     if not marker.is_file() or marker.read_text() != processes.machine():
@@ -278,11 +281,11 @@ def inventory(environment: Environment, output: dict[str, Any] | None = None) ->
     Reads the program's output unless it is given.
     """
     try:
-        found = build(environment, output or read_output(environment))
+        built = build(environment, output or read_output(environment))
     except InventoryError as error:
         raise EngineError(str(error)) from error
-    state_files.write(found.known_hosts_file, found.known_hosts, mode=0o644)
-    return found
+    state_files.write(built.known_hosts_file, built.known_hosts, mode=0o644)
+    return built
 
 
 def _output_by_cli(environment: str) -> dict[str, Any] | None:
@@ -292,8 +295,8 @@ def _output_by_cli(environment: str) -> dict[str, Any] | None:
         return None
     if done.returncode != 0:
         raise EngineError(f"`{command}` failed: {done.stderr.strip()}")
-    found: dict[str, Any] | None = json.loads(done.stdout).get(OUTPUT_NAME)
-    return found
+    stack_output: dict[str, Any] | None = json.loads(done.stdout).get(OUTPUT_NAME)
+    return stack_output
 
 
 def _command(environment: str, *arguments: str) -> Command:
@@ -309,9 +312,9 @@ def _backend(state: Path) -> Path:
 
 def _path() -> list[str]:
     """PATH with the CLI, and with the scripts of this interpreter's environment: the provider's and the host's."""
-    wanted = [str(cli().parent), str(Path(sys.executable).parent)]
-    rest = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return [*dict.fromkeys([*wanted, *rest])]
+    own_folders = [str(cli().parent), str(Path(sys.executable).parent)]
+    inherited = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return [*dict.fromkeys([*own_folders, *inherited])]
 
 
 def _passphrase(environment: str) -> Path:

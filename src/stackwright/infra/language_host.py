@@ -69,31 +69,31 @@ class LanguageHost(LanguageServer):
         child = subprocess.Popen(
             [sys.executable, "-u", folder, *request.args],
             cwd=request.pwd or folder,
-            env=dict(each.partition("=")[::2] for each in request.env) or None,
+            env=dict(variable.partition("=")[::2] for variable in request.env) or None,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
         context.add_callback(child.kill)
-        said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        responses: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
         def pass_on(stream: IO[bytes], *, error: bool) -> None:
             while chunk := os.read(stream.fileno(), 65536):
                 response = language_pb2.RunPluginResponse
-                said.put(response(stderr=chunk) if error else response(stdout=chunk))
-            said.put(None)
+                responses.put(response(stderr=chunk) if error else response(stdout=chunk))
+            responses.put(None)
 
         for stream in (child.stdout, child.stderr):
             options = {"error": stream is child.stderr}
             threading.Thread(target=pass_on, args=(stream,), kwargs=options, daemon=True).start()
         for _ in range(2):
-            yield from iter(said.get, None)
+            yield from iter(responses.get, None)
         yield language_pb2.RunPluginResponse(exitcode=child.wait())
 
     def GetProgramDependencies(self, request: Any, context: Any) -> Any:
-        found = {each.name: each.version for each in distributions()}
+        versions = {distribution.name: distribution.version for distribution in distributions()}
         return language_pb2.GetProgramDependenciesResponse(
             dependencies=[
-                language_pb2.DependencyInfo(name=name, version=number) for name, number in sorted(found.items())
+                language_pb2.DependencyInfo(name=name, version=number) for name, number in sorted(versions.items())
             ]
         )
 
@@ -117,7 +117,7 @@ def main() -> None:
     """Serve until the engine ends this process."""
     parent = os.getppid()
     # The engine's address is the last argument; what comes before are the official host's own switches.
-    engine = next((each for each in reversed(sys.argv[1:]) if not each.startswith("-")), "")
+    engine = next((argument for argument in reversed(sys.argv[1:]) if not argument.startswith("-")), "")
     sizes = ("grpc.max_receive_message_length", "grpc.max_send_message_length")
     server = grpc.server(ThreadPoolExecutor(max_workers=4), options=[(size, _MAX_MESSAGE_BYTES) for size in sizes])
     host = LanguageHost(engine)

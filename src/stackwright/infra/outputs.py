@@ -48,25 +48,25 @@ def locks(url: str, project: str, environment: str) -> list[dict[str, Any]]:
 def _json(path: Path) -> dict[str, Any]:
     try:
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        found = json.loads(text)
+        state = json.loads(text)
     except (OSError, ValueError) as error:
         raise StateError(f"{path} is not a state that Pulumi wrote: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(state, dict):
         raise StateError(f"{path} is not a state that Pulumi wrote")
-    return found
+    return state
 
 
 def _output(deployment: Any, path: Path, environment: str) -> dict[str, Any] | None:
     if not isinstance(deployment, dict):
         # A stack that was made and never brought up.
         return None
-    stack = next((each for each in deployment.get("resources") or [] if each.get("type") == _STACK), None)
+    stack = next((resource for resource in deployment.get("resources") or [] if resource.get("type") == _STACK), None)
     if stack is None:
         return None
     named = stack["urn"].split("::")[0].removeprefix("urn:pulumi:")
     if named != environment:
         raise StateError(f"{path} is the state of {named}, not of {environment}")
-    found: dict[str, Any] | None = (stack.get("outputs") or {}).get(OUTPUT_NAME)
-    if found is not None and _SIGNATURE in found:
+    output: dict[str, Any] | None = (stack.get("outputs") or {}).get(OUTPUT_NAME)
+    if output is not None and _SIGNATURE in output:
         raise StateError(f"{path}: the output {OUTPUT_NAME} is encrypted; it has no secret and must not be one")
-    return found
+    return output

@@ -97,10 +97,10 @@ def inventory_output(
         "hosts": {host.name: _host(environment, host, compute.result.hosts[host.name]) for host in environment.hosts},
         **_retiring(),
         "endpoints": {
-            name: {"scheme": each.scheme, "addresses": list(each.addresses), "port": each.port}
+            name: {"scheme": endpoint.scheme, "addresses": list(endpoint.addresses), "port": endpoint.port}
             for service in services
-            for name, each in service.result.endpoints.items()
-            if each.addresses
+            for name, endpoint in service.result.endpoints.items()
+            if endpoint.addresses
         },
         "secrets": [spec.name for spec in secret_names(environment)],
         **_cloud(cloud),
@@ -112,10 +112,10 @@ def _retiring() -> dict[str, Any]:
     return {"retiring": retiring} if retiring else {}
 
 
-def _cloud(found: CloudResult | None) -> dict[str, Any]:
-    if found is None:
+def _cloud(cloud: CloudResult | None) -> dict[str, Any]:
+    if cloud is None:
         return {}
-    return {"cloud": {**vars(found), "buckets": dict(found.buckets)}}
+    return {"cloud": {**vars(cloud), "buckets": dict(cloud.buckets)}}
 
 
 def _host(environment: Environment, host: Host, made: HostResult) -> dict[str, Any]:

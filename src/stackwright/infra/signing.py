@@ -35,10 +35,10 @@ def private_key(environment: Environment) -> Ed25519PrivateKey:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         state_files.write(file, made.decode(), mode=0o600)
-    found = serialization.load_pem_private_key(file.read_bytes(), password=None)
-    if not isinstance(found, Ed25519PrivateKey):
+    key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
         raise SigningKeyError(f"{file} is no Ed25519 key: move it away, and another is made")
-    return found
+    return key
 
 
 def public_key(environment: Environment) -> str:

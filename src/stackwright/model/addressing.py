@@ -35,11 +35,11 @@ def places(tiers: Iterable[str]) -> tuple[int, int]:
 def address(cidr: str, tier: str, number: int) -> str:
     """The address of the tier's host `number` (from 1) in `cidr`."""
     network = ipaddress.IPv4Network(cidr)
-    place = offset(tier, number)
+    position = offset(tier, number)
     # The last address is the broadcast address.
-    if place >= network.num_addresses - 1:
-        raise AddressError(f"{cidr} has no place for {tier} host {number}, which needs more than {place} addresses")
-    return str(network[place])
+    if position >= network.num_addresses - 1:
+        raise AddressError(f"{cidr} has no place for {tier} host {number}, which needs more than {position} addresses")
+    return str(network[position])
 
 
 def gateway(cidr: str) -> str:
@@ -47,9 +47,9 @@ def gateway(cidr: str) -> str:
     return str(ipaddress.IPv4Network(cidr)[1])
 
 
-def usable(cidr: str, wanted: str) -> bool:
-    """Whether a host may have the address `wanted` in `cidr`."""
-    network, host = ipaddress.IPv4Network(cidr), ipaddress.IPv4Address(wanted)
+def usable(cidr: str, candidate: str) -> bool:
+    """Whether a host may have the address `candidate` in `cidr`."""
+    network, host = ipaddress.IPv4Network(cidr), ipaddress.IPv4Address(candidate)
     return host in network and host not in (network.network_address, network.broadcast_address)
 
 
@@ -68,8 +68,8 @@ def overlaps(networks: Sequence[str]) -> tuple[tuple[int, int], ...]:
 def split(cidr: str, names: Iterable[str], prefix: int) -> dict[str, str]:
     """A subnet of length `prefix` for each name, in order: names that are appended later move none of the others."""
     network = ipaddress.IPv4Network(cidr)
-    wanted = list(names)
-    if prefix < network.prefixlen or len(wanted) > 2 ** (prefix - network.prefixlen):
-        raise AddressError(f"{cidr} has no place for {len(wanted)} subnets of /{prefix}")
+    subnet_names = list(names)
+    if prefix < network.prefixlen or len(subnet_names) > 2 ** (prefix - network.prefixlen):
+        raise AddressError(f"{cidr} has no place for {len(subnet_names)} subnets of /{prefix}")
     subnets = network.subnets(new_prefix=prefix)
-    return {name: str(subnet) for name, subnet in zip(wanted, subnets, strict=False)}
+    return {name: str(subnet) for name, subnet in zip(subnet_names, subnets, strict=False)}

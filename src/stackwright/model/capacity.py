@@ -93,10 +93,10 @@ def plan_host(
         shares["consensus"] = CONSENSUS_MB
     if "ops" in groups:
         shares["ops"] = OPS_MB
-    kept = DATABASE_MIN_MB if "database" in groups else 0
+    reserved_mb = DATABASE_MIN_MB if "database" in groups else 0
     instances: dict[str, int] = {}
     if "app" in groups:
-        free = memory_mb - sum(shares.values()) - kept
+        free = memory_mb - sum(shares.values()) - reserved_mb
         instances = plan_instances(cpus=cpus, memory_mb=free, demands=demands)
         for demand in demands:
             shares[demand.app] = instances[demand.app] * demand.memory_mb
@@ -210,12 +210,14 @@ def _pools(share: int, clients: Sequence[Client]) -> list[Pool]:
     instances = sum(client.instances for client in clients)
     pools = []
     for client in clients:
-        own = share * client.instances // instances
+        portion = share * client.instances // instances
         # Either has one as long as there are two.
-        replica = min(own // 2, max(1, own // 3)) if client.reads_replica else 0
+        replica = min(portion // 2, max(1, portion // 3)) if client.reads_replica else 0
         # An instance's pool is open to each of the two addresses.
-        wanted = client.instances * client.pool * (2 if client.reads_replica else 1)
-        pools.append(Pool(host=client.host, app=client.app, primary=own - replica, replica=replica, clients=wanted))
+        connections = client.instances * client.pool * (2 if client.reads_replica else 1)
+        pools.append(
+            Pool(host=client.host, app=client.app, primary=portion - replica, replica=replica, clients=connections)
+        )
     return pools
 
 

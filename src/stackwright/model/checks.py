@@ -9,14 +9,14 @@ from stackwright.model.stackfile import StackFile
 from stackwright.model.system import System
 
 
-def check(place: Place, stack: Parsed[StackFile], system: Parsed[System] | None) -> list[Problem]:
+def check(location: Place, stack: Parsed[StackFile], system: Parsed[System] | None) -> list[Problem]:
     """Every problem between keys of the two files that is not a mere consequence of one already found."""
-    found: list[Problem] = []
+    root_problems: list[Problem] = []
     if stack.value is not None:
         what = system.value if system is not None else None
-        problems = checks_stack.problems(place, stack, stack.value, what)
-        found += [problem for problem in problems if not stack.doubtful(problem.path)]
+        problems = checks_stack.problems(location, stack, stack.value, what)
+        root_problems += [problem for problem in problems if not stack.doubtful(problem.path)]
     if system is not None and system.value is not None:
         problems = checks_system.problems(system, system.value)
-        found += [problem for problem in problems if not system.doubtful(problem.path)]
-    return found
+        root_problems += [problem for problem in problems if not system.doubtful(problem.path)]
+    return root_problems

@@ -36,9 +36,11 @@ def system_problems(parsed: Parsed[System], system: System) -> Iterator[Problem]
 def stack_problems(parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
     """Return what is wrong with the variables that an environment sets, and with names beside those of applications."""
     for name, override in stack.apps.items():
-        own = system.apps[name].secrets if system is not None and name in system.apps else {}
-        yield from variable_problems(parsed, ("apps", name, "environment"), override.environment.keys() - own.keys())
-        for variable in own.keys() & override.environment.keys():
+        secrets = system.apps[name].secrets if system is not None and name in system.apps else {}
+        yield from variable_problems(
+            parsed, ("apps", name, "environment"), override.environment.keys() - secrets.keys()
+        )
+        for variable in secrets.keys() & override.environment.keys():
             message = "is in `secrets` of the system, and everybody may read it"
             yield parsed.problem(("apps", name, "environment", variable), message, accepted="one of the two")
     for position, admin in enumerate(stack.access.admins):
@@ -71,17 +73,17 @@ def variable_problems(parsed: Parsed[T], path: KeyPath, variables: Iterable[str]
 def _secret_problems(parsed: Parsed[System], path: KeyPath, name: str, app: App) -> Iterator[Problem]:
     """Never with the value: a password that was written there by mistake goes into no log."""
     for variable, secret in app.secrets.items():
-        place, prefix = (*path, "secrets", variable), f"app/{name}/"
+        key_path, prefix = (*path, "secrets", variable), f"app/{name}/"
         if not secret.startswith(prefix) or not _WORD.fullmatch(secret[len(prefix) :]):
             message = "is not the name of a secret of this application"
             accepted = f"{prefix}<word>, a word of lower-case letters, digits, _ and -"
-            yield parsed.problem(place, message, accepted=accepted)
+            yield parsed.problem(key_path, message, accepted=accepted)
         if variable in GENERATED_VARIABLES:
             message = f"is set by stackwright, from {GENERATED_VARIABLES[variable]}"
-            yield parsed.problem(place, message, accepted="other variables")
+            yield parsed.problem(key_path, message, accepted="other variables")
         if variable in app.environment:
             message = "is in `environment` too, where everybody may read it"
-            yield parsed.problem(place, message, accepted="one of the two")
+            yield parsed.problem(key_path, message, accepted="one of the two")
 
 
 #: Sets of the hosts' own backups.
@@ -92,15 +94,17 @@ def _folder_problems(parsed: Parsed[System], path: KeyPath, folders: Sequence[st
     """Each is a set of the backup, by its last part."""
     names: dict[str, str] = dict(_BACKUP_SETS)
     for position, folder in enumerate(folders):
-        place, last = (*path, "uploads", position), folder.rstrip("/").rpartition("/")[2]
+        key_path, last = (*path, "uploads", position), folder.rstrip("/").rpartition("/")[2]
         if last in names:
             message = f"ends like {names[last]}"
-            yield parsed.problem(place, message, value=folder, accepted="folders with different last parts")
-        elif any(_inside(folder, other) or _inside(other, folder) for other in folders[:position]):
+            yield parsed.problem(key_path, message, value=folder, accepted="folders with different last parts")
+        elif any(
+            _inside(folder, earlier_folder) or _inside(earlier_folder, folder) for earlier_folder in folders[:position]
+        ):
             message = "is in another folder of `uploads`"
-            yield parsed.problem(place, message, value=folder, accepted="folders that are apart")
+            yield parsed.problem(key_path, message, value=folder, accepted="folders that are apart")
         names.setdefault(last, folder)
 
 
-def _inside(folder: str, other: str) -> bool:
-    return f"{folder.rstrip('/')}/".startswith(f"{other.rstrip('/')}/")
+def _inside(folder: str, parent: str) -> bool:
+    return f"{folder.rstrip('/')}/".startswith(f"{parent.rstrip('/')}/")

@@ -33,8 +33,10 @@ def problems(parsed: Parsed[StackFile], stack: StackFile, system: System | None)
             for key in keys:
                 value = getattr(copy_to, key)
                 if kind == copy_to.type and value is None:
-                    own = ", or neither endpoint nor bucket" if kind == "s3" and stack.aws is not None else ""
-                    yield parsed.problem((*_PATH, key), f"is required for `type: {kind}`", accepted=f"a value{own}")
+                    alternative = ", or neither endpoint nor bucket" if kind == "s3" and stack.aws is not None else ""
+                    yield parsed.problem(
+                        (*_PATH, key), f"is required for `type: {kind}`", accepted=f"a value{alternative}"
+                    )
                 if kind != copy_to.type and value is not None:
                     yield _foreign(parsed, kind, key, value)
 
@@ -50,7 +52,7 @@ def _own_bucket(parsed: Parsed[StackFile], stack: StackFile, copy_to: CopyTo) ->
             yield _foreign(parsed, "sftp", key, getattr(copy_to, key))
     home, region = stack.aws.region if stack.aws is not None else "", copy_to.region
     if region is not None and (region == home or region not in regions.ZONES):
-        accepted = f"another region than {home}: {', '.join(each for each in regions.ZONES if each != home)}"
+        accepted = f"another region than {home}: {', '.join(name for name in regions.ZONES if name != home)}"
         yield parsed.problem((*_PATH, "region"), "is not another region of AWS", value=region, accepted=accepted)
 
 

@@ -47,22 +47,22 @@ def _origin(
     environment: Environment, stack: Parsed[StackFile], system: Parsed[System], mistake: edge_nginx.Mistake
 ) -> tuple[Parsed[StackFile] | Parsed[System], KeyPath]:
     """The file and the key that a mistake comes from."""
-    here: KeyPath = ("sites", mistake.site)
+    site_path: KeyPath = ("sites", mistake.site)
     site = environment.system.sites[mistake.site]
     kind, name = mistake.part[0], mistake.part[-1]
     if kind == "headers":
-        return system, (*here, "headers", name)
+        return system, (*site_path, "headers", name)
     if kind == "compression":
         types = site.compression.types
-        return system, (*here, "compression", "types", *((types.index(name),) if name in types else ()))
+        return system, (*site_path, "compression", "types", *((types.index(name),) if name in types else ()))
     if kind in ("limits", "locations"):
         override = stack.need().sites.get(mistake.site)
         replaced = override is not None and override.rate_limits is not None
         limits = override.rate_limits if override is not None and override.rate_limits is not None else site.rate_limits
         for position, limit in enumerate(limits):
             if limit.name == name or (kind == "locations" and _same(limit.path, name)):
-                return stack if replaced else system, (*here, "rate_limits", position)
-    return system, _route(environment, site, name) or here
+                return stack if replaced else system, (*site_path, "rate_limits", position)
+    return system, _route(environment, site, name) or site_path
 
 
 def _route(environment: Environment, site: Site, path: str) -> KeyPath:

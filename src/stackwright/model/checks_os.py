@@ -49,10 +49,10 @@ def _places(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
 
 
 def _elsewhere(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
-    said: list[tuple[KeyPath, str]] = [(("os",), stack.os)]
-    said += [(("tier_os", tier), system) for tier, system in stack.tier_os.items()]
-    said += [(("hosts", position, "os"), server.os) for position, server in enumerate(stack.hosts)]
-    for path, system in said:
+    named_systems: list[tuple[KeyPath, str]] = [(("os",), stack.os)]
+    named_systems += [(("tier_os", tier), system) for tier, system in stack.tier_os.items()]
+    named_systems += [(("hosts", position, "os"), server.os) for position, server in enumerate(stack.hosts)]
+    for path, system in named_systems:
         if topology.is_windows(system):
             message = f"is for AWS so far: {stack.provider} makes no Windows host, and the roles for one are to come"
             yield parsed.problem(path, message, value=system, accepted=", ".join(LINUX))

@@ -15,13 +15,13 @@ def parameter_problems(parsed: Parsed[StackFile], stack: StackFile, system: Syst
     """Return the parameters that the database would not start with, or that it must not be given."""
     if system is None or system.database is None:
         return
-    found = postgresql_parameters.refusals(
+    refusals = postgresql_parameters.refusals(
         stack.database.parameters,
         version=system.database.version,
         extensions=system.database.extensions,
         cloud="database" in topology.managed(stack),
     )
-    for refusal in found:
+    for refusal in refusals:
         yield parsed.problem(
             ("database", "parameters", refusal.name),
             refusal.message,

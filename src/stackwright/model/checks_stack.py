@@ -34,36 +34,36 @@ from stackwright.model.system import System
 CLOUDS: tuple[str, ...] = ("aws",)
 
 
-def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
+def problems(location: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
     """Every problem of the file."""
-    yield from _place(place, parsed, system)
+    yield from _place(location, parsed, system)
     yield from _names(parsed, stack)
     yield from _network(parsed, stack.network)
     yield from _edge(parsed, stack)
-    yield from _neighbours(place, parsed, stack)
-    yield from _servers(place, parsed, stack)
+    yield from _neighbours(location, parsed, stack)
+    yield from _servers(location, parsed, stack)
     yield from _sizes(parsed, stack)
-    yield from _topology(place, parsed, stack, system)
-    yield from _certificates(place, parsed, stack, system)
+    yield from _topology(location, parsed, stack, system)
+    yield from _certificates(location, parsed, stack, system)
     yield from _admins(parsed, stack)
     yield from checks_apps.stack_problems(parsed, stack, system)
     yield from checks_backups.problems(parsed, stack, system)
     yield from checks_os.problems(parsed, stack)
     yield from checks_postgresql.parameter_problems(parsed, stack, system)
-    yield from checks_aws.problems(place, parsed, stack, system)
+    yield from checks_aws.problems(location, parsed, stack, system)
     if system is not None:
-        yield from _overrides(place, parsed, stack, system)
+        yield from _overrides(location, parsed, stack, system)
         yield from _packaged(parsed, stack, system)
         yield from _site_names(parsed, stack, system)
         yield from _pooler(parsed, stack, system)
         yield from _ssh_ports(parsed, stack, system)
 
 
-def _place(place: Place, parsed: Parsed[StackFile], system: System | None) -> Iterator[Problem]:
-    if not naming.ENVIRONMENT_NAME.fullmatch(place.name):
+def _place(location: Place, parsed: Parsed[StackFile], system: System | None) -> Iterator[Problem]:
+    if not naming.ENVIRONMENT_NAME.fullmatch(location.name):
         message = "the folder's name is the environment's, and is no name"
         accepted = "lower-case letters, digits and hyphens, a letter first, at most 39"
-        yield parsed.problem((), message, value=place.name, accepted=accepted)
+        yield parsed.problem((), message, value=location.name, accepted=accepted)
     if system is not None and system.name != parsed.need().system:
         message = f"is called {system.name} in its own file"
         yield parsed.problem(("system",), message, value=parsed.need().system, accepted="the same name in both")
@@ -116,14 +116,14 @@ def _edge(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
         yield parsed.problem(path, message, value=True, accepted="`trusted_proxies` with the balancers' networks")
 
 
-def _neighbours(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
+def _neighbours(location: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
     """Local environments run side by side, each on a network of its own."""
     if stack.provider != "local":
         return
-    for file in sorted(place.file.parent.parent.glob("*/stack.yml")):
-        other = _local_network(file) if file != place.file else None
-        if other is not None and addressing.overlaps([stack.network.cidr, other]):
-            message = f"overlaps {other} of {place.shown(file)}"
+    for file in sorted(location.file.parent.parent.glob("*/stack.yml")):
+        cidr = _local_network(file) if file != location.file else None
+        if cidr is not None and addressing.overlaps([stack.network.cidr, cidr]):
+            message = f"overlaps {cidr} of {location.shown(file)}"
             accepted = "a network that no other local environment has"
             yield parsed.problem(("network", "cidr"), message, value=stack.network.cidr, accepted=accepted)
 
@@ -144,19 +144,19 @@ _POSTGRESQL = {"debian-12": "15", "debian-13": "17", "ubuntu-24.04": "16"}
 def _packaged(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
     if system.database is None or "database" in topology.managed(stack):
         return
-    wanted = system.database.version
-    told: list[tuple[KeyPath, str]] = [
+    version = system.database.version
+    host_systems: list[tuple[KeyPath, str]] = [
         (("hosts", position, "os"), server.os)
         for position, server in enumerate(stack.hosts)
         if "database" in server.groups
     ]
     tier = "server" if "server" in topology.created(stack) else "database"
-    here: KeyPath = ("tier_os", tier) if tier in stack.tier_os else ("os",)
-    for path, name in told or [(here, topology.os_of(stack, tier))]:
+    tier_path: KeyPath = ("tier_os", tier) if tier in stack.tier_os else ("os",)
+    for path, name in host_systems or [(tier_path, topology.os_of(stack, tier))]:
         # That data is not on Windows is said elsewhere.
-        if not topology.is_windows(name) and _POSTGRESQL[name] != wanted:
-            message = f"packages PostgreSQL {_POSTGRESQL[name]}, and the system wants {wanted}"
-            fitting = [other for other, release in _POSTGRESQL.items() if release == wanted]
+        if not topology.is_windows(name) and _POSTGRESQL[name] != version:
+            message = f"packages PostgreSQL {_POSTGRESQL[name]}, and the system wants {version}"
+            fitting = [distribution for distribution, release in _POSTGRESQL.items() if release == version]
             yield parsed.problem(path, message, value=name, accepted=", ".join(fitting) or "none; change the system")
 
 
@@ -167,19 +167,19 @@ _OLD_POOLERS = ("debian-12",)
 def _pooler(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
     if not any(app.database for app in system.apps.values()):
         return
-    told: list[tuple[KeyPath, str]] = [
+    host_systems: list[tuple[KeyPath, str]] = [
         (("hosts", position, "os"), server.os) for position, server in enumerate(stack.hosts) if "app" in server.groups
     ]
     tier = "server" if "server" in topology.created(stack) else "app"
-    place: KeyPath = ("tier_os", tier) if tier in stack.tier_os else ("os",)
-    for path, name in told or [(place, topology.os_of(stack, tier))]:
+    tier_path: KeyPath = ("tier_os", tier) if tier in stack.tier_os else ("os",)
+    for path, name in host_systems or [(tier_path, topology.os_of(stack, tier))]:
         if name in _OLD_POOLERS:
             message = "packages a PgBouncer without prepared statements, for hosts of applications with a database"
-            accepted = ", ".join(other for other in _POSTGRESQL if other not in _OLD_POOLERS)
+            accepted = ", ".join(distribution for distribution in _POSTGRESQL if distribution not in _OLD_POOLERS)
             yield parsed.problem(path, message, value=name, accepted=accepted)
 
 
-def _servers(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
+def _servers(location: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
     names: set[str] = set()
     addresses: dict[str, str] = {}
     for position, server in enumerate(stack.hosts):
@@ -196,7 +196,7 @@ def _servers(place: Place, parsed: Parsed[StackFile], stack: StackFile) -> Itera
             yield parsed.problem((*path, "address"), message, value=server.address, accepted="an address of its own")
         addresses.setdefault(server.address, server.name)
         yield from _server_address(parsed, stack.network, path, server)
-        yield from _host_key(place, parsed, path, server)
+        yield from _host_key(location, parsed, path, server)
 
 
 def _ssh_ports(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
@@ -210,26 +210,28 @@ def _ssh_ports(parsed: Parsed[StackFile], stack: StackFile, system: System) -> I
 
 
 def _server_address(parsed: Parsed[StackFile], network: Network, path: KeyPath, server: Server) -> Iterator[Problem]:
-    own = [cidr for tier, cidr in network.subnets.items() if tier in server.groups] or [network.cidr]
-    if not any(addressing.usable(cidr, server.address) for cidr in own):
-        accepted = f"a host address in {' or '.join(own)}"
+    cidrs = [cidr for tier, cidr in network.subnets.items() if tier in server.groups] or [network.cidr]
+    if not any(addressing.usable(cidr, server.address) for cidr in cidrs):
+        accepted = f"a host address in {' or '.join(cidrs)}"
         yield parsed.problem((*path, "address"), "is outside its subnet", value=server.address, accepted=accepted)
 
 
-def _host_key(place: Place, parsed: Parsed[StackFile], path: KeyPath, server: Server) -> Iterator[Problem]:
+def _host_key(location: Place, parsed: Parsed[StackFile], path: KeyPath, server: Server) -> Iterator[Problem]:
     if (server.host_key is None) == (server.host_key_file is None):
         message = f"{server.name} has {'no' if server.host_key is None else 'two'} host keys"
         yield parsed.problem(path, message, accepted="`host_key: ssh-ed25519 AAAA...` or `host_key_file: <path>`")
     if server.host_key_file is None:
         return
-    here = (*path, "host_key_file")
-    file = place.root / server.host_key_file
-    if leaves(place.root, file):
+    field_path = (*path, "host_key_file")
+    file = location.root / server.host_key_file
+    if leaves(location.root, file):
         accepted = "a file of the project"
-        yield parsed.problem(here, "is a path that leaves the project", value=server.host_key_file, accepted=accepted)
+        yield parsed.problem(
+            field_path, "is a path that leaves the project", value=server.host_key_file, accepted=accepted
+        )
     elif file.is_file() and not _is_public_key(file):
         accepted = "one line such as `ssh-ed25519 AAAA...`"
-        yield parsed.problem(here, "holds no OpenSSH public key", value=server.host_key_file, accepted=accepted)
+        yield parsed.problem(field_path, "holds no OpenSSH public key", value=server.host_key_file, accepted=accepted)
 
 
 def _is_public_key(file: Path) -> bool:
@@ -256,13 +258,13 @@ def _sizes(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
             yield parsed.problem(("sizes", tier), message, accepted=accepted)
 
 
-def _topology(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
-    found = list(_who_makes_hosts(parsed, stack))
-    yield from found
-    if found:
+def _topology(location: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
+    host_problems = list(_who_makes_hosts(parsed, stack))
+    yield from host_problems
+    if host_problems:
         return
     try:
-        hosts = plan_hosts(place, stack, system)
+        hosts = plan_hosts(location, stack, system)
     except ValueError:
         return  # `plan` says so
     yield from _without_work(parsed, stack, system)
@@ -341,7 +343,7 @@ def _promised(parsed: Parsed[StackFile], stack: StackFile, groups: dict[str, tup
 
 
 def _certificates(
-    place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None
+    location: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None
 ) -> Iterator[Problem]:
     certificates, path, clean = stack.certificates, ("certificates",), True
     if certificates.issuer == "acme" and certificates.email is None:
@@ -358,41 +360,41 @@ def _certificates(
         ("access", "ssh_private_key"): stack.access.ssh_private_key,
         ("aws", "database", "ca_file"): stack.aws.database.ca_file if stack.aws else None,
     }
-    for here, name in named.items():
-        found = list(_file(place, parsed, here, name))
-        yield from found
-        clean &= not found or here[0] != "certificates"
-        if name is not None and not found and str(here[-1]) in ("directory_ca", "ca_file"):
-            yield from _certificate_file(place, parsed, here, name)
+    for key_path, name in named.items():
+        file_problems = list(_file(location, parsed, key_path, name))
+        yield from file_problems
+        clean &= not file_problems or key_path[0] != "certificates"
+        if name is not None and not file_problems and str(key_path[-1]) in ("directory_ca", "ca_file"):
+            yield from _certificate_file(location, parsed, key_path, name)
     if clean and certificates.files is not None and system is not None:
-        yield from _site_certificate(place, parsed, stack, certificates.files, system)
+        yield from _site_certificate(location, parsed, stack, certificates.files, system)
 
 
 def _site_certificate(
-    place: Place, parsed: Parsed[StackFile], stack: StackFile, files: CertificateFiles, system: System
+    location: Place, parsed: Parsed[StackFile], stack: StackFile, files: CertificateFiles, system: System
 ) -> Iterator[Problem]:
     names = {name for site in system.sites.values() for name in naming.site_names(site, stack.domain, stack.aliases)}
-    for fault in site_certificate.faults(place.root / files.certificate, place.root / files.key, names):
+    for fault in site_certificate.faults(location.root / files.certificate, location.root / files.key, names):
         path = ("certificates", "files", fault.file)
         value = files.certificate if fault.file == "certificate" else files.key
         yield parsed.problem(path, fault.message, value=value, accepted=fault.accepted)
 
 
-def _certificate_file(place: Place, parsed: Parsed[StackFile], path: KeyPath, name: str) -> Iterator[Problem]:
+def _certificate_file(location: Place, parsed: Parsed[StackFile], path: KeyPath, name: str) -> Iterator[Problem]:
     try:
-        x509.load_pem_x509_certificates((place.root / name).read_bytes())
+        x509.load_pem_x509_certificates((location.root / name).read_bytes())
     except (ValueError, OSError):
         accepted = "a file with certificates in PEM"
         yield parsed.problem(path, "holds no certificate", value=name, accepted=accepted)
 
 
-def _file(place: Place, parsed: Parsed[StackFile], path: KeyPath, name: str | None) -> Iterator[Problem]:
+def _file(location: Place, parsed: Parsed[StackFile], path: KeyPath, name: str | None) -> Iterator[Problem]:
     """A file that has to be there before anything starts."""
     if name is None:
         return
-    if leaves(place.root, place.root / name):
+    if leaves(location.root, location.root / name):
         yield parsed.problem(path, "is a path that leaves the project", value=name, accepted="a file of the project")
-    elif not (place.root / name).is_file():
+    elif not (location.root / name).is_file():
         message = "is a secret that is missing: the file does not exist" if "key" in str(path[-1]) else "does not exist"
         yield parsed.problem(path, message, value=name, accepted="a file, named from the project's root")
 
@@ -405,7 +407,7 @@ def _admins(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
             yield parsed.problem(path, "is named twice", value=name, accepted="each name once")
 
 
-def _overrides(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
+def _overrides(location: Place, parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
     for key, known in (("apps", system.apps), ("sites", system.sites), ("cache", system.cache)):
         for name in getattr(stack, key):
             if name not in known:
@@ -415,15 +417,15 @@ def _overrides(place: Place, parsed: Parsed[StackFile], stack: StackFile, system
         if limit is not None and isinstance(override.instances, int) and override.instances > limit:
             path, accepted = ("apps", name, "instances"), f"at most max_instances of the system, {limit}"
             yield parsed.problem(path, "is out of range", value=override.instances, accepted=accepted)
-        if override.artifact is not None and leaves(place.root, place.root / override.artifact):
+        if override.artifact is not None and leaves(location.root, location.root / override.artifact):
             message, accepted = "is a path that leaves the project", "a file of the project"
             yield parsed.problem(("apps", name, "artifact"), message, value=override.artifact, accepted=accepted)
-    yield from _weights(place, parsed, stack, system)
+    yield from _weights(location, parsed, stack, system)
 
 
-def _weights(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
+def _weights(location: Place, parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
     try:
-        hosts = plan_hosts(place, stack, system) if stack.hosts or stack.topology else ()
+        hosts = plan_hosts(location, stack, system) if stack.hosts or stack.topology else ()
     except ValueError:
         return
     known = [host.name for host in hosts if "app" in host.groups]

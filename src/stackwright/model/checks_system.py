@@ -83,21 +83,21 @@ def _sites(parsed: Parsed[System], system: System) -> Iterator[Problem]:
         seen: set[str] = set()
         for position, limit in enumerate(site.rate_limits):
             if limit.name in seen:
-                here: KeyPath = ("sites", name, "rate_limits", position, "name")
-                yield parsed.problem(here, "is named twice", value=limit.name, accepted="a name of its own")
+                key_path: KeyPath = ("sites", name, "rate_limits", position, "name")
+                yield parsed.problem(key_path, "is named twice", value=limit.name, accepted="a name of its own")
             seen.add(limit.name)
         if site.balance.weights and site.balance.method == "round_robin":
-            here = ("sites", name, "balance", "weights")
-            yield parsed.problem(here, "has no meaning with round_robin", accepted="method `weighted`")
+            key_path = ("sites", name, "balance", "weights")
+            yield parsed.problem(key_path, "has no meaning with round_robin", accepted="method `weighted`")
 
 
 def _apps(parsed: Parsed[System], system: System) -> Iterator[Problem]:
     for name, app in system.apps.items():
         path: KeyPath = ("apps", name)
-        wanted = app.process.instances
-        if wanted != "per_cpu" and wanted > app.process.max_instances:
+        instances = app.process.instances
+        if instances != "per_cpu" and instances > app.process.max_instances:
             accepted = f"at most max_instances, {app.process.max_instances}"
-            yield parsed.problem((*path, "process", "instances"), "is out of range", value=wanted, accepted=accepted)
+            yield parsed.problem((*path, "process", "instances"), "is out of range", value=instances, accepted=accepted)
         for purpose in app.cache:
             if purpose not in system.cache:
                 yield _unknown(parsed, (*path, "cache"), "is no cache of this system", purpose, system.cache)

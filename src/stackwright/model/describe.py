@@ -22,55 +22,57 @@ _TYPES = {
 
 def at(schema: Schema, path: KeyPath) -> Schema:
     """The part of `schema` that describes `path`; empty where nothing does."""
-    here: Schema = schema
+    subschema: Schema = schema
     for part in path:
-        here = next((found for branch in _branches(schema, here) if (found := _step(branch, part)) is not None), {})
-    return here
+        subschema = next(
+            (child for branch in _branches(schema, subschema) if (child := _step(branch, part)) is not None), {}
+        )
+    return subschema
 
 
 def _step(branch: Schema, part: str | int) -> Schema | None:
     if isinstance(part, int):
-        found = branch.get("items")
+        child = branch.get("items")
     else:
         patterned = branch.get("patternProperties", {}).values()
-        found = branch.get("properties", {}).get(part, next(iter(patterned), branch.get("additionalProperties")))
-    return found if isinstance(found, Mapping) else None
+        child = branch.get("properties", {}).get(part, next(iter(patterned), branch.get("additionalProperties")))
+    return child if isinstance(child, Mapping) else None
 
 
-def _branches(schema: Schema, here: Schema) -> Iterator[Schema]:
-    """`here` without references and unions: everything that it may be."""
-    if "$ref" in here:
-        yield from _branches(schema, schema["$defs"][here["$ref"].rsplit("/", 1)[1]])
-    elif "anyOf" in here:
-        for branch in here["anyOf"]:
+def _branches(schema: Schema, subschema: Schema) -> Iterator[Schema]:
+    """`subschema` without references and unions: everything that it may be."""
+    if "$ref" in subschema:
+        yield from _branches(schema, schema["$defs"][subschema["$ref"].rsplit("/", 1)[1]])
+    elif "anyOf" in subschema:
+        for branch in subschema["anyOf"]:
             yield from _branches(schema, branch)
     else:
-        yield here
+        yield subschema
 
 
-def keys(schema: Schema, here: Schema) -> list[str]:
+def keys(schema: Schema, subschema: Schema) -> list[str]:
     """The keys that a mapping may have."""
-    found: list[str] = []
-    for branch in _branches(schema, here):
+    known_keys: list[str] = []
+    for branch in _branches(schema, subschema):
         # What has to be there first: that is the order in which people write.
         required = branch.get("required", [])
-        found += sorted(branch.get("properties", {}), key=lambda key: key not in required)
+        known_keys += sorted(branch.get("properties", {}), key=lambda key: key not in required)
         for names in _branches(schema, branch.get("propertyNames", {})):
-            found += _words(names)
-    return found
+            known_keys += _words(names)
+    return known_keys
 
 
-def key_words(schema: Schema, here: Schema) -> str:
+def key_words(schema: Schema, subschema: Schema) -> str:
     """What the keys of a mapping look like that may have any; empty where they are listed."""
     names = [
-        names for branch in _branches(schema, here) for names in _branches(schema, branch.get("propertyNames", {}))
+        names for branch in _branches(schema, subschema) for names in _branches(schema, branch.get("propertyNames", {}))
     ]
     return " or ".join(str(branch["x-accepted"]) for branch in names if "x-accepted" in branch)
 
 
-def words(schema: Schema, here: Schema) -> list[str]:
+def words(schema: Schema, subschema: Schema) -> list[str]:
     """The words that a value may be."""
-    return [word for branch in _branches(schema, here) for word in _words(branch)]
+    return [word for branch in _branches(schema, subschema) for word in _words(branch)]
 
 
 def _words(branch: Schema) -> list[str]:
@@ -78,17 +80,17 @@ def _words(branch: Schema) -> list[str]:
     return [str(word) for word in listed]
 
 
-def accepted(schema: Schema, here: Schema) -> str:
+def accepted(schema: Schema, subschema: Schema) -> str:
     """What a value may be, in words."""
-    branches = [_one(branch) for branch in _branches(schema, here) if branch.get("type") != "null"]
+    branches = [_one(branch) for branch in _branches(schema, subschema) if branch.get("type") != "null"]
     return " or ".join(dict.fromkeys(text for text in branches if text))
 
 
 def _one(branch: Schema) -> str:
     if "x-accepted" in branch:
         return str(branch["x-accepted"])
-    if found := _words(branch):
-        return ", ".join(found)
+    if choices := _words(branch):
+        return ", ".join(choices)
     text = _TYPES.get(branch.get("type", ""), "")
     if branch.get("type") == "object" and "properties" in branch:
         return f"{text} with {', '.join(branch['properties'])}"
@@ -100,6 +102,6 @@ def _one(branch: Schema) -> str:
     return f"{text} that matches {branch['pattern']}" if "pattern" in branch else text
 
 
-def takes_text(schema: Schema, here: Schema) -> bool:
+def takes_text(schema: Schema, subschema: Schema) -> bool:
     """Whether a value can be any text."""
-    return any(branch.get("type") == "string" and not _words(branch) for branch in _branches(schema, here))
+    return any(branch.get("type") == "string" and not _words(branch) for branch in _branches(schema, subschema))

@@ -244,9 +244,9 @@ def _neutral_limit(limit: Mapping[str, Any]) -> Data:
     }
 
 
-def _covers(path: str, other: str) -> bool:
-    """Whether `other` is `path` or below it. A prefix in nginx is one of characters: /api would cover /apix."""
-    return path == "/" or other == path or other.startswith(path.rstrip("/") + "/")
+def _covers(path: str, candidate: str) -> bool:
+    """Whether `candidate` is `path` or below it. A prefix in nginx is one of characters: /api would cover /apix."""
+    return path == "/" or candidate == path or candidate.startswith(path.rstrip("/") + "/")
 
 
 def _neutral_locations(site: Mapping[str, Any], static_root: str) -> list[Data]:
@@ -322,7 +322,7 @@ def normalise(sites: Iterable[Mapping[str, Any]]) -> list[Data]:
 
 def _fill(kind: str, value: Mapping[str, Any]) -> Data:
     # Ansible passes options that were not given as None.
-    return {**DEFAULTS[kind], **{key: each for key, each in value.items() if each is not None}}
+    return {**DEFAULTS[kind], **{key: option for key, option in value.items() if option is not None}}
 
 
 def _site(value: Mapping[str, Any]) -> Data:
@@ -332,7 +332,7 @@ def _site(value: Mapping[str, Any]) -> Data:
     if site["hsts"]:
         site["hsts"] = _fill("hsts", site["hsts"])
     for part in ("limits", "locations"):
-        site[part] = [_fill(part, each) for each in site[part]]
+        site[part] = [_fill(part, options) for options in site[part]]
     for location in site["locations"]:
         if location["cache"]:
             location["cache"] = _fill("cache", location["cache"])
@@ -501,7 +501,7 @@ def _derive(site: Data) -> Data:
     # nginx compresses text/html in any case and warns of the repetition.
     compression = {
         **site["compression"],
-        "types": [each for each in site["compression"]["types"] if each != "text/html"],
+        "types": [mime_type for mime_type in site["compression"]["types"] if mime_type != "text/html"],
     }
     hidden = sorted({*headers, *_EDGE_HEADERS, *_HIDDEN_HEADERS}, key=str.lower)
     return {

@@ -115,16 +115,18 @@ def load(path: Path | str) -> Environment:
 
     Raises ModelError with every problem of the file and of its system's file.
     """
-    place = files.locate(Path(path))
-    stack, system = files.read_both(place)
-    problems = [*stack.problems, *(system.problems if system else ()), *checks.check(place, stack, system)]
+    location = files.locate(Path(path))
+    stack, system = files.read_both(location)
+    problems = [*stack.problems, *(system.problems if system else ()), *checks.check(location, stack, system)]
     plan: Plan | None = None
     # Sums of values that are known to be wrong would only mislead.
     if not problems and system is not None:
-        plan, problems = make_plan(place, stack, system)
+        plan, problems = make_plan(location, stack, system)
     if problems or plan is None or system is None:
         raise ModelError(problems)
-    environment = Environment(name=place.name, root=place.root, system=system.need(), stack=stack.need(), plan=plan)
+    environment = Environment(
+        name=location.name, root=location.root, system=system.need(), stack=stack.need(), plan=plan
+    )
     if mistakes := [*checks_edge.problems(environment, stack, system), *checks_variables.problems(environment)]:
         raise ModelError(mistakes)
     return environment

@@ -31,8 +31,8 @@ def dotted(path: KeyPath) -> str:
 
 def nearest(word: str, accepted: Iterable[str]) -> str | None:
     """The accepted word that `word` was most probably meant to be."""
-    found = difflib.get_close_matches(word.lower(), list(accepted), n=1, cutoff=0.6)
-    return found[0] if found else None
+    matches = difflib.get_close_matches(word.lower(), list(accepted), n=1, cutoff=0.6)
+    return matches[0] if matches else None
 
 
 @dataclass(frozen=True, kw_only=True)

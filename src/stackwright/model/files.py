@@ -88,8 +88,8 @@ class Parsed(Generic[T]):
 
     def doubtful(self, path: KeyPath) -> bool:
         """Whether a problem at `path` may only follow from what was left out."""
-        places = [place for gone in self.left_out for place in (gone, gone[:-1]) if place]
-        return any(path[: len(place)] == place[: len(path)] for place in places)
+        prefixes = [prefix for gone in self.left_out for prefix in (gone, gone[:-1]) if prefix]
+        return any(path[: len(prefix)] == prefix[: len(path)] for prefix in prefixes)
 
 
 def locate(path: Path) -> Place:
@@ -103,15 +103,15 @@ def locate(path: Path) -> Place:
     return Place(root=root, name=file.parent.name, file=file)
 
 
-def read_both(place: Place) -> tuple[Parsed[StackFile], Parsed[System] | None]:
+def read_both(location: Place) -> tuple[Parsed[StackFile], Parsed[System] | None]:
     """The environment's file and its system's, the latter None if it cannot be told which it is."""
-    stack = parse(source.read(place.file, place.shown(place.file)), StackFile)
+    stack = parse(source.read(location.file, location.shown(location.file)), StackFile)
     name = stack.source.data.get("system")
     if not isinstance(name, str) or any(gone == ("system",) for gone in stack.left_out):
         return stack, None
-    file = place.root / "systems" / f"{name}.yml"
-    if not file.is_file() or not file.resolve().is_relative_to(place.root.resolve()):
-        known = sorted(found.stem for found in (place.root / "systems").glob("*.yml"))
+    file = location.root / "systems" / f"{name}.yml"
+    if not file.is_file() or not file.resolve().is_relative_to(location.root.resolve()):
+        known = sorted(system_file.stem for system_file in (location.root / "systems").glob("*.yml"))
         problem = stack.problem(
             ("system",),
             "is no known system",
@@ -121,7 +121,7 @@ def read_both(place: Place) -> tuple[Parsed[StackFile], Parsed[System] | None]:
         )
         raise ModelError([*stack.problems, problem])
     try:
-        return stack, parse(source.read(file, place.shown(file)), System)
+        return stack, parse(source.read(file, location.shown(file)), System)
     except ModelError as error:
         raise ModelError([*stack.problems, *error.problems]) from error
 
@@ -143,7 +143,7 @@ def parse(read: Source, model: type[T]) -> Parsed[T]:
         except ValidationError as error:
             by_path = _by_path(error, data)
             for path, details in by_path.items():
-                if not _follows(path, [*left_out, *(other for other in by_path if other != path)]):
+                if not _follows(path, [*left_out, *(faulty_path for faulty_path in by_path if faulty_path != path)]):
                     problems.setdefault(path, _problem(read, model, path, details))
             gone = [_leave_out(data, path) for path in by_path]
             if () in gone:
@@ -166,10 +166,10 @@ def _schema(model: type[Any]) -> Mapping[str, Any]:
 
 def _by_path(error: ValidationError, data: Any) -> dict[KeyPath, list[ErrorDetails]]:
     """The errors by key path: a value that could be one of several types has an error for each."""
-    found: dict[KeyPath, list[ErrorDetails]] = {}
+    errors: dict[KeyPath, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
-        found.setdefault(_path(details, data), []).append(details)
-    return found
+        errors.setdefault(_path(details, data), []).append(details)
+    return errors
 
 
 def _path(details: ErrorDetails, data: Any) -> KeyPath:
@@ -193,8 +193,8 @@ def _has(data: object, part: str | int) -> bool:
 def _problem(read: Source, model: type[Any], path: KeyPath, details: list[ErrorDetails]) -> Problem:
     first = details[0]
     schema = _schema(model)
-    here = describe.at(schema, path)
-    message, accepted, suggestion = _message(first), describe.accepted(schema, here), None
+    subschema = describe.at(schema, path)
+    message, accepted, suggestion = _message(first), describe.accepted(schema, subschema), None
     value: object = first["input"]
     if first["type"] == _UNKNOWN_KEY or "[key]" in first["loc"]:
         holder = describe.at(schema, path[:-1])
@@ -209,8 +209,8 @@ def _problem(read: Source, model: type[Any], path: KeyPath, details: list[ErrorD
     elif "accepted" in first.get("ctx", {}):
         accepted = str(first["ctx"]["accepted"])
     elif isinstance(value, str):
-        suggestion = nearest(value, describe.words(schema, here))
-    if path in read.plain and describe.takes_text(schema, here):
+        suggestion = nearest(value, describe.words(schema, subschema))
+    if path in read.plain and describe.takes_text(schema, subschema):
         accepted = f'it in quotes: "{read.plain[path]}"'
     if "secrets" in path[:-1]:
         value, accepted = ABSENT, accepted if "quotes" not in accepted else "the name of a secret"

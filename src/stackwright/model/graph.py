@@ -100,7 +100,7 @@ class _Sides:
     def place(self, frame: _Frame, number: int, side: str, arrow: int) -> float:
         """How high on its side the arrow ends; in the order of the other ends, so that arrows do not cross."""
         ends = sorted(self.ends[number, side])
-        position = [one for _, one in ends].index(arrow)
+        position = [arrow_number for _, arrow_number in ends].index(arrow)
         return frame.y + frame.height * (position + 1) / (len(ends) + 1)
 
 
@@ -162,7 +162,7 @@ def _description(environment: Environment) -> str:
 def _placed(frames: Sequence[_Frame]) -> list[_Frame]:
     """The frames in columns from left to right, each column centred."""
     columns = sorted({frame.column for frame in frames})
-    heights = {column: _column_height([one for one in frames if one.column == column]) for column in columns}
+    heights = {column: _column_height([member for member in frames if member.column == column]) for column in columns}
     tallest = max(heights.values())
     placed: list[_Frame] = []
     for number, column in enumerate(columns):
@@ -221,19 +221,19 @@ def _card(card: Card, x: int, y: int) -> Iterator[str]:
 
 
 def _arrows(environment: Environment, frames: Sequence[_Frame]) -> Iterator[str]:
-    wanted = [
+    arrows = [
         (_of_tier(frames, link.source), _of_tier(frames, link.target), link)
         for link in graph_cards.links(environment)
         if _of_tier(frames, link.source) != _of_tier(frames, link.target)
     ]
     sides = _Sides()
-    for number, (source, target, _) in enumerate(wanted):
+    for number, (source, target, _) in enumerate(arrows):
         out, into = _facing(frames[source], frames[target])
         sides.add(source, out, frames[target].middle, number)
         sides.add(target, into, frames[source].middle, number)
     edge = _of_tier(frames, "edge")
     yield from _arrow(_users_right(), frames[edge].middle, frames[edge].x, frames[edge].middle, _entry())
-    for number, (source, target, link) in enumerate(wanted):
+    for number, (source, target, link) in enumerate(arrows):
         out, into = _facing(frames[source], frames[target])
         start, end = frames[source], frames[target]
         yield from _arrow(

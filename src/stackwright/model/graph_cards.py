@@ -45,20 +45,22 @@ class Link:
 
 def by_tiers(environment: Environment) -> Mapping[tuple[str, ...], tuple[Card, ...]]:
     """The cards, by the tiers that they are in."""
-    found: dict[tuple[str, ...], list[Card]] = {}
+    cards_by_tiers: dict[tuple[str, ...], list[Card]] = {}
     for host in environment.hosts:
-        found.setdefault(_tiers(environment, host), []).append(_host(environment, host))
+        cards_by_tiers.setdefault(_tiers(environment, host), []).append(_host(environment, host))
     if environment.slots:
         first = environment.slots[0]
-        found.setdefault(_tiers(environment, first), []).append(_group(environment, first))
+        cards_by_tiers.setdefault(_tiers(environment, first), []).append(_group(environment, first))
     for tier, cards in _managed(environment).items():
-        found.setdefault((tier,), []).extend(cards)
-    return {tiers: tuple(cards) for tiers, cards in found.items()}
+        cards_by_tiers.setdefault((tier,), []).extend(cards)
+    return {tiers: tuple(cards) for tiers, cards in cards_by_tiers.items()}
 
 
 def links(environment: Environment) -> Iterator[Link]:
     """Who talks to whom."""
-    every = (one.port for plan in environment.apps.values() for ones in plan.instances.values() for one in ones)
+    every = (
+        instance.port for plan in environment.apps.values() for ones in plan.instances.values() for instance in ones
+    )
     if "edge" in topology.managed(environment.stack):
         yield Link(source="edge", target="app", label="HTTPS", ports="443")
     else:
@@ -73,7 +75,7 @@ def links(environment: Environment) -> Iterator[Link]:
     if environment.system.cache:
         ports = _span(sorted(instance.port for instance in environment.system.cache.values()))
         yield Link(source="app", target="cache", label="Redis, TLS", ports=ports)
-        if not cloud and any(one.persistence != "none" for one in environment.system.cache.values()):
+        if not cloud and any(instance.persistence != "none" for instance in environment.system.cache.values()):
             yield Link(source="cache", target="ops", label="backup, TLS", ports="8500", copy=True)
 
 
@@ -87,7 +89,7 @@ def _tiers(environment: Environment, host: Host) -> tuple[str, ...]:
 
 def _host(environment: Environment, host: Host) -> Card:
     size = f"{host.cpus} CPU{'s' if host.cpus > 1 else ''}  ·  {_memory(host.memory_mb)}"
-    where = "".join(f"  ·  {each}" for each in (host.type, host.zone and host.zone[-1]) if each)
+    where = "".join(f"  ·  {detail}" for detail in (host.type, host.zone and host.zone[-1]) if detail)
     where += f"  ·  Windows {host.os.rpartition('-')[2]}" if host.windows else ""
     return Card(title=host.name, corner=host.address, size=size + where, rows=tuple(_rows(environment, host)))
 
@@ -102,7 +104,7 @@ def _group(environment: Environment, host: Host) -> Card:
 
 def _rows(environment: Environment, host: Host) -> Iterator[Row]:
     rows: Mapping[str, Callable[[Environment, Host], list[tuple[str, str]]]] = {
-        "edge": lambda _, one: [("IIS with ARR" if one.windows else "nginx", "80, 443")],
+        "edge": lambda _, server: [("IIS with ARR" if server.windows else "nginx", "80, 443")],
         "app": _app_rows,
         "database": _database_rows,
         "cache": _cache_rows,
@@ -149,22 +151,22 @@ def _managed(environment: Environment) -> dict[str, list[Card]]:
     managed = topology.managed(environment.stack)
     if aws is None or plan is None or not managed:
         return {}
-    found = {"edge": [_load_balancer(aws, plan)], "cache": _caches(environment, aws, plan)}
+    cards = {"edge": [_load_balancer(aws, plan)], "cache": _caches(environment, aws, plan)}
     if "database" in managed:
-        found["database"] = _databases(environment, plan)
-        kept = [Row(tier="ops", text="uploads, artifacts, logs")]
+        cards["database"] = _databases(environment, plan)
+        backups = [Row(tier="ops", text="uploads, artifacts, logs")]
         if plan.database:
-            kept.insert(0, Row(tier="ops", text=f"database: any second of {plan.database.backup_days} days"))
+            backups.insert(0, Row(tier="ops", text=f"database: any second of {plan.database.backup_days} days"))
         if aws.database.copy_region:
-            kept.append(Row(tier="ops", text="copies", ports=aws.database.copy_region))
-        found["ops"] = [Card(title="backups, S3", corner="", size="encrypted, versioned", rows=tuple(kept))]
-    return found
+            backups.append(Row(tier="ops", text="copies", ports=aws.database.copy_region))
+        cards["ops"] = [Card(title="backups, S3", corner="", size="encrypted, versioned", rows=tuple(backups))]
+    return cards
 
 
 def _load_balancer(aws: Aws, plan: AwsPlan) -> Card:
-    own = aws.load_balancer
-    texts = ["CloudFront"] * own.cdn + ["WAF"] * own.firewall
-    texts.append("application load balancer" if own.kind == "application" else "network load balancer")
+    settings = aws.load_balancer
+    texts = ["CloudFront"] * settings.cdn + ["WAF"] * settings.firewall
+    texts.append("application load balancer" if settings.kind == "application" else "network load balancer")
     rows = tuple(Row(tier="edge", text=text, ports="443" if text == texts[-1] else "") for text in texts)
     return Card(title="edge", corner=aws.region, size=_zones(plan), rows=rows)
 
@@ -174,24 +176,24 @@ def _zones(plan: AwsPlan) -> str:
 
 
 def _databases(environment: Environment, plan: AwsPlan) -> list[Card]:
-    found, tier = plan.database, environment.system.database
-    if found is None or tier is None:
+    rds, tier = plan.database, environment.system.database
+    if rds is None or tier is None:
         return []
-    size = f"{found.cpus} CPUs  ·  {_memory(found.memory_mb)}  ·  {found.storage_gb}\u2013{found.max_storage_gb} GB"
-    standby = [Row(tier="database", text="standby in another zone")] if found.multi_az else []
+    size = f"{rds.cpus} CPUs  ·  {_memory(rds.memory_mb)}  ·  {rds.storage_gb}\u2013{rds.max_storage_gb} GB"
+    standby = [Row(tier="database", text="standby in another zone")] if rds.multi_az else []
     primary = (Row(tier="database", text=f"PostgreSQL {tier.version} primary", ports="5432"), *standby)
     replica = (Row(tier="database", text=f"PostgreSQL {tier.version} replica", ports="5432"),)
-    cards = [Card(title="RDS primary", corner=found.instance_class, size=size, rows=primary)]
+    cards = [Card(title="RDS primary", corner=rds.instance_class, size=size, rows=primary)]
     cards += [
-        Card(title=f"RDS replica {number}", corner=found.instance_class, size=size, rows=replica)
-        for number in range(1, found.replicas + 1)
+        Card(title=f"RDS replica {number}", corner=rds.instance_class, size=size, rows=replica)
+        for number in range(1, rds.replicas + 1)
     ]
     return cards
 
 
 def _caches(environment: Environment, aws: Aws, plan: AwsPlan) -> list[Card]:
     engine = "Valkey" if aws.cache.engine == "valkey" else "Redis"
-    ports: Mapping[str, str] = {purpose: str(one.port) for purpose, one in environment.system.cache.items()}
+    ports: Mapping[str, str] = {purpose: str(instance.port) for purpose, instance in environment.system.cache.items()}
     rows = tuple(
         Row(
             tier="cache",

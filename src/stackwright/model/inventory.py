@@ -234,7 +234,7 @@ def stack(
     database's master user has its password, nor of any bucket. Raises InventoryError where the output has no bucket
     for uploads, and there should be one.
     """
-    found = endpoints or {}
+    service_endpoints = endpoints or {}
     groups = topology.groups(hosts)
     return {
         "version": STACK_VERSION,
@@ -260,8 +260,8 @@ def stack(
         },
         "apps": {name: _app(plan, {host.name for host in hosts}) for name, plan in environment.apps.items()},
         "edge": _edge(environment, hosts),
-        "database": _database(environment, hosts, found, (cloud or {}).get("master_secret")),
-        "cache": _cache(environment, hosts, found),
+        "database": _database(environment, hosts, service_endpoints, (cloud or {}).get("master_secret")),
+        "cache": _cache(environment, hosts, service_endpoints),
         "uploads": _uploads(environment, cloud),
         "logs": _plain(environment.logs),
         "backups": {
@@ -292,8 +292,8 @@ def _plain(value: Any) -> dict[str, Any]:
 
 def _listed(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _listed(one) for key, one in value.items()}
-    return [_listed(one) for one in value] if isinstance(value, (tuple, list)) else value
+        return {key: _listed(member) for key, member in value.items()}
+    return [_listed(member) for member in value] if isinstance(value, (tuple, list)) else value
 
 
 def _host(environment: Environment, host: Host) -> dict[str, Any]:
@@ -325,11 +325,11 @@ def _app(plan: AppPlan, hosts: set[str]) -> dict[str, Any]:
         "cache": list(app.cache),
         "uploads": list(app.uploads),
         "cache_folders": list(app.cache_folders),
-        "static": [_plain(one) for one in app.static],
+        "static": [_plain(static_path) for static_path in app.static],
         "keep_releases": app.keep_releases,
         "artifact": plan.artifact,
         "instances_by_host": {
-            host: [_plain(one) for one in ones] for host, ones in plan.instances.items() if host in hosts
+            host: [_plain(instance) for instance in ones] for host, ones in plan.instances.items() if host in hosts
         },
     }
 
@@ -403,8 +403,8 @@ def _database_names(environment: Environment, endpoints: Mapping[str, Any]) -> d
 def database_ca(environment: Environment) -> str:
     """Whoever runs the database has a CA of their own, which no system trusts: given, or fetched once by `stackwright`."""
     aws = environment.stack.aws
-    given = aws.database.ca_file if aws is not None else None
-    return given or f".state/{environment.name}/database-ca.pem"
+    ca_file = aws.database.ca_file if aws is not None else None
+    return ca_file or f".state/{environment.name}/database-ca.pem"
 
 
 def _pools(environment: Environment, host: str) -> list[dict[str, Any]]:
@@ -474,7 +474,7 @@ def _cache_place(
     names = topology.groups(hosts)["cache"]
     if not names and endpoint is not None:
         return {"host": None, "address": endpoint["addresses"][0], "fqdn": endpoint["addresses"][0]}
-    host = next(each for each in hosts if each.name == names[number % len(names)])
+    host = next(candidate for candidate in hosts if candidate.name == names[number % len(names)])
     return {"host": host.name, "address": host.address, "fqdn": naming.fqdn(host.name, environment.name)}
 
 
@@ -504,9 +504,9 @@ def _copy_to(environment: Environment) -> dict[str, Any]:
 
 def _certificates(environment: Environment) -> dict[str, Any]:
     # A cloud's load balancer speaks to users, and verifies nobody itself.
-    own = {"issuer": "self_signed"} if "edge" in topology.managed(environment.stack) else {}
+    override = {"issuer": "self_signed"} if "edge" in topology.managed(environment.stack) else {}
     names = [name for site in environment.system.sites.values() for name in edge.site_names(environment, site)]
-    return {**_plain(environment.certificates), **own, "names": list(dict.fromkeys(names))}
+    return {**_plain(environment.certificates), **override, "names": list(dict.fromkeys(names))}
 
 
 def _access(environment: Environment) -> dict[str, Any]:

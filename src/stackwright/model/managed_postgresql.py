@@ -39,31 +39,31 @@ def answer(ping: Mapping[str, Any]) -> Answer:
     text = str(ping.get("conn_err_msg", ""))
     if "password authentication failed" in text:
         return "refused"
-    if any(each in text for each in _UNTRUSTED):
+    if any(phrase in text for phrase in _UNTRUSTED):
         return "untrusted"
     missing = 'database "' in text and "does not exist" in text
-    return "admitted" if missing or any(each in text for each in _PROVEN) else "silent"
+    return "admitted" if missing or any(phrase in text for phrase in _PROVEN) else "silent"
 
 
 def admitted(tried: Iterable[Mapping[str, Any]]) -> list[str]:
     """The roles whose passwords are right, of the results of a loop over roles."""
-    return [str(each["item"]["name"]) for each in tried if answer(each) == "admitted"]
+    return [str(ping["item"]["name"]) for ping in tried if answer(ping) == "admitted"]
 
 
 def unclear(tried: Iterable[Mapping[str, Any]]) -> list[str]:
     """`<role>: <what the server said>` where it said neither that a password is right nor that it is wrong."""
     return [
-        f"{each['item']['name']}: {str(each.get('conn_err_msg', '')).strip()}"
-        for each in tried
-        if answer(each) not in ("admitted", "refused")
+        f"{ping['item']['name']}: {str(ping.get('conn_err_msg', '')).strip()}"
+        for ping in tried
+        if answer(ping) not in ("admitted", "refused")
     ]
 
 
 def role_flags(role: Mapping[str, Any]) -> str:
     """The attributes of a role that a master user can settle, every one said."""
-    wanted = role.get("attributes") or []
-    given = [name if name in wanted else f"NO{name}" for name in _ATTRIBUTES]
-    return ",".join([*given, "LOGIN" if role.get("password") else "NOLOGIN"])
+    attributes = role.get("attributes") or []
+    flags = [name if name in attributes else f"NO{name}" for name in _ATTRIBUTES]
+    return ",".join([*flags, "LOGIN" if role.get("password") else "NOLOGIN"])
 
 
 def foreign(

@@ -32,11 +32,11 @@ class Plan:
     aws: AwsPlan | None
 
 
-def plan_hosts(place: Place, stack: StackFile, system: System | None) -> tuple[Host, ...]:
+def plan_hosts(location: Place, stack: StackFile, system: System | None) -> tuple[Host, ...]:
     """The environment's hosts, in the tiers that the system has work for; `consensus` among the groups of the voters."""
     tiers = topology.needed(system)
     if stack.hosts or stack.topology is None:
-        hosts = _adopted(place, stack)
+        hosts = _adopted(location, stack)
     else:
         hosts = topology.create(stack, stack.topology, tiers)
     voters = topology.voters(hosts)
@@ -50,7 +50,7 @@ def _voter(host: Host, voters: tuple[str, ...]) -> tuple[str, ...]:
     return ("consensus",) if host.name in voters else ()
 
 
-def _adopted(place: Place, stack: StackFile) -> tuple[Host, ...]:
+def _adopted(location: Place, stack: StackFile) -> tuple[Host, ...]:
     return tuple(
         Host(
             name=server.name,
@@ -63,38 +63,38 @@ def _adopted(place: Place, stack: StackFile) -> tuple[Host, ...]:
             bootstrap_user=server.user,
             takeover=server.takeover,
             port=server.port,
-            host_key=server.host_key or _recorded_key(place, server.host_key_file),
+            host_key=server.host_key or _recorded_key(location, server.host_key_file),
         )
         for server in stack.hosts
     )
 
 
-def _recorded_key(place: Place, file: str | None) -> str | None:
+def _recorded_key(location: Place, file: str | None) -> str | None:
     """The key in `file`; None as long as nobody has recorded it."""
-    if file is None or not (place.root / file).is_file():
+    if file is None or not (location.root / file).is_file():
         return None
-    return (place.root / file).read_text(encoding="utf-8").strip()
+    return (location.root / file).read_text(encoding="utf-8").strip()
 
 
-def make_plan(place: Place, stack: Parsed[StackFile], system: Parsed[System]) -> tuple[Plan | None, list[Problem]]:
+def make_plan(location: Place, stack: Parsed[StackFile], system: Parsed[System]) -> tuple[Plan | None, list[Problem]]:
     """The plan, and what does not fit into it."""
-    wanted, what = stack.need(), system.need()
+    stack_file, what = stack.need(), system.need()
     try:
-        hosts = plan_hosts(place, wanted, what)
+        hosts = plan_hosts(location, stack_file, what)
     except AddressError as error:
         return None, [stack.problem(("network", "cidr"), str(error), accepted="a larger network")]
-    cache_mb = _cache_mb(wanted, what)
-    host_plans = _host_plans(wanted, what, hosts, cache_mb)
-    apps = {name: _app(wanted, name, app, hosts, host_plans) for name, app in what.apps.items()}
-    connections = _connections(wanted, what, apps)
-    aws = make_aws_plan(wanted, what, wanted.aws) if wanted.aws is not None else None
+    cache_mb = _cache_mb(stack_file, what)
+    host_plans = _host_plans(stack_file, what, hosts, cache_mb)
+    apps = {name: _app(stack_file, name, app, hosts, host_plans) for name, app in what.apps.items()}
+    connections = _connections(stack_file, what, apps)
+    aws = make_aws_plan(stack_file, what, stack_file.aws) if stack_file.aws is not None else None
     plan = Plan(hosts=hosts, apps=apps, host_plans=host_plans, connections=connections, cache_mb=cache_mb, aws=aws)
     return plan, [*_memory_problems(stack, plan), *_connection_problems(stack, system, plan)]
 
 
 def _cache_mb(stack: StackFile, system: System) -> dict[Purpose, int]:
     overrides = {purpose: override.memory_mb for purpose, override in stack.cache.items()}
-    return {purpose: overrides.get(purpose, one.memory_mb) for purpose, one in system.cache.items()}
+    return {purpose: overrides.get(purpose, instance.memory_mb) for purpose, instance in system.cache.items()}
 
 
 def _host_plans(
@@ -116,10 +116,10 @@ def _host_plans(
 
 def _demand(stack: StackFile, name: str, app: App) -> Demand:
     override = stack.apps.get(name, AppOverride())
-    wanted = override.instances or app.process.instances
+    instances = override.instances or app.process.instances
     return Demand(
         app=name,
-        instances=None if wanted == "per_cpu" else wanted,
+        instances=None if instances == "per_cpu" else instances,
         max_instances=app.process.max_instances,
         memory_mb=override.memory_mb or app.process.memory_mb,
     )
@@ -196,33 +196,33 @@ def _size_path(stack: Parsed[StackFile], host: Host) -> KeyPath:
         if server.name == host.name:
             return ("hosts", position, "memory_mb")
     left_out = topology.managed(stack.need())
-    own = [group for group in host.groups if group not in left_out]
-    tier = "server" if "server" in topology.created(stack.need()) else own[0]
+    tiers = [group for group in host.groups if group not in left_out]
+    tier = "server" if "server" in topology.created(stack.need()) else tiers[0]
     return ("sizes", tier) if tier in stack.need().sizes else ("topology", tier)
 
 
 def _connection_problems(stack: Parsed[StackFile], system: Parsed[System], plan: Plan) -> list[Problem]:
-    budget, here = plan.connections, stack.need().database
+    budget, settings = plan.connections, stack.need().database
     if budget is None:
         return []
-    own = here.server_connections or here.max_connections
-    place: Parsed[StackFile] | Parsed[System] = stack if own else system
-    found = []
-    key = "server_connections" if here.server_connections else "max_connections"
+    limit = settings.server_connections or settings.max_connections
+    parsed: Parsed[StackFile] | Parsed[System] = stack if limit else system
+    problems = []
+    key = "server_connections" if settings.server_connections else "max_connections"
     if not budget.fits:
         path = ("database", key)
         message = f"connections are over budget: {budget.sum_text}"
         accepted = "fewer hosts or instances, or a larger `database.max_connections`"
-        found.append(place.problem(path, message, accepted=accepted))
+        problems.append(parsed.problem(path, message, accepted=accepted))
     else:
-        found += _pool_problems(place, plan, budget, key)
-        found += _role_problems(system, plan, budget)
-    found += _sorting_problems(stack if here.max_connections else system, plan, budget.max_connections)
-    return [*found, *_shared_memory_problems(stack, plan, budget.max_connections)]
+        problems += _pool_problems(parsed, plan, budget, key)
+        problems += _role_problems(system, plan, budget)
+    problems += _sorting_problems(stack if settings.max_connections else system, plan, budget.max_connections)
+    return [*problems, *_shared_memory_problems(stack, plan, budget.max_connections)]
 
 
 def _pool_problems(
-    place: Parsed[StackFile] | Parsed[System], plan: Plan, budget: ConnectionBudget, key: str
+    parsed: Parsed[StackFile] | Parsed[System], plan: Plan, budget: ConnectionBudget, key: str
 ) -> list[Problem]:
     """PgBouncer takes a pool of no connections for one without a limit."""
     for pool in budget.pools:
@@ -231,7 +231,7 @@ def _pool_problems(
         if pool.primary + pool.replica < least:
             path: KeyPath = ("database", key)
             message = f"leaves {pool.primary + pool.replica} connections to the pools of {pool.app} on {pool.host}"
-            return [place.problem(path, message, accepted=f"at least {least} for each application host")]
+            return [parsed.problem(path, message, accepted=f"at least {least} for each application host")]
     return []
 
 
@@ -272,10 +272,10 @@ def _shared_memory_problems(stack: Parsed[StackFile], plan: Plan, max_connection
     return [stack.problem(("database", "parameters", largest), message, value=value, accepted=accepted)]
 
 
-def _sorting_problems(place: Parsed[StackFile] | Parsed[System], plan: Plan, max_connections: int) -> list[Problem]:
+def _sorting_problems(parsed: Parsed[StackFile] | Parsed[System], plan: Plan, max_connections: int) -> list[Problem]:
     """Every connection may sort at once, in half of the database's memory."""
     available, needed = _database_mb(plan), 2 * max_connections
     if available is None or needed <= available:
         return []
     message = f"{max_connections} connections need {needed} MB, 2 MB each, of {available} MB for the database"
-    return [place.problem(("database", "max_connections"), message, accepted=f"at most {available // 2}")]
+    return [parsed.problem(("database", "max_connections"), message, accepted=f"at most {available // 2}")]

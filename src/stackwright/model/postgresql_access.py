@@ -51,9 +51,9 @@ _ATTRIBUTES = ("CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS")
 
 def role_flags(role: Mapping[str, Any]) -> str:
     """The attributes of a role, every one said: what was granted once and is no longer wanted is taken back."""
-    wanted = role.get("attributes") or []
-    given = [name if name in wanted else f"NO{name}" for name in _ATTRIBUTES]
-    return ",".join(["NOSUPERUSER", *given, "LOGIN" if role.get("password") else "NOLOGIN"])
+    attributes = role.get("attributes") or []
+    flags = [name if name in attributes else f"NO{name}" for name in _ATTRIBUTES]
+    return ",".join(["NOSUPERUSER", *flags, "LOGIN" if role.get("password") else "NOLOGIN"])
 
 
 def hba_lines(

@@ -122,8 +122,8 @@ class Refusal:
 def catalogue(version: str) -> Mapping[str, Any] | None:
     """Return what a release of PostgreSQL knows; None for one that no catalogue is for."""
     file = _FOLDER / f"{version}.json"
-    found: Mapping[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-    return found
+    known: Mapping[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return known
 
 
 def needs_restart(version: str, name: str) -> bool:
@@ -179,10 +179,10 @@ def refusals(
 
 
 def _loaded(parameters: Mapping[str, Value], *, cloud: bool) -> dict[str, tuple[str, ...]]:
-    found = {name: _names(parameters.get(name, "")) for name in _LIBRARY_LISTS}
+    libraries = {name: _names(parameters.get(name, "")) for name in _LIBRARY_LISTS}
     if cloud:
-        found["shared_preload_libraries"] = _names(rds.ALWAYS["shared_preload_libraries"])
-    return found
+        libraries["shared_preload_libraries"] = _names(rds.ALWAYS["shared_preload_libraries"])
+    return libraries
 
 
 def _names(value: Value) -> tuple[str, ...]:
@@ -229,7 +229,7 @@ def _owner(name: str, *, cloud: bool) -> str | None:
 def _unknown(known: Mapping[str, Any], version: str, name: str, settings: Mapping[str, Setting]) -> Refusal:
     library, dot, _ = name.partition(".")
     if dot and library not in known["libraries"]:
-        having = [name for name, found in known["libraries"].items() if found["settings"]]
+        having = [name for name, spec in known["libraries"].items() if spec["settings"]]
         message = f"is of a library that PostgreSQL {version} does not have"
         accepted = f"settings of {', '.join(having)}"
         return Refusal(name=name, message=message, accepted=accepted, suggestion=nearest(name, settings), value=False)
@@ -247,7 +247,7 @@ def _unloaded(
     known: Mapping[str, Any], name: str, loaded: Mapping[str, Sequence[str]], extensions: Sequence[str]
 ) -> Refusal | None:
     """A setting of a library has no effect where nothing loads it."""
-    library = next(key for key, found in known["libraries"].items() if name in found["settings"])
+    library = next(key for key, spec in known["libraries"].items() if name in spec["settings"])
     if library in loaded["shared_preload_libraries"]:
         return None
     if not known["libraries"][library]["needs_preload"] and (
@@ -336,11 +336,11 @@ def shared_memory_mb(parameters: Mapping[str, Value], *, max_connections: int) -
     }
     sizes |= {"track_activity_query_size": max_connections, "max_prepared_transactions": 20_000}
     sizes |= dict.fromkeys(("max_worker_processes", "max_wal_senders", "autovacuum_max_workers"), 20_000)
-    found = {}
+    megabytes = {}
     for name in sizes.keys() & parameters.keys():
         number = amount({"type": "integer", **({"unit": _UNITS[name]} if name in _UNITS else {})}, parameters[name])
-        found[name] = int(max(number or 0, Decimal(0)) * sizes[name]) // 2**20
-    return found
+        megabytes[name] = int(max(number or 0, Decimal(0)) * sizes[name]) // 2**20
+    return megabytes
 
 
 def _scale(setting: Setting) -> Mapping[str, int]:

@@ -73,7 +73,7 @@ class AppPlan:
     @property
     def endpoints(self) -> tuple[tuple[str, str, int], ...]:
         """(host, address, port) of everything that accepts requests; in cluster mode instances share a port."""
-        every = ((host, one.address, one.port) for host, ones in self.instances.items() for one in ones)
+        every = ((host, instance.address, instance.port) for host, ones in self.instances.items() for instance in ones)
         return tuple(dict.fromkeys(every))
 
 

@@ -40,10 +40,10 @@ def documents(folder: Path) -> Iterator[tuple[Path, str]]:
 def _without_titles(value: Any) -> Any:
     """Pydantic gives every key a title that only repeats it."""
     if isinstance(value, list):
-        return [_without_titles(one) for one in value]
+        return [_without_titles(part) for part in value]
     if not isinstance(value, dict):
         return value
-    return {key: _without_titles(one) for key, one in value.items() if not (key == "title" and isinstance(one, str))}
+    return {key: _without_titles(part) for key, part in value.items() if not (key == "title" and isinstance(part, str))}
 
 
 def main(arguments: list[str]) -> int:

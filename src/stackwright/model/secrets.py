@@ -51,9 +51,9 @@ def cloud_names(environment: Environment) -> tuple[str, ...]:
     """Of the environment's secrets those of what is there, where a cloud runs some of it."""
     managed = topology.managed(environment.stack)
     left_out: tuple[str, ...] = _OWN_DATABASE if "database" in managed else ()
-    kept = topology.playbook_groups(environment.stack, environment.hosts, environment.system)["backup"]
-    left_out += tuple(f"restic/{host.name}/" for host in environment.hosts if host.name not in kept)
-    left_out += () if kept else ("backup/",)
+    backup_hosts = topology.playbook_groups(environment.stack, environment.hosts, environment.system)["backup"]
+    left_out += tuple(f"restic/{host.name}/" for host in environment.hosts if host.name not in backup_hosts)
+    left_out += () if backup_hosts else ("backup/",)
     # The cloud's cache has no operator who logs in: the cloud is.
     operators = f"/{CACHE_OPERATOR}" if "cache" in managed else "\0"
     every = (spec.name for spec in secret_names(environment))
@@ -63,17 +63,17 @@ def cloud_names(environment: Environment) -> tuple[str, ...]:
 def application_names(environment: Environment) -> tuple[str, ...]:
     """Those that an application's server reads: no one's but the applications', and of the authority no key."""
     system = environment.system
-    found = {secret for app in system.apps.values() for secret in app.secrets.values()}
-    found |= {f"redis/{purpose}/{name}" for name, app in system.apps.items() for purpose in app.cache}
-    found |= {f"postgresql/role/{app.database.role}" for app in system.apps.values() if app.database}
-    found |= {"pgbouncer/auth"} if system.database else set()
-    return tuple(name for name in cloud_names(environment) if name in found | {"tls/ca_crt"})
+    names = {secret for app in system.apps.values() for secret in app.secrets.values()}
+    names |= {f"redis/{purpose}/{name}" for name, app in system.apps.items() for purpose in app.cache}
+    names |= {f"postgresql/role/{app.database.role}" for app in system.apps.values() if app.database}
+    names |= {"pgbouncer/auth"} if system.database else set()
+    return tuple(name for name in cloud_names(environment) if name in names | {"tls/ca_crt"})
 
 
 def system_secrets(system: System) -> tuple[SecretSpec, ...]:
     """Every secret that an environment of `system` needs, by name."""
-    found = {spec.name: spec for spec in _specs(system)}
-    return tuple(found[name] for name in sorted(found))
+    specs = {spec.name: spec for spec in _specs(system)}
+    return tuple(specs[name] for name in sorted(specs))
 
 
 def _specs(system: System) -> Iterator[SecretSpec]:
@@ -88,7 +88,7 @@ def _specs(system: System) -> Iterator[SecretSpec]:
     for instance in system.cache:
         yield SecretSpec(name=f"redis/{instance}/{CACHE_OPERATOR}")
     for name, app in system.apps.items():
-        own = f"app/{name}/"
-        yield from (SecretSpec(name=secret) for secret in app.secrets.values() if secret.startswith(own))
+        prefix = f"app/{name}/"
+        yield from (SecretSpec(name=secret) for secret in app.secrets.values() if secret.startswith(prefix))
         for purpose in app.cache:
             yield SecretSpec(name=f"redis/{purpose}/{name}")

@@ -156,12 +156,14 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._problem(key_node, path, "a key is not a word", accepted="plain words as keys")
                 continue
-            key, here = str(key_node.value), (*path, str(key_node.value))
+            key, key_path = str(key_node.value), (*path, str(key_node.value))
             if key in data:
-                self._problem(key_node, here, f"is written twice, first on line {self.lines[here]}", accepted="one")
+                self._problem(
+                    key_node, key_path, f"is written twice, first on line {self.lines[key_path]}", accepted="one"
+                )
                 continue
-            self.lines[here] = _line(key_node)
-            data[key] = self._value(value_node, here)
+            self.lines[key_path] = _line(key_node)
+            data[key] = self._value(value_node, key_path)
         return data
 
     def _problem(self, node: yaml.Node, path: KeyPath, message: str, accepted: str) -> None:

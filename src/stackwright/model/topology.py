@@ -98,7 +98,7 @@ def needed(system: System | None) -> tuple[Tier, ...]:
     """The tiers that a system has work for: what it stores in, and `ops` where there is something to back up; None: all."""
     if system is None:
         return TIERS
-    stored = system.database is not None or any(one.persistence != "none" for one in system.cache.values())
+    stored = system.database is not None or any(instance.persistence != "none" for instance in system.cache.values())
     work: dict[Tier, bool] = {
         "edge": True,
         "app": True,
@@ -141,21 +141,21 @@ def counts(stack: StackFile, topology: Topology, tiers: Collection[Tier] = TIERS
     """Hosts of each of `tiers`; empty for size A, where one server does it all. Who asks for a host of ops gets it."""
     if topology.size == "A":
         return {}
-    said, left_out = told(topology), managed(stack)
-    some = {*tiers, *({"ops"} & said.keys())} - {*left_out}
-    wanted = {tier: said.get(tier, COUNTS[tier]) for tier in TIERS if tier in some}
+    requested_counts, left_out = told(topology), managed(stack)
+    some = {*tiers, *({"ops"} & requested_counts.keys())} - {*left_out}
+    host_counts = {tier: requested_counts.get(tier, COUNTS[tier]) for tier in TIERS if tier in some}
     if "database" in left_out:
         # Nobody votes, and backups are the cloud's.
-        wanted["ops"] = said.get("ops", 0)
+        host_counts["ops"] = requested_counts.get("ops", 0)
     if stack.aws is not None and stack.aws.app.group is not None:
-        wanted["app"] = stack.aws.app.group.max
-    return wanted
+        host_counts["app"] = stack.aws.app.group.max
+    return host_counts
 
 
 def told(topology: Topology) -> dict[Tier, int]:
     """The counts that a person wrote."""
-    found: dict[Tier, int | None] = {tier: getattr(topology, tier) for tier in TIERS}
-    return {tier: number for tier, number in found.items() if number is not None}
+    numbers: dict[Tier, int | None] = {tier: getattr(topology, tier) for tier in TIERS}
+    return {tier: number for tier, number in numbers.items() if number is not None}
 
 
 def create(stack: StackFile, topology: Topology, tiers: Sequence[Tier] = TIERS) -> tuple[Host, ...]:
@@ -166,9 +166,9 @@ def create(stack: StackFile, topology: Topology, tiers: Sequence[Tier] = TIERS) 
     if topology.size == "A":
         return (_host(stack, "server", 1, tuple(tiers)),)
     # A cloud's load balancer shares requests out over hosts; on each, an edge of its own over the instances.
-    both: tuple[Tier, ...] = ("edge", "app")
+    app_tiers: tuple[Tier, ...] = ("edge", "app")
     return tuple(
-        _host(stack, tier, number, both if tier == "app" and "edge" in managed(stack) else (tier,))
+        _host(stack, tier, number, app_tiers if tier == "app" and "edge" in managed(stack) else (tier,))
         for tier, n in counts(stack, topology, tiers).items()
         for number in range(1, n + 1)
     )
@@ -198,9 +198,9 @@ def _in_cloud(stack: StackFile, aws: Aws, host: Host, tier: str, number: int) ->
     zone = zones[(number - 1) % len(zones)]
     bursts = stack.class_ != "production"
     if tier == "app" and aws.app.instance_type is not None:
-        found = sizes.named(aws.app.instance_type)
+        server_type = sizes.named(aws.app.instance_type)
     else:
-        found = sizes.server(
+        server_type = sizes.server(
             host.cpus, host.memory_mb, architecture=architecture(aws, tier), bursts=bursts, region=aws.region
         )
     slot = tier == "app" and aws.app.group is not None
@@ -208,11 +208,11 @@ def _in_cloud(stack: StackFile, aws: Aws, host: Host, tier: str, number: int) ->
     return replace(
         host,
         address="" if slot else addressing.address(cidr, tier, number),
-        cpus=found.cpus,
-        memory_mb=found.memory_mb,
+        cpus=server_type.cpus,
+        memory_mb=server_type.memory_mb,
         bootstrap_user=USERS[host.os],
         zone=zone,
-        type=found.name,
+        type=server_type.name,
         slot=slot,
     )
 
@@ -228,11 +228,11 @@ def voters(hosts: Sequence[Host]) -> tuple[str, ...]:
     Those that are told to (group `consensus`), else the database hosts, plus one of ops where their number is even.
     """
     database = [host.name for host in hosts if "database" in host.groups]
-    told = tuple(host.name for host in hosts if "consensus" in host.groups)
-    if told and database:
-        return told
-    others = [host.name for host in hosts if "ops" in host.groups and host.name not in database]
-    return tuple(database + others[: 1 - len(database) % 2] if database else [])
+    consensus = tuple(host.name for host in hosts if "consensus" in host.groups)
+    if consensus and database:
+        return consensus
+    ops = [host.name for host in hosts if "ops" in host.groups and host.name not in database]
+    return tuple(database + ops[: 1 - len(database) % 2] if database else [])
 
 
 def playbook_groups(
@@ -244,17 +244,17 @@ def playbook_groups(
     `database_admin` applies the objects of one that a cloud runs; these where the system has a database; `backup` has a repository or writes to one;
     `metrics` has hosts of a cloud that send it what it cannot see; `windows` has hosts that roles for Linux are not for.
     """
-    own = "database" not in managed(stack)
+    own_database = "database" not in managed(stack)
     database = system is None or system.database is not None
     pooled = database and (system is None or any(app.database for app in system.apps.values()))
     ops = [host.name for host in hosts if "ops" in host.groups]
     # Of a cloud's servers those that come and go keep nothing, and a repository alone has nothing to keep.
-    kept = bool(ops) and any(set(host.groups) - {"ops"} for host in hosts if not host.slot)
+    has_backups = bool(ops) and any(set(host.groups) - {"ops"} for host in hosts if not host.slot)
     return {
-        "database_proxy": tuple(host.name for host in hosts if own and pooled and "app" in host.groups),
+        "database_proxy": tuple(host.name for host in hosts if own_database and pooled and "app" in host.groups),
         "database_pool": tuple(host.name for host in hosts if pooled and "app" in host.groups),
-        "database_admin": () if own or not database else tuple(ops[:1]),
-        "backup": tuple(host.name for host in hosts if kept),
+        "database_admin": () if own_database or not database else tuple(ops[:1]),
+        "backup": tuple(host.name for host in hosts if has_backups),
         "metrics": tuple(host.name for host in hosts if stack.aws is not None and not host.windows),
         "windows": tuple(host.name for host in hosts if host.windows),
     }
@@ -262,7 +262,7 @@ def playbook_groups(
 
 def groups(hosts: Sequence[Host]) -> dict[str, tuple[str, ...]]:
     """Group -> its hosts, `consensus` included; a tier without hosts is an empty group, so that plays still parse."""
-    found: dict[str, tuple[str, ...]] = {
+    tier_hosts: dict[str, tuple[str, ...]] = {
         tier: tuple(host.name for host in hosts if tier in host.groups) for tier in TIERS
     }
-    return found | {"consensus": voters(hosts)}
+    return tier_hosts | {"consensus": voters(hosts)}

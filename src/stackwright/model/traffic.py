@@ -34,7 +34,7 @@ class Traffic:
 def within(environment: Environment) -> tuple[Traffic, ...]:
     """All that passes between hosts; only groups that have hosts."""
     groups = environment.groups
-    return tuple(each for each in _all(environment) if groups[each.source] and groups[each.target])
+    return tuple(flow for flow in _all(environment) if groups[flow.source] and groups[flow.target])
 
 
 def of_group(environment: Environment) -> tuple[Traffic, ...]:
@@ -42,7 +42,7 @@ def of_group(environment: Environment) -> tuple[Traffic, ...]:
     if not environment.slots:
         return ()
     groups = environment.groups
-    return tuple(each for each in _all(environment) if each.source == "app" and groups[each.target])
+    return tuple(flow for flow in _all(environment) if flow.source == "app" and groups[flow.target])
 
 
 def to_services(environment: Environment) -> tuple[Traffic, ...]:
@@ -52,8 +52,8 @@ def to_services(environment: Environment) -> tuple[Traffic, ...]:
         {"app"} if environment.slots else set()
     )
     services = {"database": _postgresql(environment), "cache": _cache(environment)}
-    every = (each for tier, traffic in services.items() if tier in managed for each in traffic)
-    return tuple(each for each in every if each.source in sources)
+    every = (flow for tier, traffic in services.items() if tier in managed for flow in traffic)
+    return tuple(flow for flow in every if flow.source in sources)
 
 
 def _all(environment: Environment) -> Iterator[Traffic]:
@@ -104,6 +104,6 @@ def _applications(environment: Environment) -> Iterator[Traffic]:
         # Each host's own nginx asks its own instances.
         return
     for name, plan in environment.apps.items():
-        ports = {one.port for ones in plan.instances.values() for one in ones}
+        ports = {instance.port for ones in plan.instances.values() for instance in ones}
         for port in sorted(ports):
             yield Traffic(source="edge", target="app", port=port, reason=f"Requests for {name}")

@@ -52,13 +52,13 @@ def addresses(stack: Stack, groups: Iterable[str]) -> list[str]:
 
     `retiring_<tier>` are the hosts that are about to lose the tier.
     """
-    found: dict[str, None] = {}
+    ips: dict[str, None] = {}
     for group in groups:
         if group.startswith("retiring_"):
-            found.update((host["address"], None) for host in retiring_members(stack, group.removeprefix("retiring_")))
+            ips.update((host["address"], None) for host in retiring_members(stack, group.removeprefix("retiring_")))
         names = stack["hosts"] if group == "hosts" else stack["groups"].get(group, [])
-        found.update((stack["hosts"][name]["address"], None) for name in names)
-    return list(found)
+        ips.update((stack["hosts"][name]["address"], None) for name in names)
+    return list(ips)
 
 
 def etcd_member_addresses(statuses: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -66,12 +66,12 @@ def etcd_member_addresses(statuses: Iterable[Mapping[str, Any]]) -> list[str]:
 
     A host with data counts also while its etcd is down; a cluster that is being founded is none yet.
     """
-    found: dict[str, None] = {}
+    ips: dict[str, None] = {}
     for status in statuses:
-        found.update((member["address"], None) for member in status["members"])
+        ips.update((member["address"], None) for member in status["members"])
         if status["state"] in ("healthy", "broken"):
-            found[status["address"]] = None
-    return list(found)
+            ips[status["address"]] = None
+    return list(ips)
 
 
 def host_networks(stack: Stack, groups: Iterable[str]) -> list[str]:
@@ -139,7 +139,8 @@ def edge_sites_with(sites: Iterable[Mapping[str, Any]], members: Mapping[str, li
     An instance with another port is there only when the application's own turn has come; until then the previous one answers.
     """
     return [
-        {**site, "upstreams": [_with_members(each, members, stack) for each in site["upstreams"]]} for site in sites
+        {**site, "upstreams": [_with_members(upstream, members, stack) for upstream in site["upstreams"]]}
+        for site in sites
     ]
 
 
@@ -175,25 +176,25 @@ def tls_certificates(certificates: Iterable[Mapping[str, Any]], stack: Stack, ho
     """Return tls_certificates for what the roles of a host export: internal ones, and the sites' by their issuer."""
     # Servers that configure themselves have no key of the CA.
     internal = "internal" if "tls/ca_key" in stack["secrets"]["names"] else "self_signed"
-    found = []
-    for each in certificates:
-        site = each["role"] == "nginx"
+    entries = []
+    for certificate in certificates:
+        site = certificate["role"] == "nginx"
         issuer = stack["certificates"]["issuer"] if site else internal
-        entry = {"name": each["name"], "reload": list(each.get("reload", [])), "issuer": issuer}
+        entry = {"name": certificate["name"], "reload": list(certificate.get("reload", [])), "issuer": issuer}
         if site:
             entry["dns"] = list(stack["certificates"]["names"])
         else:
             entry["dns"] = list(
-                dict.fromkeys([host, stack["hosts"][host]["fqdn"], *_service_names(each["role"], stack)])
+                dict.fromkeys([host, stack["hosts"][host]["fqdn"], *_service_names(certificate["role"], stack)])
             )
-            entry["common_name"] = each.get("common_name", "")
+            entry["common_name"] = certificate.get("common_name", "")
             entry["ip"] = list(dict.fromkeys([stack["hosts"][host]["address"], "127.0.0.1"]))
         if issuer == "files":
             files = stack["certificates"]["files"]
             entry["certificate_file"] = posixpath.join(root, files["certificate"])
             entry["key_file"] = posixpath.join(root, files["key"])
-        found.append(entry)
-    return found
+        entries.append(entry)
+    return entries
 
 
 def _service_names(role: str, stack: Stack) -> list[str]:
@@ -211,7 +212,9 @@ def _service_names(role: str, stack: Stack) -> list[str]:
 
 def host_entries(stack: Stack, host: str) -> list[Data]:
     """Return the entries of /etc/hosts: every host, and on application hosts the database's names on the proxy."""
-    entries = [{"address": other["address"], "names": [other["fqdn"], name]} for name, other in stack["hosts"].items()]
+    entries = [
+        {"address": server["address"], "names": [server["fqdn"], name]} for name, server in stack["hosts"].items()
+    ]
     if host in stack["groups"]["app"] and stack["database"] is not None and stack["database"]["run_by"] == "hosts":
         names = [stack["database"]["primary_name"], stack["database"]["replica_name"]]
         entries.append({"address": "127.0.0.1", "names": names})
@@ -225,7 +228,11 @@ def redis_name(purpose: str) -> str:
 
 def redis_instances(stack: Stack, host: str, secrets: Secrets) -> list[Data]:
     """Return redis_instances of a host."""
-    return [_redis_instance(stack, each, secrets) for each in stack["cache"]["instances"] if each["host"] == host]
+    return [
+        _redis_instance(stack, instance, secrets)
+        for instance in stack["cache"]["instances"]
+        if instance["host"] == host
+    ]
 
 
 def _redis_instance(stack: Stack, instance: Mapping[str, Any], secrets: Secrets) -> Data:
@@ -299,18 +306,18 @@ def postgresql_privileges(stack: Stack) -> list[Data]:
     """Return postgresql_privileges: reading and writing roles on what the owner has and will have."""
     rights = {"read": ["SELECT"], "write": ["SELECT", "INSERT", "UPDATE", "DELETE"]}
     owners = {database["name"]: database["owner"] for database in postgresql_databases(stack)}
-    found = []
+    privileges = []
     for role in stack["database"]["roles"]:
         for name in role["databases"] if role["privileges"] in rights else []:
             base = {"database": name, "role": role["name"]}
-            found += [
+            privileges += [
                 {**base, "type": "schema", "objects": ["public"], "privileges": ["USAGE"]},
                 {**base, "type": "table", "schema": "public", "objects": ["ALL_IN_SCHEMA"],
                  "privileges": rights[role["privileges"]]},
                 {**base, "type": "default_privs", "schema": "public", "objects": ["TABLES"],
                  "owner": owners[name], "privileges": rights[role["privileges"]]},
             ]  # fmt: skip
-    return found
+    return privileges
 
 
 def _in_cloud(stack: Stack) -> bool:
@@ -341,14 +348,17 @@ def instance_names(stack: Stack, app: str, host: str) -> list[Data]:
     facts = stack["apps"][app]
     placed, process = facts["instances_by_host"].get(host, []), facts["process_name"]
     if facts["mode"] == "cluster":
-        return [{"name": process, "port": each["port"], "address": each["address"]} for each in placed[:1]]
-    return [{"name": f"{process}-{each['port']}", "port": each["port"], "address": each["address"]} for each in placed]
+        return [{"name": process, "port": instance["port"], "address": instance["address"]} for instance in placed[:1]]
+    return [
+        {"name": f"{process}-{instance['port']}", "port": instance["port"], "address": instance["address"]}
+        for instance in placed
+    ]
 
 
 def app_members(stack: Stack, app: str) -> list[Data]:
     """Return app_release_members: every instance on every host."""
     hosts = stack["apps"][app]["instances_by_host"]
-    return [{"host": host, **each} for host in hosts for each in instance_names(stack, app, host)]
+    return [{"host": host, **instance} for host in hosts for instance in instance_names(stack, app, host)]
 
 
 def app_upstreams(stack: Stack, app: str) -> list[str]:
@@ -389,14 +399,14 @@ def _pm2_application(stack: Stack, app: str, host: str, label: str) -> Data:
     # Users and logs see which host an instance is on; its name alone is the same on every host.
     instances: list[Data] = [
         {
-            "name": each["name"],
-            "port": each["port"],
-            "environment": {"INSTANCE_ID": label if clustered else f"{label}:{each['port']}"},
+            "name": instance["name"],
+            "port": instance["port"],
+            "environment": {"INSTANCE_ID": label if clustered else f"{label}:{instance['port']}"},
         }
-        for each in instance_names(stack, app, host)
+        for instance in instance_names(stack, app, host)
     ]
-    for each in instances if clustered else ():
-        each["workers"] = len(facts["instances_by_host"][host])
+    for cluster in instances if clustered else ():
+        cluster["workers"] = len(facts["instances_by_host"][host])
     return {
         "name": app,
         "user": app,
@@ -443,17 +453,19 @@ def _uploads_environment(stack: Stack, app: str) -> dict[str, str]:
 def app_environment(stack: Stack, app: str, host: str) -> dict[str, str]:
     """Return the public environment of an application's instances."""
     facts = stack["apps"][app]
-    found = {key: _text(value) for key, value in facts["environment"].items()}
-    found["HOST"] = next((each["address"] for each in facts["instances_by_host"].get(host, [])), "127.0.0.1")
-    found["TRUSTED_PROXIES"] = ",".join(["127.0.0.1", *addresses(stack, ["edge"])])
-    found["KILL_TIMEOUT_MS"] = str((facts["kill_seconds"] - 1) * 1000)
-    found |= _uploads_environment(stack, app)
+    variables = {key: _text(value) for key, value in facts["environment"].items()}
+    variables["HOST"] = next(
+        (instance["address"] for instance in facts["instances_by_host"].get(host, [])), "127.0.0.1"
+    )
+    variables["TRUSTED_PROXIES"] = ",".join(["127.0.0.1", *addresses(stack, ["edge"])])
+    variables["KILL_TIMEOUT_MS"] = str((facts["kill_seconds"] - 1) * 1000)
+    variables |= _uploads_environment(stack, app)
     if facts["database"] is not None:
-        found["DATABASE_POOL_MAX"] = str(facts["database"]["pool"])
-        found["DATABASE_POOL_TIMEOUT_MS"] = str(facts["database"]["pool_timeout_seconds"] * 1000)
+        variables["DATABASE_POOL_MAX"] = str(facts["database"]["pool"])
+        variables["DATABASE_POOL_TIMEOUT_MS"] = str(facts["database"]["pool_timeout_seconds"] * 1000)
     if facts["cache"]:
-        found["REDIS_CA_FILE"] = cache_ca_file(stack)
-    return found
+        variables["REDIS_CA_FILE"] = cache_ca_file(stack)
+    return variables
 
 
 def _text(value: Any) -> str:
@@ -484,20 +496,20 @@ def tls_ca_files(stack: Stack, root: str) -> list[Data]:
 def app_secrets(stack: Stack, app: str, secrets: Secrets) -> dict[str, str]:
     """Return the secret environment of an application: every variable whose value holds a password."""
     facts = stack["apps"][app]
-    found = {variable: secrets[name] for variable, name in facts["secrets"].items()}
+    variables = {variable: secrets[name] for variable, name in facts["secrets"].items()}
     if facts["database"] is not None:
-        found |= _database_urls(stack, facts, secrets)
+        variables |= _database_urls(stack, facts, secrets)
     for instance in stack["cache"]["instances"]:
         if instance["name"] in facts["cache"]:
             secret = f"redis/{instance['name']}/{app}"
             # By its secret: a cloud's user has another name than the application.
-            user = next(each["name"] for each in instance["users"] if each["secret"] == secret)
-            place = f"{instance['fqdn']}:{instance['port']}"
-            found[f"REDIS_{instance['name'].upper()}_URL"] = f"rediss://{user}:{secrets[secret]}@{place}"
+            user = next(account["name"] for account in instance["users"] if account["secret"] == secret)
+            endpoint = f"{instance['fqdn']}:{instance['port']}"
+            variables[f"REDIS_{instance['name'].upper()}_URL"] = f"rediss://{user}:{secrets[secret]}@{endpoint}"
     if facts["cache"] and stack["cache"]["run_by"] == "hosts":
         # Read when an instance starts: another CA replaces the instances as any other change of their environment does.
-        found["REDIS_CA_SHA256"] = hashlib.sha256(secrets["tls/ca_crt"].encode()).hexdigest()
-    return found
+        variables["REDIS_CA_SHA256"] = hashlib.sha256(secrets["tls/ca_crt"].encode()).hexdigest()
+    return variables
 
 
 def _database_urls(stack: Stack, facts: Mapping[str, Any], secrets: Secrets) -> dict[str, str]:
@@ -507,17 +519,17 @@ def _database_urls(stack: Stack, facts: Mapping[str, Any], secrets: Secrets) -> 
     # Migrations hold locks and settings for longer than a transaction: past the pool, to the leader.
     verified = f"sslmode=verify-full&sslrootcert={database_ca_file(stack)}"
     direct = f"{stack['database']['primary_name']}:{stack['database']['write_port']}/{database['name']}?{verified}"
-    found = {"DATABASE_URL": pooled, "MIGRATION_DATABASE_URL": f"postgresql://{login}@{direct}"}
+    urls = {"DATABASE_URL": pooled, "MIGRATION_DATABASE_URL": f"postgresql://{login}@{direct}"}
     if database["read_from_replica"]:
-        found["DATABASE_READ_URL"] = f"{pooled}_replica"
-    return found
+        urls["DATABASE_READ_URL"] = f"{pooled}_replica"
+    return urls
 
 
 def pgbouncer_databases(stack: Stack, host: str) -> list[Data]:
     """Return pgbouncer_databases of an application host: each database for writes and for reads."""
-    database, found = stack["database"], []
+    database, entries = stack["database"], []
     for pool in database["pools"].get(host, []):
-        found.append(
+        entries.append(
             {
                 "name": pool["alias"],
                 "dbname": pool["database"],
@@ -528,7 +540,7 @@ def pgbouncer_databases(stack: Stack, host: str) -> list[Data]:
             }
         )
         if pool["replica_alias"]:
-            found.append(
+            entries.append(
                 {
                     "name": pool["replica_alias"],
                     "dbname": pool["database"],
@@ -538,7 +550,7 @@ def pgbouncer_databases(stack: Stack, host: str) -> list[Data]:
                     "session": _session(pool["session"]),
                 }
             )
-    return found
+    return entries
 
 
 def _session(limits: Mapping[str, int]) -> dict[str, int]:
@@ -561,7 +573,7 @@ def pgbouncer_users(stack: Stack, host: str, secrets: Secrets) -> list[Data]:
 def log_rotation_logs(logs: Iterable[Mapping[str, Any]], stack: Stack) -> list[Data]:
     """Return log_rotation_logs for what the roles of a host export."""
     limits = {"size_mb": stack["logs"]["rotate_mb"], "keep": stack["logs"]["keep"]}
-    return [{key: value for key, value in each.items() if key != "role"} | limits for each in logs]
+    return [{key: value for key, value in log.items() if key != "role"} | limits for log in logs]
 
 
 def backup_postgresql_hosts(stack: Stack) -> list[Data]:
@@ -569,25 +581,25 @@ def backup_postgresql_hosts(stack: Stack) -> list[Data]:
     if stack["database"] is None or stack["database"]["run_by"] == "cloud":
         return []
     version = stack["database"]["version"]
-    place = {
+    cluster = {
         "data_directory": f"/var/lib/postgresql/{version}/main",
         "socket_directory": "/var/run/postgresql",
         "port": stack["database"]["port"],
     }
-    return [{"name": name, **place} for name in stack["database"]["hosts"]]
+    return [{"name": name, **cluster} for name in stack["database"]["hosts"]]
 
 
 def backup_files_sets(exports: Iterable[Mapping[str, Any]]) -> list[Data]:
     """Return backup_files_sets for what the roles of a host export."""
     return [
         {
-            "name": each["name"],
-            "paths": list(each["paths"]),
-            "exclude": list(each.get("exclude", [])),
-            "command": each.get("command", ""),
+            "name": export["name"],
+            "paths": list(export["paths"]),
+            "exclude": list(export.get("exclude", [])),
+            "command": export.get("command", ""),
         }
-        for each in exports
-        if each["paths"]
+        for export in exports
+        if export["paths"]
     ]
 
 
@@ -610,11 +622,11 @@ def backup_copy_to(stack: Stack, secrets: Secrets) -> Data:
         # A bucket of the program's admits the role of the host, and there is no key.
         keys = ("access_key", "secret_key") if "backup/s3/access_key" in stack["secrets"]["names"] else ()
         login = {key: secrets[f"backup/s3/{key}"] for key in keys}
-        place = {key: settings[key] for key in ("endpoint", "bucket", "region")}
-        return {"type": "s3", **place, "prefix": stack["environment"], **login}
+        store = {key: settings[key] for key in ("endpoint", "bucket", "region")}
+        return {"type": "s3", **store, "prefix": stack["environment"], **login}
     if settings["type"] == "sftp":
-        place = {key: settings[key] for key in ("host", "port", "user", "path", "host_key")}
-        return {"type": "sftp", **place, "private_key": secrets["backup/sftp/key"]}
+        store = {key: settings[key] for key in ("host", "port", "user", "path", "host_key")}
+        return {"type": "sftp", **store, "private_key": secrets["backup/sftp/key"]}
     return {"type": "none"}
 
 

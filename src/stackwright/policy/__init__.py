@@ -20,9 +20,17 @@ def evaluate(
     """
     settings = Settings(environment_class=environment_class, monthly_usd=monthly_usd)
     graph = from_declared(resources)
-    found = [
+    violations = [
         rule.violation(resource, message)
         for rule in RULES.values()
         for resource, message in rule.findings(graph, settings)
     ]
-    return sorted(found, key=lambda each: (SEVERITIES.index(each.severity), each.rule, each.resource, each.message))
+    return sorted(
+        violations,
+        key=lambda violation: (
+            SEVERITIES.index(violation.severity),
+            violation.rule,
+            violation.resource,
+            violation.message,
+        ),
+    )

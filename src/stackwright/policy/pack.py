@@ -63,7 +63,7 @@ def _resource_policy(rule: Rule) -> ResourceValidationPolicy:
 
 def _stack_policy(rule: Rule, estimate: Estimate | None) -> StackValidationPolicy:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-        graph = Graph(_from_stack(each) for each in args.resources)
+        graph = Graph(_from_stack(policy_resource) for policy_resource in args.resources)
         usd = estimate(graph) if estimate else None
         settings = Settings(environment_class=class_of(graph.resources), monthly_usd=usd)
         for resource, message in rule.findings(graph, settings):
@@ -74,13 +74,13 @@ def _stack_policy(rule: Rule, estimate: Estimate | None) -> StackValidationPolic
 
 def class_of(resources: Iterable[Resource]) -> str:
     """The class that most resources are tagged with; production where none says."""
-    said: Counter[str] = Counter()
-    for each in resources:
-        found = tags(each)
-        class_ = found.get(_CLASS_TAG) if isinstance(found, Mapping) else None
+    class_counts: Counter[str] = Counter()
+    for resource in resources:
+        resource_tags = tags(resource)
+        class_ = resource_tags.get(_CLASS_TAG) if isinstance(resource_tags, Mapping) else None
         if class_ in CLASSES:
-            said[str(class_)] += 1
-    return said.most_common(1)[0][0] if said else _STRICTEST
+            class_counts[str(class_)] += 1
+    return class_counts.most_common(1)[0][0] if class_counts else _STRICTEST
 
 
 def _from_args(args: ResourceValidationArgs) -> Resource:
@@ -88,8 +88,14 @@ def _from_args(args: ResourceValidationArgs) -> Resource:
     return _resource(args.resource_type, args.name, args.props, args.urn, args.opts.protect)
 
 
-def _from_stack(found: PolicyResource) -> Resource:
-    return _resource(found.resource_type, found.name, found.props, found.urn, found.opts.protect)
+def _from_stack(policy_resource: PolicyResource) -> Resource:
+    return _resource(
+        policy_resource.resource_type,
+        policy_resource.name,
+        policy_resource.props,
+        policy_resource.urn,
+        policy_resource.opts.protect,
+    )
 
 
 def _resource(type_: str, name: str, props: Mapping[str, Any], urn: str, protect: bool) -> Resource:  # noqa: FBT001

@@ -14,9 +14,9 @@ CIS = "CIS AWS 3.0.0"
 
 def fsbp(*controls: str) -> tuple[str, ...]:
     """Controls of AWS Foundational Security Best Practices, such as `RDS.3`."""
-    return tuple(f"{FSBP} {each}" for each in controls)
+    return tuple(f"{FSBP} {control}" for control in controls)
 
 
 def cis(*items: str) -> tuple[str, ...]:
     """Recommendations of the CIS benchmark, such as `2.3.1`."""
-    return tuple(f"{CIS} {each}" for each in items)
+    return tuple(f"{CIS} {recommendation}" for recommendation in items)

@@ -22,9 +22,9 @@ def summary(violations: Sequence[Violation]) -> str:
     """One line: how many rules there are, and how many violations of each severity."""
     if not violations:
         return f"{len(RULES)} rules, no violation"
-    counts = Counter(each.severity for each in violations)
-    said = ", ".join(f"{counts[severity]} {severity}" for severity in SEVERITIES if counts[severity])
-    return f"{len(RULES)} rules, {len(violations)} violation{'s' if len(violations) > 1 else ''}: {said}"
+    counts = Counter(violation.severity for violation in violations)
+    severity_counts = ", ".join(f"{counts[severity]} {severity}" for severity in SEVERITIES if counts[severity])
+    return f"{len(RULES)} rules, {len(violations)} violation{'s' if len(violations) > 1 else ''}: {severity_counts}"
 
 
 def print_report(console: Console, violations: Sequence[Violation]) -> None:
@@ -33,9 +33,15 @@ def print_report(console: Console, violations: Sequence[Violation]) -> None:
         table = Table(box=None, pad_edge=False)
         for heading in ("severity", "rule", "resource", "what is wrong", "fix", f"reference ({STATUS})"):
             table.add_column(heading, overflow="fold")
-        for each in violations:
-            severity = Text(each.severity, style=_STYLES[each.severity])
-            cells = (each.rule, each.resource or "(the stack)", each.message, each.remediation, each.reference)
+        for violation in violations:
+            severity = Text(violation.severity, style=_STYLES[violation.severity])
+            cells = (
+                violation.rule,
+                violation.resource or "(the stack)",
+                violation.message,
+                violation.remediation,
+                violation.reference,
+            )
             # Not as markup: messages hold brackets.
             table.add_row(severity, *(Text(cell) for cell in cells))
         console.print(table)
@@ -44,11 +50,11 @@ def print_report(console: Console, violations: Sequence[Violation]) -> None:
 
 def to_json(violations: Sequence[Violation]) -> str:
     """The same for programs."""
-    counts = Counter(each.severity for each in violations)
+    counts = Counter(violation.severity for violation in violations)
     document = {
         "rules": len(RULES),
         "counts": {severity: counts[severity] for severity in SEVERITIES},
         "references": STATUS,
-        "violations": [asdict(each) for each in violations],
+        "violations": [asdict(violation) for violation in violations],
     }
     return json.dumps(document, indent=2)

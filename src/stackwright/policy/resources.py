@@ -99,9 +99,9 @@ class Resource:
     @cached_property
     def identities(self) -> frozenset[str]:
         """What other resources may call it: its id (in a recording, the stand-in of it) and its names."""
-        names = (self.inputs.get(each) for each in _OWN_NAMES)
-        found = {self.id, f"{self.name}-id", *(each for each in names if isinstance(each, str))}
-        return frozenset(found - {""})
+        names = (self.inputs.get(key) for key in _OWN_NAMES)
+        identities = {self.id, f"{self.name}-id", *(name for name in names if isinstance(name, str))}
+        return frozenset(identities - {""})
 
     def is_meant_by(self, value: Any) -> bool:
         """Whether a value of another resource refers to this one; an unknown value may."""
@@ -120,14 +120,14 @@ class Graph:
 
     def of(self, *kinds: str) -> Iterator[Resource]:
         """Those of the kinds, in the order of their declaration."""
-        return (each for each in self.resources if each.is_aws and each.kind in kinds)
+        return (resource for resource in self.resources if resource.is_aws and resource.kind in kinds)
 
     def pointing_at(self, resource: Resource, kind: str, *paths: str) -> Iterator[Resource]:
         """Those of a kind whose value at one of the paths refers to the resource."""
         return (
-            each
-            for each in self.of(kind)
-            if any(resource.is_meant_by(value) for path in paths for value in as_list(each.get(path)))
+            candidate
+            for candidate in self.of(kind)
+            if any(resource.is_meant_by(value) for path in paths for value in as_list(candidate.get(path)))
         )
 
 
@@ -165,13 +165,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        found = {}
+        mapping = {}
         for key in value:
             try:
-                found[str(key)] = plain(value[key])
+                mapping[str(key)] = plain(value[key])
             except UnknownValueError:
-                found[str(key)] = UNKNOWN
-        return found
+                mapping[str(key)] = UNKNOWN
+        return mapping
     if isinstance(value, Sequence):
         items = []
         for position in range(len(value)):
@@ -185,7 +185,7 @@ def plain(value: Any) -> Any:
 
 def from_declared(resources: Iterable[Declared | Resource]) -> Graph:
     """The graph of a recording, or of resources made by hand."""
-    return Graph(each if isinstance(each, Resource) else _from_recording(each) for each in resources)
+    return Graph(resource if isinstance(resource, Resource) else _from_recording(resource) for resource in resources)
 
 
 def _from_recording(declared: Declared) -> Resource:

@@ -153,9 +153,9 @@ class Rules:
 
 def merged(*subjects: Rules) -> Mapping[str, Rule]:
     """Every rule by its name. Raises ValueError for one that is there twice."""
-    found: dict[str, Rule] = {}
+    rules: dict[str, Rule] = {}
     for rule in (rule for subject in subjects for rule in subject):
-        if rule.name in found:
+        if rule.name in rules:
             raise ValueError(f"rule {rule.name!r} is there twice")
-        found[rule.name] = rule
-    return found
+        rules[rule.name] = rule
+    return rules

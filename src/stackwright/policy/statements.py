@@ -69,25 +69,25 @@ def documents(resource: Resource, inputs: Mapping[str, tuple[str, ...]]) -> Iter
 
 def parse(text: str | Mapping[str, Any]) -> Mapping[str, Any]:
     """A document. Raises ValueError for a text that is no JSON object."""
-    found = json.loads(text) if isinstance(text, str) else text
-    if not isinstance(found, Mapping):
-        raise ValueError(f"a policy is a JSON object, not {found!r:.40}")  # noqa: TRY004 - a bad value, as any other text is
-    return found
+    document = json.loads(text) if isinstance(text, str) else text
+    if not isinstance(document, Mapping):
+        raise ValueError(f"a policy is a JSON object, not {document!r:.40}")  # noqa: TRY004 - a bad value, as any other text is
+    return document
 
 
 def statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Its statements; one alone may stand without a list."""
-    return [each for each in as_list(document.get("Statement")) if isinstance(each, Mapping)]
+    return [statement for statement in as_list(document.get("Statement")) if isinstance(statement, Mapping)]
 
 
 def allowed(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Statements that give something."""
-    return [each for each in statements(document) if each.get("Effect") == "Allow"]
+    return [statement for statement in statements(document) if statement.get("Effect") == "Allow"]
 
 
 def actions(statement: Mapping[str, Any]) -> list[str]:
     """What it allows."""
-    return [str(each) for each in as_list(statement.get("Action"))]
+    return [str(action) for action in as_list(statement.get("Action"))]
 
 
 def needs_star(action: str) -> bool:
@@ -98,4 +98,4 @@ def needs_star(action: str) -> bool:
 def is_everybody(principal: Any) -> bool:
     """Whether the principal is anybody at all."""
     values = principal.values() if isinstance(principal, Mapping) else [principal]
-    return any("*" in as_list(each) for each in values)
+    return any("*" in as_list(identifiers) for identifiers in values)

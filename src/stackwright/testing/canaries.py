@@ -17,25 +17,25 @@ Texts = Mapping[str, list[str]]
 
 def texts(secrets: Mapping[str, str]) -> dict[str, list[str]]:
     """What to look for, by the secret's name: a value, or the lines of a key."""
-    found = {}
+    lines_by_name = {}
     for name, value in secrets.items():
         if name in _PUBLIC:
             continue
         lines = [line.strip() for line in value.splitlines() if not line.startswith("-----")]
-        found[name] = [line for line in lines if len(line) >= _LEAST]
-        assert found[name], f"the secret {name} is too short to look for"
-    return found
+        lines_by_name[name] = [line for line in lines if len(line) >= _LEAST]
+        assert lines_by_name[name], f"the secret {name} is too short to look for"
+    return lines_by_name
 
 
-def names_in(content: bytes, wanted: Texts) -> set[str]:
+def names_in(content: bytes, secret_texts: Texts) -> set[str]:
     """The names of the secrets that `content` shows."""
-    return {name for name, parts in wanted.items() if any(part.encode() in content for part in parts)}
+    return {name for name, parts in secret_texts.items() if any(part.encode() in content for part in parts)}
 
 
-def names_in_files(paths: Iterable[Path], wanted: Texts) -> dict[str, set[str]]:
+def names_in_files(paths: Iterable[Path], secret_texts: Texts) -> dict[str, set[str]]:
     """The secrets that files show, by path."""
-    found = {str(path): names_in(path.read_bytes(), wanted) for path in paths if path.is_file()}
-    return {path: names for path, names in found.items() if names}
+    names_by_path = {str(path): names_in(path.read_bytes(), secret_texts) for path in paths if path.is_file()}
+    return {path: names for path, names in names_by_path.items() if names}
 
 
 class CommandLines:
@@ -44,8 +44,8 @@ class CommandLines:
     A command that carries a secret lives for a moment; a look afterwards would not see it.
     """
 
-    def __init__(self, wanted: Texts, every_seconds: float = 0.2) -> None:
-        self._wanted, self._every = wanted, every_seconds
+    def __init__(self, secret_texts: Texts, every_seconds: float = 0.2) -> None:
+        self._wanted, self._every = secret_texts, every_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         #: Secrets seen, with the program that had them.

@@ -150,9 +150,9 @@ class Environment:
     def pulumi(self, *arguments: str) -> str:
         """Run a command of Pulumi's for the stack; return what it prints."""
         argv = ("pulumi", *arguments, "--non-interactive")
-        asked = engine.Command(argv=argv, folder=self.root / "pulumi", variables=engine.variables(self.name))
-        done = engine.run(asked)
-        assert done.returncode == 0, f"{asked}\n{done.stderr}"
+        pulumi_command = engine.Command(argv=argv, folder=self.root / "pulumi", variables=engine.variables(self.name))
+        done = engine.run(pulumi_command)
+        assert done.returncode == 0, f"{pulumi_command}\n{done.stderr}"
         return done.stdout
 
     def _argv(self, playbooks: tuple[str, ...], options: tuple[str, ...]) -> list[str]:
@@ -167,8 +167,8 @@ class Environment:
     @cached_property
     def stack(self) -> Mapping[str, Any]:
         """The read-only facts that Ansible is given."""
-        found: Mapping[str, Any] = engine.inventory(self.model).variables["stack"]
-        return found
+        facts: Mapping[str, Any] = engine.inventory(self.model).variables["stack"]
+        return facts
 
     @property
     def hosts(self) -> list[str]:
@@ -258,47 +258,47 @@ class Environment:
     def instances(self) -> dict[str, dict[str, Any] | None]:
         """What each instance of the application says of itself, by "host:port"; None if it does not answer."""
         placed = self.stack["apps"][self.app]["instances_by_host"]
-        members = [(host, each) for host, ones in placed.items() for each in ones]
-        targets = [[each["address"], each["port"]] for _, each in members]
+        members = [(host, instance) for host, ones in placed.items() for instance in ones]
+        targets = [[instance["address"], instance["port"]] for _, instance in members]
         answers = self.ask(self.group("edge")[0], "instances", targets)
-        return {f"{host}:{each['port']}": found for (host, each), found in zip(members, answers, strict=True)}
+        return {f"{host}:{instance['port']}": answer for (host, instance), answer in zip(members, answers, strict=True)}
 
     def releases(self) -> set[str | None]:
         """The releases that the instances run; None is in it if one does not answer."""
-        return {found["release"] if found else None for found in self.instances().values()}
+        return {answer["release"] if answer else None for answer in self.instances().values()}
 
     def processes(self) -> dict[str, Process]:
         """Main process and start of every service, and the process of every instance: equal if nothing restarted."""
-        found: dict[str, Process] = {}
+        process_by_name: dict[str, Process] = {}
         for host in self.hosts:
             for unit, (state, *run) in self.ask(host, "services").items():
                 if run:
-                    found[f"{host} {unit}"] = (state, *run)
+                    process_by_name[f"{host} {unit}"] = (state, *run)
         for name, instance in self.instances().items():
-            found[name] = (str(instance and instance["pid"]),)
-        return found
+            process_by_name[name] = (str(instance and instance["pid"]),)
+        return process_by_name
 
     def condition(self) -> dict[str, str]:
         """Managed files and the state of services on every host: equal if two converges came to the same."""
-        found: dict[str, str] = {}
+        states: dict[str, str] = {}
         for host in self.hosts:
-            found |= {f"{host} {path}": text for path, text in self.ask(host, "files").items()}
-            found |= {f"{host} {unit}": state for unit, (state, *_) in self.ask(host, "services").items()}
-        return found
+            states |= {f"{host} {path}": text for path, text in self.ask(host, "files").items()}
+            states |= {f"{host} {unit}": state for unit, (state, *_) in self.ask(host, "services").items()}
+        return states
 
     def leftovers(self) -> list[str]:
         """What is still on this machine of an environment that was destroyed."""
         podman = Podman()
-        found = [f"container {name}" for name in podman.hosts(self.name)]
+        remnants = [f"container {name}" for name in podman.hosts(self.name)]
         if podman.find_network(self.name) is not None:
-            found.append(f"network {self.name}")
+            remnants.append(f"network {self.name}")
         network = ipaddress.ip_network(self.model.network.cidr)
-        found += [
+        remnants += [
             f"route by {interface}" for destination, interface in podman.routes() if destination.overlaps(network)
         ]
         if self.state_folder.exists():
-            found.append(f"folder {self.state_folder}")
-        return found
+            remnants.append(f"folder {self.state_folder}")
+        return remnants
 
     def forget(self) -> None:
         """Drop what was read of the environment, since it is about to be another."""

@@ -136,8 +136,8 @@ def _exchange(case: Mapping[str, Any], edge: Edge) -> None:
     request = dict(case["request"])
     answer = edge.ask(request)
     if again := request.get("again_with"):
-        given = {name: answer.headers[source.lower()][0] for name, source in again.items()}
-        answer = edge.ask({**request, "headers": {**request.get("headers", {}), **given}})
+        copied_headers = {name: answer.headers[source.lower()][0] for name, source in again.items()}
+        answer = edge.ask({**request, "headers": {**request.get("headers", {}), **copied_headers}})
     _check_answer(case.get("answer", {}), answer)
     if "seen" in case:
         _check_seen(case["seen"], answer.seen(), edge.own_address())
@@ -149,9 +149,9 @@ def _check_answer(expected: Mapping[str, Any], answer: Answer) -> None:
     if "status" in expected:
         assert answer.status == expected["status"], f"{answer.status}: {answer.body[:300]!r}"
     for name, value in expected.get("headers", {}).items():
-        found = answer.headers.get(name.lower(), [])
-        assert len(found) <= 1, f"{name} is there {len(found)} times: {found}"
-        _check_value(name, value, found[0] if found else None)
+        header_values = answer.headers.get(name.lower(), [])
+        assert len(header_values) <= 1, f"{name} is there {len(header_values)} times: {header_values}"
+        _check_value(name, value, header_values[0] if header_values else None)
     if "body" in expected:
         assert answer.body.decode() == expected["body"]
     if "body_bytes" in expected:
@@ -161,19 +161,19 @@ def _check_answer(expected: Mapping[str, Any], answer: Answer) -> None:
 def _check_seen(expected: Mapping[str, Any], seen: Mapping[str, Any], client: str) -> None:
     for name, value in expected.items():
         if name == "headers":
-            for header, wanted in value.items():
-                text = wanted.replace("{client}", client) if isinstance(wanted, str) else wanted
+            for header, expectation in value.items():
+                text = expectation.replace("{client}", client) if isinstance(expectation, str) else expectation
                 _check_value(f"seen {header}", text, seen["headers"].get(header))
         else:
             assert seen[name] == value, f"seen {name}: {seen[name]!r}, not {value!r}"
 
 
-def _check_value(name: str, expected: Any, found: str | None) -> None:
+def _check_value(name: str, expected: Any, actual: str | None) -> None:
     if isinstance(expected, Mapping):
-        assert found is not None, f"{name} is missing"
-        assert re.fullmatch(expected["matches"], found), f"{name}: {found!r} does not match {expected['matches']!r}"
+        assert actual is not None, f"{name} is missing"
+        assert re.fullmatch(expected["matches"], actual), f"{name}: {actual!r} does not match {expected['matches']!r}"
     else:
-        assert found == expected, f"{name}: {found!r}, not {expected!r}"
+        assert actual == expected, f"{name}: {actual!r}, not {expected!r}"
 
 
 def _many(case: Mapping[str, Any], edge: Edge) -> None:
@@ -200,14 +200,14 @@ def _many(case: Mapping[str, Any], edge: Edge) -> None:
         assert answer.seen()["deliveries"] == case["delivered"]
 
 
-def _check_counts(expected: Mapping[Any, Any], found: Counter[Any]) -> None:
-    wanted = dict(expected)
-    if "any" in wanted:  # one of them, whichever
-        assert list(found.values()) == [wanted["any"]], dict(found)
+def _check_counts(expected: Mapping[Any, Any], counts: Counter[Any]) -> None:
+    expected_counts = dict(expected)
+    if "any" in expected_counts:  # one of them, whichever
+        assert list(counts.values()) == [expected_counts["any"]], dict(counts)
         return
-    assert set(found) == set(wanted), dict(found)
-    for key, count in wanted.items():
-        assert count in ("any", found[key]), f"{key}: {found[key]} times, not {count}; all: {dict(found)}"
+    assert set(counts) == set(expected_counts), dict(counts)
+    for key, count in expected_counts.items():
+        assert count in ("any", counts[key]), f"{key}: {counts[key]} times, not {count}; all: {dict(counts)}"
 
 
 def _no_answer(case: Mapping[str, Any], edge: Edge) -> None:
@@ -227,12 +227,12 @@ def _stream(case: Mapping[str, Any], edge: Edge) -> None:
     response = connection.getresponse()
     first = response.readline()
     waited = time.monotonic() - started
-    rest = response.read()
+    remainder = response.read()
     headers = {name.lower(): [value] for name, value in response.getheaders()}
     connection.close()
     _check_answer(case.get("answer", {}), Answer(status=response.status, headers=headers, body=b""))
     assert waited < expected["first_within_seconds"], f"the first event came after {waited:.2f} s"
-    assert (first + rest).count(b"data: ") == expected["events"]
+    assert (first + remainder).count(b"data: ") == expected["events"]
 
 
 def _websocket(case: Mapping[str, Any], edge: Edge) -> None:

@@ -12,12 +12,12 @@ _FOLDERS = "/etc/nginx /etc/haproxy /etc/patroni /etc/etcd /etc/redis /etc/pgbou
 def stack_leftovers(environment: Environment, host: str, address: str) -> list[str]:
     """Return where a removed host is still named: its container, files, packet filters, members of etcd and Patroni."""
     container = f"{environment.name}-{host}"
-    found = [f"container {container}"] if container in Podman().hosts(environment.name) else []
+    mentions = [f"container {container}"] if container in Podman().hosts(environment.name) else []
     for name in environment.hosts:
         files = environment.ssh(name, f"grep -rlwE '{host}|{address}' {_FOLDERS} 2>/dev/null || true").split()
-        found += [f"{name}:{file}" for file in files]
+        mentions += [f"{name}:{file}" for file in files]
         if address in environment.ssh(name, "nft list ruleset"):
-            found.append(f"{name}: packet filter")
+            mentions.append(f"{name}: packet filter")
     database = environment.group("database")[0]
     environment_of_etcd = "set -a; . /etc/etcd/etcdctl.env 2>/dev/null || true"
     for what, script in {
@@ -28,5 +28,5 @@ def stack_leftovers(environment: Environment, host: str, address: str) -> list[s
     }.items():
         shown = environment.ssh(database, f"cd /; {script}")
         if address in shown or host in shown.replace("_", "-"):
-            found.append(f"{what}: {shown.strip()}")
-    return found
+            mentions.append(f"{what}: {shown.strip()}")
+    return mentions

@@ -43,11 +43,11 @@ class Load:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         methods = ("GET", "POST") if writes else ("GET",)
-        kinds = [(method, kept) for method in methods for kept in (True, False)]
+        kinds = [(method, persistent) for method in methods for persistent in (True, False)]
         pause = len(kinds) / per_second
         self._threads = [
-            threading.Thread(target=self._work, args=(method, pause), kwargs={"kept": kept}, daemon=True)
-            for method, kept in kinds
+            threading.Thread(target=self._work, args=(method, pause), kwargs={"persistent": persistent}, daemon=True)
+            for method, persistent in kinds
         ]
 
     def __enter__(self) -> Self:
@@ -70,10 +70,10 @@ class Load:
         assert all(not thread.is_alive() for thread in self._threads), "a request had no end"
         assert min(tally.sent.values(), default=0) >= at_least, f"too little was sent to prove anything: {tally.sent}"
 
-    def _work(self, method: str, pause: float, *, kept: bool) -> None:
+    def _work(self, method: str, pause: float, *, persistent: bool) -> None:
         connection: Connection | None = None
         for number in _paced(pause, self._stop):
-            connection = connection if kept else None
+            connection = connection if persistent else None
             reused = connection is not None
             connection = connection or self.client.connection()
             try:
@@ -83,7 +83,7 @@ class Load:
                 self._fail(f"{method} ({'kept' if reused else 'new'} connection): {error!r}")
                 connection.close()
                 connection = None
-            if connection is not None and not kept:
+            if connection is not None and not persistent:
                 connection.close()
 
     def _exchange(self, method: str, number: int, connection: Connection, *, reused: bool) -> Answer:

@@ -55,7 +55,7 @@ def create() -> None:
             memory_mb=platform.get("memory_mb", 2048),
         )
         podman.create_host(host)
-        _adopt(podman, host, public, [f"{other['ip']} {other['name']}" for other in platforms])
+        _adopt(podman, host, public, [f"{peer['ip']} {peer['name']}" for peer in platforms])
         known_hosts.append(f"{host.address} {public_key(host_key)}")
         instances.append(
             {

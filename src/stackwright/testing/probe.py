@@ -26,17 +26,17 @@ _SETTINGS = {
 
 
 def run(
-    place: Path, files: Mapping[str, str], variables: Mapping[str, Any] | None = None, *arguments: str
+    folder: Path, files: Mapping[str, str], variables: Mapping[str, Any] | None = None, *arguments: str
 ) -> subprocess.CompletedProcess[str]:
     """Write files of a project with the role `probe`, and run `playbooks/site.yml`, which is written unless given."""
-    shutil.copy(ROOT / "ansible.cfg", place)
+    shutil.copy(ROOT / "ansible.cfg", folder)
     for name, text in {"playbooks/site.yml": _PLAY, **files}.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_text(text)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
     command = ["ansible-playbook", "-i", "host1,", "-c", "local", "-e", json.dumps(dict(variables or {}))]
     return subprocess.run(
         [*command, *arguments, "playbooks/site.yml"],
-        cwd=place,
+        cwd=folder,
         env=os.environ | _SETTINGS,
         capture_output=True,
         text=True,

@@ -66,20 +66,20 @@ class Recording:
 
     def named(self, name: str) -> Registered:
         """The one resource of that name."""
-        (found,) = (each for each in self.resources if each.name == name)
-        return found
+        (registered,) = (resource for resource in self.resources if resource.name == name)
+        return registered
 
     def seal(self, expected: Mapping[tuple[str, str], Properties]) -> None:
         """Exactly these (type, name) with exactly these inputs, or an error that shows every difference."""
-        actual = {(each.type, each.name): each.inputs for each in self.resources}
+        actual = {(resource.type, resource.name): resource.inputs for resource in self.resources}
         missing = [f"not declared: {key}" for key in expected if key not in actual]
         extra = [f"not expected: {key}" for key in actual if key not in expected]
         differing = [
-            f"{key}: {name} is {actual[key].get(name)!r}, expected {wanted.get(name)!r}"
-            for key, wanted in expected.items()
+            f"{key}: {name} is {actual[key].get(name)!r}, expected {inputs.get(name)!r}"
+            for key, inputs in expected.items()
             if key in actual
-            for name in sorted({*wanted, *actual[key]})
-            if actual[key].get(name) != wanted.get(name)
+            for name in sorted({*inputs, *actual[key]})
+            if actual[key].get(name) != inputs.get(name)
         ]
         problems = [*missing, *extra, *differing]
         if problems or len(actual) != len(self.resources):
@@ -141,7 +141,7 @@ def listen(
     computed: Mapping[str, Callable[[Properties], Properties]] | None = None,
 ) -> Iterator[Listener]:
     """`record` for a process of its own, such as a component package: it registers by gRPC."""
-    monitor = _Monitor(_Provider(computed or {}), place=(stack, project))
+    monitor = _Monitor(_Provider(computed or {}), stack_and_project=(stack, project))
     # One at a time: the SDK's mock was made for one program.
     server = grpc.server(ThreadPoolExecutor(max_workers=1))
     resource_pb2_grpc.add_ResourceMonitorServicer_to_server(_Servicer(monitor), server)
@@ -193,17 +193,17 @@ class _Provider(sdk.Mocks):
 
 
 class _Monitor(sdk.MockMonitor):
-    def __init__(self, provider: _Provider, place: tuple[str, str] | None = None) -> None:
+    def __init__(self, provider: _Provider, stack_and_project: tuple[str, str] | None = None) -> None:
         super().__init__(provider)
         #: Stack and project, where no program that runs in this process says them.
-        self._place = place
+        self._place = stack_and_project
         self._registered: list[Registered] = []
         self._outputs: Properties = {}
         self._component_outputs: dict[str, Properties] = {}
 
     def recording(self) -> Recording:
         return Recording(
-            resources=tuple(sorted(self._registered, key=lambda each: (each.type, each.name))),
+            resources=tuple(sorted(self._registered, key=lambda resource: (resource.type, resource.name))),
             outputs=self._outputs,
             component_outputs=self._component_outputs,
         )

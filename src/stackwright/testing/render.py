@@ -22,9 +22,9 @@ def _load_plugins() -> None:
 
 def _trust(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _trust(each) for key, each in value.items()}
+        return {key: _trust(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_trust(each) for each in value]
+        return [_trust(inner) for inner in value]
     return trust_as_template(value) if isinstance(value, str) else value
 
 

@@ -135,7 +135,7 @@ def said(environment: Environment, answers: Mapping[str, Any]) -> list[str]:
 
 
 def test_an_environment_that_is_well(environment: Environment) -> None:
-    assert [(each.kind, each.name, each.place, each.state) for each in lines(environment, well())] == [
+    assert [(each.kind, each.name, each.location, each.state) for each in lines(environment, well())] == [
         ("servers", GROUP, "", "2 of 2 serve (between 2 and 4)"),
         ("server", "i-00000000000000003", f"{REGION}a", "Warmed:Stopped, not with the load balancer"),
         ("server", "i-00000000000000001", f"{REGION}b", "InService, healthy"),

@@ -69,7 +69,7 @@ def offer(*rows: dict[str, str], date: str = "2026-11-20T01:02:03Z", version: st
 
 def read(name: str, *rows: dict[str, str]) -> dict[str, set[float]]:
     rules = [rule for rule in offers.RULES if rule.offer == name]
-    return {kind: set(found.usd) for kind, found in offers.read(io.StringIO(offer(*rows)), rules).found.items()}
+    return {kind: set(found.usd) for kind, found in offers.read(io.StringIO(offer(*rows)), rules).prices.items()}
 
 
 def row(usage: str, price: str, **more: str) -> dict[str, str]:
@@ -192,7 +192,7 @@ def test_a_list_that_is_not_whole_or_not_of_numbers_names_the_line(text: str, me
 
 
 def test_a_price_by_another_unit_is_no_price() -> None:
-    found = offers.read(io.StringIO(offer(row("EUC1-NatGateway-Hours", "0.052", Unit="GB"))), offers.RULES).found
+    found = offers.read(io.StringIO(offer(row("EUC1-NatGateway-Hours", "0.052", Unit="GB"))), offers.RULES).prices
     assert found["nat/hour"].problem("hour") == "the list counts in GB, not in hour"
     assert found["nat/hour"].problem("gb") == ""
     for ours, theirs in (

@@ -33,9 +33,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return result | self._read(host, variables)
         if host not in _records:
             raise AnsibleActionFail("drift needs mitogen; fix: unset STACKWRIGHT_MITOGEN")
-        asked = [call for call in _records[host] if call.user == user]
-        differences = [difference for call in asked if (difference := self._ask(call, variables))]
-        return result | {"compared": len(asked), "differences": differences}
+        calls = [call for call in _records[host] if call.user == user]
+        differences = [difference for call in calls if (difference := self._ask(call, variables))]
+        return result | {"compared": len(calls), "differences": differences}
 
     def _read(self, host: str, variables: dict[str, Any]) -> dict[str, Any]:
         known = recorded_calls.index(recorded_calls.index_path(variables["stack"]["environment"])).get(host)

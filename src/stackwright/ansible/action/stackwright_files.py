@@ -57,9 +57,9 @@ class ActionModule(EntriesAction):
     def _template(self, name: str, variables: dict[str, Any]) -> str:
         """Render as `ansible.builtin.template` does: the same search path, the same treatment of blanks."""
         source = self._find_needle("templates", name)
-        places = [Path(place) for place in (*variables.get("ansible_search_path", []), self._loader.get_basedir())]
+        places = [Path(folder) for folder in (*variables.get("ansible_search_path", []), self._loader.get_basedir())]
         templar = self._templar.copy_with_new_env(
-            searchpath=[str(path) for place in places for path in (place / "templates", place)],
+            searchpath=[str(path) for folder in places for path in (folder / "templates", folder)],
             available_variables=variables,
         )
         text = templar.template(

@@ -36,11 +36,11 @@ def holder() -> dict[str, Any]:
     }
 
 
-def has_ended(other: dict[str, Any]) -> bool:
+def has_ended(lock_holder: dict[str, Any]) -> bool:
     """Tell whether a holder ran on this controller and does not any more."""
-    if other.get("machine") != processes.machine():
+    if lock_holder.get("machine") != processes.machine():
         return False
-    return other.get("started") is None or started(int(other["pid"])) != other["started"]
+    return lock_holder.get("started") is None or started(int(lock_holder["pid"])) != lock_holder["started"]
 
 
 def describe(content: dict[str, Any]) -> str:
@@ -60,15 +60,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         super().run(tmp, task_vars)
         arguments = dict(self._task.args) | {"holder": holder()}
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
-        found = result.get("found", {})
-        if result.get("held") is False and arguments["state"] == "held" and has_ended(found.get("holder", {})):
-            arguments["replace"] = found["holder"]
+        lock = result.get("found", {})
+        if result.get("held") is False and arguments["state"] == "held" and has_ended(lock.get("holder", {})):
+            arguments["replace"] = lock["holder"]
             result = self._execute_module(module_args=arguments, task_vars=task_vars)
         if result.get("held") is False and arguments["state"] == "held":
             result["failed"] = True
             result["locked"] = True
             result["msg"] = (
-                f"locked by {describe(found)}; "
+                f"locked by {describe(lock)}; "
                 f"wait for its end; a run that is dead loses the lock when its SSH session ends, in ten minutes at most"
             )
         elif result.get("held") and result.get("found"):

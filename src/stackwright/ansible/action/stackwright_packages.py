@@ -20,9 +20,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return apt's result, or that nothing is wanting."""
         super().run(tmp, task_vars)
-        asked: dict[str, Any] = self._execute_module(module_args=dict(self._task.args), task_vars=task_vars)
-        if asked.get("failed") or not asked["wanting"]:
-            return asked
+        answer: dict[str, Any] = self._execute_module(module_args=dict(self._task.args), task_vars=task_vars)
+        if answer.get("failed") or not answer["wanting"]:
+            return answer
         arguments = {
             "name": self._task.args["name"],
             "state": "present",

@@ -76,11 +76,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _clean(self, result: Any) -> str:
         """The message of a failure; what a task keeps from logs stays kept."""
-        found = result.result
-        if result.task.no_log or found.get("_ansible_no_log"):
+        output = result.result
+        if result.task.no_log or output.get("_ansible_no_log"):
             return "the task's output is secret"
-        parts = [str(found.get(key, "")).strip() for key in ("msg", "stderr")]
-        failed = [str(each.get("msg", "")) for each in found.get("results", []) if each.get("failed")]
+        parts = [str(output.get(key, "")).strip() for key in ("msg", "stderr")]
+        failed = [str(outcome.get("msg", "")) for outcome in output.get("results", []) if outcome.get("failed")]
         return "\n".join(part for part in [*parts, *failed] if part) or "no message"
 
     def reason(self, host: str, text: str) -> None:

@@ -98,9 +98,9 @@ def app_release_surplus(folders: list[Fields], keep: int, protected: list[str]) 
     """
     newest_first = sorted(folders, key=lambda item: float(item["mtime"]), reverse=True)
     complete = [item["path"] for item in newest_first if not _name(item["path"]).startswith(".")]
-    others = [path for path in complete if _name(path) not in protected]
-    room = max(0, keep - len(complete) + len(others))
-    return sorted(others[room:])
+    unprotected = [path for path in complete if _name(path) not in protected]
+    room = max(0, keep - len(complete) + len(unprotected))
+    return sorted(unprotected[room:])
 
 
 def _name(path: str) -> str:

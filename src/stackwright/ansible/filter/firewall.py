@@ -20,9 +20,14 @@ def firewall_union(rules: Iterable[Rule], previous: Iterable[Rule], peers: str =
     return list(union.values())
 
 
+def firewall_peers(rules: Iterable[Rule], peers: str = "sources") -> list[Rule]:
+    """Return name, port and `peers` of each rule; `peers` is the key with the addresses."""
+    return [{"name": rule["name"], "port": rule["port"], "peers": rule[peers]} for rule in rules]
+
+
 class FilterModule:
     """Ansible's entry point."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"firewall_union": firewall_union}
+        return {"firewall_union": firewall_union, "firewall_peers": firewall_peers}

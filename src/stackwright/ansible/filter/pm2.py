@@ -42,7 +42,7 @@ def normalise(application: Fields) -> Fields:
         complete["script"] if complete["script"].startswith("/") else f"{directory}/{complete['script']}"
     )
     complete["log_files"] = sorted(
-        {path for one in complete["instances"] for path in _log_files(complete, one).values()}
+        {path for instance in complete["instances"] for path in _log_files(complete, instance).values()}
     )
     _check(complete)
     return complete

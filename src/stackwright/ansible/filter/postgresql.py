@@ -26,8 +26,8 @@ def _settings(memory_mb: int, cpus: int, max_connections: int) -> Any:
     return postgresql_settings(memory_mb=int(memory_mb), cpus=int(cpus), max_connections=int(max_connections))
 
 
-def _hba(roles: Any, **rest: Any) -> Any:
-    return hba_lines(roles=roles, **rest)
+def _hba(roles: Any, **settings: Any) -> Any:
+    return hba_lines(roles=roles, **settings)
 
 
 class FilterModule:

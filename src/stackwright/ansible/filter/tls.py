@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,37 @@ def tls_file_faults(certificate: Mapping[str, Any]) -> list[str]:
     ca = certificate.get("ca_file")
     files = {"certificate": str(certificate["certificate_file"]), "key": str(certificate["key_file"])}
     names = [*certificate.get("dns", []), *certificate.get("ip", [])]
-    found = site_certificate.faults(
+    faults = site_certificate.faults(
         Path(files["certificate"]), Path(files["key"]), names, ca=Path(str(ca)) if ca else None
     )
-    return [f"{files[fault.file]} {fault.message}; must be {fault.accepted}" for fault in found]
+    return [f"{files[fault.file]} {fault.message}; must be {fault.accepted}" for fault in faults]
+
+
+def tls_orders(certificates: Iterable[Mapping[str, Any]], issuer: str) -> list[dict[str, Any]]:
+    """Return `tls_certificates` with all keys, as `stackwright-tls` reads them; `issuer` is that of entries without one."""
+    defaults = {"issuer": issuer, "dns": [], "ip": [], "common_name": "", "reload": []}
+    return [
+        {key: entry.get(key, default) for key, default in {"name": "", **defaults}.items()} for entry in certificates
+    ]
+
+
+def tls_delivery(
+    signed: Iterable[Mapping[str, Any]], from_files: Iterable[Mapping[str, Any]]
+) -> dict[str, dict[str, str]]:
+    """Return what a host gets, by name: signed certificates, and pairs from files on the controller."""
+    delivery = {
+        answer["item"]["name"]: {"certificate": answer["certificate"]} for answer in signed if "certificate" in answer
+    }
+    for entry in from_files:
+        files = {"certificate": entry["certificate_file"], "key": entry["key_file"], "ca": entry.get("ca_file")}
+        delivery[entry["name"]] = {
+            name: Path(str(file)).read_text().rstrip() if file else "" for name, file in files.items()
+        }
+    return delivery
 
 
 class FilterModule:
     """Ansible's way to find filters."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"tls_file_faults": tls_file_faults}
+        return {"tls_file_faults": tls_file_faults, "tls_orders": tls_orders, "tls_delivery": tls_delivery}

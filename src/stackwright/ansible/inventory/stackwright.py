@@ -52,19 +52,19 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
             # All plugins of this run act on this project, wherever the command was started.
             os.environ["STACKWRIGHT_ROOT"] = str(environment.root)
             output = read_log.output = self._output(environment, path, cache=cache)
-            found = engine.inventory(environment, output)
+            stack_inventory = engine.inventory(environment, output)
         except (ModelError, engine.EngineError) as error:
             raise AnsibleParserError(str(error)) from None
-        for group in found.groups:
+        for group in stack_inventory.groups:
             self.inventory.add_group(group)
-        for name, value in found.variables.items():
+        for name, value in stack_inventory.variables.items():
             self.inventory.set_variable("all", name, value)
-        for host in found.hosts.values():
+        for host in stack_inventory.hosts.values():
             self.inventory.add_host(host.name)
             for name, value in host.variables.items():
                 self.inventory.set_variable(host.name, name, value)
         # Groups that follow from others (consensus) are not in the hosts' own lists.
-        for group, members in found.groups.items():
+        for group, members in stack_inventory.groups.items():
             for name in members:
                 self.inventory.add_host(name, group=group)
 

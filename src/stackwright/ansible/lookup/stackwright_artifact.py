@@ -44,8 +44,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
     def _runtime(self, name: str) -> dict[str, Any]:
         # The role verifies the checksum; here the description is enough, and it is read for every task.
         bundle = runtime.cache_folder() / "runtime-x64.json"
-        found = self._read(bundle, "python -m stackwright.artifact runtime")
-        part: dict[str, Any] = found[name]
+        parts = self._read(bundle, "python -m stackwright.artifact runtime")
+        part: dict[str, Any] = parts[name]
         # Absolute but in a bundle, which is unpacked wherever.
         return part | {"path": str(bundle.parent / part["path"])}
 
@@ -62,7 +62,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
 
     def _read(self, path: Path, remedy: str) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = json.loads(path.read_text())
+            document: dict[str, Any] = json.loads(path.read_text())
         except FileNotFoundError as error:
             raise AnsibleLookupError(f"{path} is not there; build it with: {remedy}") from error
-        return found
+        return document

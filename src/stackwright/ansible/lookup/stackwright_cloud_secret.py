@@ -63,8 +63,8 @@ def _asked(arn: str, region: str) -> str:
 
 def _parsed(arn: str, text: str) -> dict[str, str]:
     try:
-        found = json.loads(text)
-        login = {key: found[key] for key in ("username", "password")}
+        secret = json.loads(text)
+        login = {key: secret[key] for key in ("username", "password")}
     except (ValueError, KeyError, TypeError):
         login = {}
     # Without the text: what could not be read may be the password.

@@ -32,7 +32,7 @@ def run(argv: list[str], stdin: str, timeout_seconds: float) -> tuple[int, str, 
     if not _is_for_this_interpreter(program):
         return _start(argv, stdin, timeout_seconds)
     code = _load(program)
-    feed, wanted = os.pipe(), stdin.encode()
+    feed, stdin_bytes = os.pipe(), stdin.encode()
     outputs = os.pipe(), os.pipe()
     with warnings.catch_warnings():
         # This process has threads. The copy uses none of their locks: it leaves by exec or _exit.
@@ -43,7 +43,7 @@ def run(argv: list[str], stdin: str, timeout_seconds: float) -> tuple[int, str, 
     for descriptor in (feed[0], outputs[0][1], outputs[1][1]):
         os.close(descriptor)
     deadline = time.monotonic() + timeout_seconds if timeout_seconds else None
-    texts = _exchange(pid, feed[1], wanted, (outputs[0][0], outputs[1][0]), deadline)
+    texts = _exchange(pid, feed[1], stdin_bytes, (outputs[0][0], outputs[1][0]), deadline)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     timed_out = deadline is not None and time.monotonic() >= deadline and status == -signal.SIGKILL
     return TIMED_OUT if timed_out else status, *texts
@@ -126,7 +126,7 @@ def _run(code: Any, main: types.ModuleType) -> int:
     return int(status or 0)
 
 
-def _exchange(pid: int, feed: int, wanted: bytes, outputs: tuple[int, int], deadline: float | None) -> tuple[str, str]:
+def _exchange(pid: int, feed: int, unsent: bytes, outputs: tuple[int, int], deadline: float | None) -> tuple[str, str]:
     """Write standard input and read both outputs until the program has closed them; end it at the deadline."""
     texts = dict.fromkeys(outputs, b"")
     with selectors.DefaultSelector() as selector:
@@ -142,8 +142,8 @@ def _exchange(pid: int, feed: int, wanted: bytes, outputs: tuple[int, int], dead
                 break
             for key, _ in selector.select(left):
                 if key.fd == feed:
-                    wanted = _write(feed, wanted)
-                    finished = not wanted
+                    unsent = _write(feed, unsent)
+                    finished = not unsent
                 else:
                     part = os.read(key.fd, 65536)
                     texts[key.fd] += part
@@ -157,11 +157,11 @@ def _exchange(pid: int, feed: int, wanted: bytes, outputs: tuple[int, int], dead
     return stdout, stderr
 
 
-def _write(feed: int, wanted: bytes) -> bytes:
+def _write(feed: int, unsent: bytes) -> bytes:
     """Return what is left to write; nothing if nobody reads any more."""
     try:
-        return wanted[os.write(feed, wanted) :] if wanted else b""
+        return unsent[os.write(feed, unsent) :] if unsent else b""
     except BrokenPipeError:
         return b""
     except BlockingIOError:
-        return wanted
+        return unsent

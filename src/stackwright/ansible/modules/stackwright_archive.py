@@ -152,9 +152,9 @@ def verify_manifest(folder: Path, manifest: str | None, values: Fields) -> None:
     except ValueError as error:
         raise ArchiveError(f"{manifest} is not JSON: {error}") from error
     for key, expected in values.items():
-        found = content.get(key) if isinstance(content, dict) else None
-        if found != expected:
-            raise ArchiveError(f"{manifest} says {key} = {found!r}, expected {expected!r}")
+        actual = content.get(key) if isinstance(content, dict) else None
+        if actual != expected:
+            raise ArchiveError(f"{manifest} says {key} = {actual!r}, expected {expected!r}")
 
 
 def swap(partial: Path, dest: Path) -> None:

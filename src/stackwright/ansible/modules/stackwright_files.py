@@ -164,9 +164,9 @@ class Host:
             if not path.exists() and not self._check_mode:
                 raise Refused("the file is not there, and no content is given")
             return path.exists() and self._attributes(path, entry)
-        wanted = content.encode()
+        after = content.encode()
         before = path.read_bytes() if regular else None
-        if before == wanted:
+        if before == after:
             return self._attributes(path, entry)
         self.diff.append(
             {
@@ -177,7 +177,7 @@ class Host:
             }
         )
         if not self._check_mode:
-            self._replace(path, wanted, entry)
+            self._replace(path, after, entry)
         return True
 
     def _replace(self, path: Path, content: bytes, entry: dict[str, Any]) -> None:
@@ -206,15 +206,15 @@ class Host:
         status = path.stat()
         now = {"owner": status.st_uid, "group": status.st_gid, "mode": f"{stat.S_IMODE(status.st_mode):04o}"}
         try:
-            wanted = {"owner": _user(entry), "group": _group(entry), "mode": f"{_mode(entry):04o}"}
+            intended = {"owner": _user(entry), "group": _group(entry), "mode": f"{_mode(entry):04o}"}
         except Refused:
             # A package that a check only names would have brought the user.
             if self._check_mode:
                 return True
             raise
-        if now == wanted:
+        if now == intended:
             return False
-        self._record_change(path, now, wanted)
+        self._record_change(path, now, intended)
         if not self._check_mode:
             self._set(path, entry)
         return True

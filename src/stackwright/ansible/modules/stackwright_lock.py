@@ -47,10 +47,10 @@ def session() -> Fields | None:
     """Return the process of sshd that serves the controller; None without SSH."""
     pid = os.getpid()
     while pid > 1:
-        found = process(pid)
-        if found is None:
+        ancestor = process(pid)
+        if ancestor is None:
             return None
-        name, parent, started = found
+        name, parent, started = ancestor
         if name.startswith("sshd"):
             return {"pid": pid, "started": started}
         pid = parent
@@ -61,8 +61,8 @@ def abandoned(path: Path, content: Fields, stale_seconds: int) -> bool:
     """Tell whether nobody can still be at work under the lock."""
     known = content.get("session")
     if isinstance(known, dict):
-        found = process(int(known.get("pid", 0)))
-        return found is None or found[2] != known.get("started")
+        sshd = process(int(known.get("pid", 0)))
+        return sshd is None or sshd[2] != known.get("started")
     return time.time() - path.stat().st_mtime > stale_seconds
 
 
@@ -120,17 +120,17 @@ def hold(module: AnsibleModule) -> Fields:
         remove(path, module.params["replace"])
     if write(path, content):
         return {"held": True, "found": earlier} if earlier else {"held": True}
-    found = read(path) or {"holder": {}}
-    if found["holder"] == holder:
+    current = read(path) or {"holder": {}}
+    if current["holder"] == holder:
         # Renewed, by one rename: the session may be another one after the host's network was away.
         fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-        write(fresh, content | {"since": found.get("since", content["since"])})
+        write(fresh, content | {"since": current.get("since", content["since"])})
         fresh.replace(path)
         return {"held": True}
-    if abandoned(path, found, module.params["stale_seconds"]):
-        remove(path, found["holder"])
-        return {"held": write(path, content), "found": found}
-    return {"held": False, "found": found}
+    if abandoned(path, current, module.params["stale_seconds"]):
+        remove(path, current["holder"])
+        return {"held": write(path, content), "found": current}
+    return {"held": False, "found": current}
 
 
 def main() -> None:

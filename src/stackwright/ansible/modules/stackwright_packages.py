@@ -46,12 +46,12 @@ def installed() -> set[str]:
 
 def automatic(states: str) -> set[str]:
     """Names of the packages that apt may remove again, by the text of its extended states."""
-    found = set()
+    names = set()
     for paragraph in states.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line)
         if fields.get("Auto-Installed") == "1":
-            found.add(fields.get("Package", ""))
-    return found
+            names.add(fields.get("Package", ""))
+    return names
 
 
 def wanting(names: Iterable[str], present: set[str], removable: set[str]) -> list[str]:

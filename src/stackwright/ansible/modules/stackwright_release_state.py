@@ -111,7 +111,7 @@ def pending_services(services: list[Fields]) -> list[str]:
     return names
 
 
-def ask(parameters: Fields, member: Fields, wanted: str | None, current: set[str]) -> Fields:
+def ask(parameters: Fields, member: Fields, target_release: str | None, current: set[str]) -> Fields:
     """Describe one instance."""
     address, port = member["address"], int(member["port"])
     health, body = get(address, port, parameters["health_path"])
@@ -121,7 +121,7 @@ def ask(parameters: Fields, member: Fields, wanted: str | None, current: set[str
     marked = (Path(parameters["root"]) / "rolling" / member["name"]).exists()
     # Readiness is no part of it: a database that is away is no reason to replace an instance.
     stale = member["name"] not in current
-    replace = release != wanted or stale
+    replace = release != target_release or stale
     return {
         "name": member["name"],
         "host": member.get("host", ""),
@@ -136,7 +136,7 @@ def ask(parameters: Fields, member: Fields, wanted: str | None, current: set[str
         "marked": marked,
         "replace": replace,
         "todo": replace or marked,
-        "serves": release == wanted,
+        "serves": release == target_release,
         "healthy": not replace and ready == http.client.OK,
     }
 
@@ -147,8 +147,8 @@ def describe(parameters: Fields) -> Fields:
     manager = manager_status(parameters["status_command"])
     current = managed_names(manager, parameters["members"])
     links = {name: link(root / name) for name in ("current", "confirmed", "previous")}
-    wanted = parameters["release"] or links["confirmed"]
-    members = [ask(parameters, member, wanted, current) for member in parameters["members"]]
+    target_release = parameters["release"] or links["confirmed"]
+    members = [ask(parameters, member, target_release, current) for member in parameters["members"]]
     names = {member["name"] for member in members}
     pending = pending_services(parameters["services"])
     surplus = sorted(manager["unexpected"]) if manager else []
@@ -162,7 +162,7 @@ def describe(parameters: Fields) -> Fields:
         "marks_of_removed": sorted(path.name for path in root.glob("rolling/*") if path.name not in names),
         "left_out": left_out(root / "left-out"),
         "todo": todo,
-        "settled": links["current"] == links["confirmed"] == wanted and not todo,
+        "settled": links["current"] == links["confirmed"] == target_release and not todo,
     }
 
 

@@ -30,13 +30,13 @@ class ClientGroup(pulumi.ComponentResource):
     def __init__(self, name: str, args: ClientGroupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("stackwright:aws:ClientGroup", name, None, opts)
         context = args.context
-        own = context.name("security_group", "clients", args.tier)
+        group_name = context.name("security_group", "clients", args.tier)
         group = aws.ec2.SecurityGroup(
             f"{name}-group",
-            name=own,
+            name=group_name,
             description=f"Servers of the tier {args.tier}, to whom they ask",
             vpc_id=args.vpc_id,
-            tags=context.tags(own, tier=args.tier),
+            tags=context.tags(group_name, tier=args.tier),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.security_group_id = group.id
@@ -72,15 +72,15 @@ class AccessArgs:
     def __post_init__(self) -> None:
         problems = [
             problem
-            for position, each in enumerate(self.paths)
-            for problem in firewall_rules.port_problems(f"paths[{position}]", each.reason, None, each.port, None)
+            for position, path in enumerate(self.paths)
+            for problem in firewall_rules.port_problems(f"paths[{position}]", path.reason, None, path.port, None)
         ]
-        names = [_name(each) for each in self.paths]
+        names = [_name(path) for path in self.paths]
         problems += [
             f"paths has {name} twice, accepted: each once" for name in sorted(set(names)) if names.count(name) > 1
         ]
         if problems:
-            raise ValueError("\n".join(f"AccessArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"AccessArgs.{problem}" for problem in problems))
 
 
 class Access(pulumi.ComponentResource):
@@ -89,14 +89,14 @@ class Access(pulumi.ComponentResource):
     def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("stackwright:aws:Access", name, None, opts)
         context = args.context
-        for each in args.paths:
-            tags = context.tags(context.name("name_tag", each.source, each.target, str(each.port)))
-            out = RuleArgs(reason=each.reason, port=each.port, security_group_id=each.target_id)
-            firewall_rules.create_rule(self, f"{name}-{_name(each)}", each.source_id, out, tags, incoming=False)
-            if not each.admits:
-                come = RuleArgs(reason=each.reason, port=each.port, security_group_id=each.source_id)
+        for path in args.paths:
+            tags = context.tags(context.name("name_tag", path.source, path.target, str(path.port)))
+            out = RuleArgs(reason=path.reason, port=path.port, security_group_id=path.target_id)
+            firewall_rules.create_rule(self, f"{name}-{_name(path)}", path.source_id, out, tags, incoming=False)
+            if not path.admits:
+                come = RuleArgs(reason=path.reason, port=path.port, security_group_id=path.source_id)
                 firewall_rules.create_rule(
-                    self, f"{name}-{_name(each)}-into", each.target_id, come, tags, incoming=True
+                    self, f"{name}-{_name(path)}-into", path.target_id, come, tags, incoming=True
                 )
         self.register_outputs({})
 

@@ -95,7 +95,7 @@ class Account:
     ) -> HostArgs:
         """A server with a name, as the component wants it; it may do what `statements` say."""
         zone = host.zone or self.plan.zones[0]
-        tier = next((each for each in topology.TIERS if each in tiers), tiers[0])
+        tier = next((candidate_tier for candidate_tier in topology.TIERS if candidate_tier in tiers), tiers[0])
         return HostArgs(
             name=host.name,
             address=host.address,

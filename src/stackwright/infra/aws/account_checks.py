@@ -82,8 +82,8 @@ class AccountChecks:
 
     def _call(self, service: str, verb: str, *options: str) -> dict[str, Any]:
         argv = ["aws", service, verb, "--region", self.aws.region, "--output", "json", *options]
-        found: dict[str, Any] = json.loads(self.ask(argv))
-        return found
+        answer: dict[str, Any] = json.loads(self.ask(argv))
+        return answer
 
     def _account(self) -> tuple[bool, str]:
         account = self._call("sts", "get-caller-identity")["Account"]
@@ -95,16 +95,16 @@ class AccountChecks:
         zone = self.aws.hosted_zone
         answer = self._call("route53", "get-hosted-zone", "--id", zone.id)
         if answer["HostedZone"]["Name"].rstrip(".") != zone.name:
-            found = answer["HostedZone"]["Name"].rstrip(".")
-            return False, f"{zone.id} is {found}; must be {zone.name}: correct aws.hosted_zone"
-        own = _names(answer.get("DelegationSet", {}).get("NameServers", []))
+            zone_name = answer["HostedZone"]["Name"].rstrip(".")
+            return False, f"{zone.id} is {zone_name}; must be {zone.name}: correct aws.hosted_zone"
+        assigned_servers = _names(answer.get("DelegationSet", {}).get("NameServers", []))
         known = _names(self.name_servers(zone.name))
-        if own != known:
+        if assigned_servers != known:
             return False, (
                 f"{zone.name} is not delegated: the Internet knows {', '.join(known) or 'no name server'}; must be "
-                f"{', '.join(own)}: enter them where the domain is registered"
+                f"{', '.join(assigned_servers)}: enter them where the domain is registered"
             )
-        return True, f"{zone.name} is delegated to {', '.join(own)}"
+        return True, f"{zone.name} is delegated to {', '.join(assigned_servers)}"
 
     def _images(self) -> tuple[bool, str]:
         servers = [*self.environment.hosts, *self.environment.slots]
@@ -125,8 +125,13 @@ class AccountChecks:
     def _vcpus(self) -> tuple[bool, str]:
         running = "Name=instance-state-name,Values=pending,running"
         reservations = self._call("ec2", "describe-instances", "--filters", running)["Reservations"]
-        others = self._others([each for one in reservations for each in one["Instances"]])
-        used = sum(each["CpuOptions"]["CoreCount"] * each["CpuOptions"]["ThreadsPerCore"] for each in others)
+        foreign_instances = self._others(
+            [instance for reservation in reservations for instance in reservation["Instances"]]
+        )
+        used = sum(
+            instance["CpuOptions"]["CoreCount"] * instance["CpuOptions"]["ThreadsPerCore"]
+            for instance in foreign_instances
+        )
         needed = sum(math.ceil(host.cpus) for host in (*self.environment.hosts, *self.environment.slots))
         return self._quota(_VCPUS, used, needed, "and as many again of the group while its servers are replaced")
 
@@ -144,8 +149,8 @@ class AccountChecks:
 
     def _others(self, resources: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Return what is not this environment's."""
-        own = {"Key": f"{TAG_PREFIX}:environment", "Value": self.environment.name}
-        return [each for each in resources if own not in each.get("Tags", [])]
+        environment_tag = {"Key": f"{TAG_PREFIX}:environment", "Value": self.environment.name}
+        return [resource for resource in resources if environment_tag not in resource.get("Tags", [])]
 
     def _quota(self, quota: tuple[str, str], used: int, needed: int, more: str = "") -> tuple[bool, str]:
         service, code = quota
@@ -171,7 +176,7 @@ class AccountChecks:
 
 
 def _names(servers: Sequence[str]) -> list[str]:
-    return sorted(each.rstrip(".").lower() for each in servers)
+    return sorted(server.rstrip(".").lower() for server in servers)
 
 
 def _closed(what: str, refusal: str, *, made: bool) -> tuple[bool | None, str]:

@@ -164,13 +164,13 @@ class AlarmsArgs:
         return self.context.region != GLOBAL_REGION and (
             self.cdn is not None
             or (firewall is not None and firewall.scope == CLOUDFRONT)
-            or any(each.region == GLOBAL_REGION for each in certificates)
+            or any(certificate.region == GLOBAL_REGION for certificate in certificates)
         )
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
         if problems:
-            raise ValueError("\n".join(f"AlarmsArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"AlarmsArgs.{problem}" for problem in problems))
 
 
 def address_problems(name: str, addresses: Sequence[str], most: int | None = None) -> Iterator[str]:
@@ -179,11 +179,11 @@ def address_problems(name: str, addresses: Sequence[str], most: int | None = Non
         yield f"{name} is empty, accepted: at least one e-mail address"
     if most is not None and len(addresses) > most:
         yield f"{name} has {len(addresses)}, accepted: at most {most}"
-    for each in addresses:
-        if not _EMAIL.fullmatch(each):
-            yield f"{name} has {each!r}, accepted: an e-mail address"
-    for each in sorted({each for each in addresses if addresses.count(each) > 1}):
-        yield f"{name} has {each!r} twice, accepted: each once"
+    for address in addresses:
+        if not _EMAIL.fullmatch(address):
+            yield f"{name} has {address!r}, accepted: an e-mail address"
+    for duplicate in sorted({email for email in addresses if addresses.count(email) > 1}):
+        yield f"{name} has {duplicate!r} twice, accepted: each once"
 
 
 def _problems(args: AlarmsArgs) -> Iterator[str]:
@@ -192,8 +192,8 @@ def _problems(args: AlarmsArgs) -> Iterator[str]:
         yield from address_problems("urgent_notify", args.urgent_notify)
     for name in ("hosts", "nat_gateway_ids", "databases", "caches", "groups", "certificates", "backup_vaults"):
         yield from _label_problems(name, getattr(args, name) or {})
-    for host, each in (args.hosts or {}).items():
-        yield from _path_problems(f"hosts.{host}", each.agent_paths)
+    for host, server in (args.hosts or {}).items():
+        yield from _path_problems(f"hosts.{host}", server.agent_paths)
     yield from _data_problems(args)
     yield from _edge_problems(args)
     if args.watches_global and args.global_kms_key_arn is None:

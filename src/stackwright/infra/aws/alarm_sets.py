@@ -70,18 +70,18 @@ class Alarm:
 
 def credits_per_hour(instance_type: str) -> float | None:
     """How many CPU credits a type earns; None where its CPUs are not rationed."""
-    found = _RATIONED.fullmatch(instance_type)
-    if found is None:
+    match = _RATIONED.fullmatch(instance_type)
+    if match is None:
         return None
-    family, size = found.groups()
+    family, size = match.groups()
     # Of t3, t3a and t4g each size earns the same.
     return _CREDITS_PER_HOUR["t2" if family == "t2" else "t3"].get(size)
 
 
 def hosts(args: Mapping[str, HostAlarmsArgs]) -> Iterator[Alarm]:
     """Servers by name."""
-    for host, each in args.items():
-        of = {"InstanceId": each.instance_id}
+    for host, server in args.items():
+        of = {"InstanceId": server.instance_id}
         yield Alarm(
             name=(host, "cpu"),
             reason=f"{host}: its CPUs are busy for a quarter of an hour, so that requests and jobs wait",
@@ -106,12 +106,12 @@ def hosts(args: Mapping[str, HostAlarmsArgs]) -> Iterator[Alarm]:
             urgent=True,
             chart="Hosts: failed status checks",
         )
-        earned = credits_per_hour(each.instance_type)
+        earned = credits_per_hour(server.instance_type)
         if earned is not None:
             yield _credits(host, of, earned)
-        if each.agent_paths is not None:
-            yield from _agent(host, of, each.agent_paths)
-        yield from _services(host, of, each)
+        if server.agent_paths is not None:
+            yield from _agent(host, of, server.agent_paths)
+        yield from _services(host, of, server)
 
 
 def _credits(host: str, of: Dimensions, earned: float) -> Alarm:

@@ -36,9 +36,9 @@ def databases(args: Mapping[str, DatabaseAlarmsArgs]) -> Iterator[Alarm]:
     How old the newest backup is, RDS says in no metric, and a backup that did not happen in no event; `failure` among the
     events of the subscription (`Alarms`) comes nearest, and `backup_vaults` where AWS Backup makes them.
     """
-    for label, each in args.items():
-        yield from _room(label, each)
-        yield from _speed(label, each)
+    for label, database in args.items():
+        yield from _room(label, database)
+        yield from _speed(label, database)
 
 
 def _database(label: str, args: DatabaseAlarmsArgs, part: str, name: str, **more: Any) -> Alarm:
@@ -170,9 +170,9 @@ def _speed(label: str, args: DatabaseAlarmsArgs) -> Iterator[Alarm]:
 
 def caches(args: Mapping[str, CacheAlarmsArgs]) -> Iterator[Alarm]:
     """Replication groups, node by node: after a failover another is the primary."""
-    for label, each in args.items():
-        for number in range(1, each.nodes + 1):
-            yield from _node(label, each, f"{number:03d}")
+    for label, cache in args.items():
+        for number in range(1, cache.nodes + 1):
+            yield from _node(label, cache, f"{number:03d}")
 
 
 def _node(label: str, args: CacheAlarmsArgs, node: str) -> Iterator[Alarm]:

@@ -117,8 +117,8 @@ def _errors(part: str, of: Dimensions, name: str, total: str, whose: str) -> Ala
 
 def groups(args: Mapping[str, GroupAlarmsArgs]) -> Iterator[Alarm]:
     """Groups of servers; one that fails is replaced, so that no alarm is about a single one."""
-    for label, each in args.items():
-        yield from _group(label, each)
+    for label, group in args.items():
+        yield from _group(label, group)
 
 
 def _group(label: str, args: GroupAlarmsArgs) -> Iterator[Alarm]:
@@ -222,11 +222,11 @@ def _usage(label: str, args: GroupAlarmsArgs, paths: Sequence[str]) -> Iterator[
 
 def certificates(args: Mapping[str, CertificateAlarmsArgs]) -> Iterator[Alarm]:
     """Certificates that should have been renewed."""
-    for label, each in args.items():
+    for label, certificate in args.items():
         metric = Metric(
             namespace="AWS/CertificateManager",
             name="DaysToExpiry",
-            dimensions={"CertificateArn": each.arn},
+            dimensions={"CertificateArn": certificate.arn},
             statistic="Minimum",
         )
         yield Alarm(
@@ -242,8 +242,8 @@ def certificates(args: Mapping[str, CertificateAlarmsArgs]) -> Iterator[Alarm]:
             periods=1,
             # ACM sends it twice a day, at times of its own.
             silence=SILENCE_CHANGES_NOTHING,
-            region=each.region,
-            chart="Certificates: days to their end" + (f" ({each.region})" if each.region else ""),
+            region=certificate.region,
+            chart="Certificates: days to their end" + (f" ({certificate.region})" if certificate.region else ""),
         )
 
 

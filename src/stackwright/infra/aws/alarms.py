@@ -54,13 +54,13 @@ class Alarms(pulumi.ComponentResource):
         self._context = args.context
         topics = self._create_topics(name)
         alarms = list(chosen(args))
-        made = [self._create_alarm(name, each, topics[self._region(each) or ""].arn) for each in alarms]
+        made = [self._create_alarm(name, alarm, topics[self._region(alarm) or ""].arn) for alarm in alarms]
         if args.databases:
             self._create_events(name, args.databases, topics[""].arn)
         urgent = self._create_urgent(name, [pair for pair in zip(alarms, made, strict=True) if pair[0].urgent])
         self.topic_arn = topics[""].arn
         self.urgent_topic_arn = pulumi.Output.from_input(urgent.arn if urgent else None)
-        self.alarm_names = pulumi.Output.all(*(each.name for each in made))
+        self.alarm_names = pulumi.Output.all(*(resource.name for resource in made))
         self.dashboard_name = pulumi.Output.from_input(self._create_dashboard(name, alarms))
         self.register_outputs(
             {
@@ -78,11 +78,11 @@ class Alarms(pulumi.ComponentResource):
     def _create_topics(self, name: str) -> dict[str, aws.sns.Topic]:
         """Region -> its topic, the environment's own region being "": an alarm can tell topics of its region alone."""
         args = self._args
-        found = {"": self._create_topic(name, "alarms", args.notify, args.kms_key_arn, databases=bool(args.databases))}
+        topics = {"": self._create_topic(name, "alarms", args.notify, args.kms_key_arn, databases=bool(args.databases))}
         if args.watches_global and args.global_kms_key_arn is not None:
             key = args.global_kms_key_arn
-            found[GLOBAL_REGION] = self._create_topic(name, "global", args.notify, key, region=GLOBAL_REGION)
-        return found
+            topics[GLOBAL_REGION] = self._create_topic(name, "global", args.notify, key, region=GLOBAL_REGION)
+        return topics
 
     def _create_topic(
         self,
@@ -131,7 +131,7 @@ class Alarms(pulumi.ComponentResource):
             name=own_name,
             sns_topic=topic_arn,
             source_type="db-instance",
-            source_ids=[each.identifier for each in databases.values()],
+            source_ids=[database.identifier for database in databases.values()],
             event_categories=list(_EVENTS),
             tags=self._context.tags(own_name),
             opts=pulumi.ResourceOptions(parent=self),
@@ -154,7 +154,7 @@ class Alarms(pulumi.ComponentResource):
                 "-".join((name, "urgent", *number)),
                 alarm_name=own_name,
                 alarm_description="Users are, or will soon be, without the service; the alarms in this one say by what",
-                alarm_rule=" OR ".join(f'ALARM("{each}")' for each in names[start : start + _MOST_IN_ONE]),
+                alarm_rule=" OR ".join(f'ALARM("{alarm_name}")' for alarm_name in names[start : start + _MOST_IN_ONE]),
                 alarm_actions=[topic.arn],
                 ok_actions=[topic.arn],
                 tags=context.tags(own_name),
@@ -218,10 +218,10 @@ def topic_policy(context: Context, topic: str, region: str, *, databases: bool) 
     """
     arn = context.arn("sns", topic, region=region)
     alarms = context.arn("cloudwatch", f"alarm:{context.environment}-*", region=region)
-    found = [_publisher("PublishByAlarms", "cloudwatch.amazonaws.com", arn, context.account, [alarms])]
+    statements = [_publisher("PublishByAlarms", "cloudwatch.amazonaws.com", arn, context.account, [alarms])]
     if databases:
         sources = [context.arn("rds", f"{kind}:{context.environment}-*", region=region) for kind in ("db", "es")]
-        found.append(_publisher("PublishByDatabases", "events.rds.amazonaws.com", arn, context.account, sources))
+        statements.append(_publisher("PublishByDatabases", "events.rds.amazonaws.com", arn, context.account, sources))
     tls = {
         "Sid": "OnlyWithTls",
         "Effect": "Deny",
@@ -230,7 +230,7 @@ def topic_policy(context: Context, topic: str, region: str, *, databases: bool) 
         "Resource": arn,
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
-    return {"Version": "2012-10-17", "Statement": [*found, tls]}
+    return {"Version": "2012-10-17", "Statement": [*statements, tls]}
 
 
 def _publisher(sid: str, service: str, topic_arn: str, account: str, sources: Sequence[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-#: The end of a command whose other parameters come from `given`.
+#: The end of a command whose other parameters come from `parameters`.
 GIVEN = ("--cli-input-json", "file:///dev/stdin")
 _HIDDEN = "***"
 
@@ -25,33 +25,33 @@ class AwsCliError(RuntimeError):
         self.code = code
 
 
-def ask(argv: Sequence[str], given: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
+def ask(argv: Sequence[str], parameters: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
     """Run a command of the AWS CLI and return what it prints.
 
-    `given` are parameters for a command that ends with GIVEN; what is in `hide` is taken out of an error's words.
+    `parameters` are for a command that ends with GIVEN; what is in `hide` is taken out of an error's words.
     Raises AwsCliError.
     """
-    with _standard_input(given) as source:
+    with _standard_input(parameters) as source:
         try:
             done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=source)
         except FileNotFoundError as error:
             raise AwsCliError("the AWS CLI is not on PATH: pip install awscli, or AWS's own package") from error
     if done.returncode != 0:
-        said = _hidden(done.stderr.strip(), hide)
-        code = re.search(r"An error occurred \((\w+)\)", said)
-        raise AwsCliError(f"`{' '.join(argv[:3])}` failed: {said}", code[1] if code else "")
+        message = _hidden(done.stderr.strip(), hide)
+        code = re.search(r"An error occurred \((\w+)\)", message)
+        raise AwsCliError(f"`{' '.join(argv[:3])}` failed: {message}", code[1] if code else "")
     return done.stdout
 
 
 @contextmanager
-def _standard_input(given: Mapping[str, Any] | None) -> Iterator[int]:
-    if given is None:
+def _standard_input(parameters: Mapping[str, Any] | None) -> Iterator[int]:
+    if parameters is None:
         yield subprocess.DEVNULL
         return
     # No pipe: version 1 of the AWS CLI opens the file twice, and the second time a pipe is empty.
     descriptor = _file()
     try:
-        os.write(descriptor, json.dumps(given).encode())
+        os.write(descriptor, json.dumps(parameters).encode())
         os.lseek(descriptor, 0, os.SEEK_SET)
         yield descriptor
     finally:

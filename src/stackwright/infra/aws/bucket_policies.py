@@ -49,9 +49,9 @@ def tls_statements(arn: str) -> list[Statement]:
             "Principal": "*",
             "Action": "s3:*",
             "Resource": [arn, f"{arn}/*"],
-            "Condition": each,
+            "Condition": condition,
         }
-        for sid, each in conditions.items()
+        for sid, condition in conditions.items()
     ]
 
 
@@ -151,7 +151,7 @@ def _access_logs(context: Context, arn: str, logged_buckets: Sequence[str]) -> S
         "Resource": f"{arn}/{BUCKETS_PREFIX}*",
         "Condition": {
             "StringEquals": {"aws:SourceAccount": context.account},
-            "ArnLike": {"aws:SourceArn": [bucket_arn(context, each) for each in logged_buckets]},
+            "ArnLike": {"aws:SourceArn": [bucket_arn(context, bucket) for bucket in logged_buckets]},
         },
     }
 
@@ -171,8 +171,8 @@ def read_statements(
     Raises ValueError for a prefix that a policy would take for a pattern.
     """
     objects = _objects(context, bucket, prefix)
-    found = [*_list(context, bucket, prefix), _allow(["s3:GetObject", "s3:GetObjectVersion"], objects)]
-    return found + _key(context, bucket, prefix, kms_key_arn, ["kms:Decrypt"], region)
+    statements = [*_list(context, bucket, prefix), _allow(["s3:GetObject", "s3:GetObjectVersion"], objects)]
+    return statements + _key(context, bucket, prefix, kms_key_arn, ["kms:Decrypt"], region)
 
 
 def write_statements(
@@ -275,11 +275,11 @@ def copy_permissions(
         "s3:GetObjectVersionTagging",
     ]
     copied = ["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"]
-    found = [
+    statements = [
         _allow(["s3:GetReplicationConfiguration", "s3:ListBucket"], source),
         _allow(versions, f"{source}/*"),
         _allow(copied, f"{target}/*"),
         *_key(context, bucket, "", kms_key_arn, ["kms:Decrypt"], None),
         *_key(context, copy, "", copy_kms_key_arn, ["kms:Encrypt", "kms:GenerateDataKey"], copy_region),
     ]
-    return document(found)
+    return document(statements)

@@ -31,7 +31,7 @@ class BudgetArgs:
     def __post_init__(self) -> None:
         problems = list(_problems(self))
         if problems:
-            raise ValueError("\n".join(f"BudgetArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"BudgetArgs.{problem}" for problem in problems))
 
 
 class Budget(pulumi.ComponentResource):

@@ -57,14 +57,18 @@ def upload(output: Mapping[str, Any], bundle: Bundle, ask: Ask) -> bool:
     """Put the bundle where servers look, unless it is there; return whether it was not."""
     bucket, key = output["cloud"]["buckets"][ARTIFACTS], KEY.format(tier=TIER)
     region = output["cloud"]["region"]
-    place = ["--region", region, "--bucket", bucket]
-    listed = json.loads(ask(["aws", "s3api", "list-objects-v2", *place, "--prefix", f"{key}.sig", "--output", "json"]))
+    bucket_options = ["--region", region, "--bucket", bucket]
+    listed = json.loads(
+        ask(["aws", "s3api", "list-objects-v2", *bucket_options, "--prefix", f"{key}.sig", "--output", "json"])
+    )
     if listed.get("Contents"):
-        known = json.loads(ask(["aws", "s3api", "head-object", *place, "--key", f"{key}.sig", "--output", "json"]))
+        known = json.loads(
+            ask(["aws", "s3api", "head-object", *bucket_options, "--key", f"{key}.sig", "--output", "json"])
+        )
         if known.get("Metadata", {}).get("bundle-sha256") == bundle.sha256:
             return False
     # The signature last: it says what is there, and a server that reads between the two refuses the pair and tries again.
     for name, file in ((key, bundle.archive), (f"{key}.sig", bundle.signature)):
         meta = ["--metadata", f"bundle-sha256={bundle.sha256}"]
-        ask(["aws", "s3api", "put-object", *place, "--key", name, "--body", str(file), *meta])
+        ask(["aws", "s3api", "put-object", *bucket_options, "--key", name, "--body", str(file), *meta])
     return True

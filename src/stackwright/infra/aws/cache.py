@@ -75,21 +75,21 @@ class Cache(pulumi.ComponentResource):
     def _set_outputs(
         self, groups: Mapping[str, aws.elasticache.ReplicationGroup], security_group: aws.ec2.SecurityGroup
     ) -> None:
-        context, asked = self._context, self._args.groups
+        context, requested_groups = self._context, self._args.groups
         self.primary_addresses = pulumi.Output.all(**self._primary)
         self.reader_addresses = pulumi.Output.all(
             **{purpose: group.reader_endpoint_address for purpose, group in groups.items()}
         )
-        self.ports = pulumi.Output.from_input({purpose: port(group) for purpose, group in asked.items()})
+        self.ports = pulumi.Output.from_input({purpose: port(group) for purpose, group in requested_groups.items()})
         self.group_ids = pulumi.Output.all(**{purpose: group.id for purpose, group in groups.items()})
         self.user_names = pulumi.Output.from_input(
             {
                 purpose: {user.name: cache_users.user_name(context, purpose, user.name) for user in group.users}
-                for purpose, group in asked.items()
+                for purpose, group in requested_groups.items()
             }
         )
         self.secrets = pulumi.Output.from_input(
-            {purpose: {user.name: user.secret for user in group.users} for purpose, group in asked.items()}
+            {purpose: {user.name: user.secret for user in group.users} for purpose, group in requested_groups.items()}
         )
         self.security_group_id = security_group.id
         self.register_outputs(
@@ -121,7 +121,7 @@ class Cache(pulumi.ComponentResource):
         )
         for reason, client in args.clients.items():
             # By port, as two purposes may share one: AWS refuses the same rule twice.
-            for number in sorted({port(each) for each in args.groups.values()}):
+            for number in sorted({port(cache_group) for cache_group in args.groups.values()}):
                 aws.vpc.SecurityGroupIngressRule(
                     f"{name}-security-group-{slug(reason)}-{number}",
                     security_group_id=group.id,
@@ -227,8 +227,10 @@ class Cache(pulumi.ComponentResource):
         part = _part(purpose)
         access = {user.name: user.access_string for user in group.users}
         users = [
-            self._create_user(name, purpose, user, said or cache_users.application_access(context.system, len(access)))
-            for user, said in access.items()
+            self._create_user(
+                name, purpose, user, access_string or cache_users.application_access(context.system, len(access))
+            )
+            for user, access_string in access.items()
         ]
         if args.chosen_engine == "redis":
             users.append(self._create_default(name, purpose))

@@ -111,12 +111,12 @@ class CacheArgs:
         for purpose, group in self.groups.items():
             if not _PURPOSE.fullmatch(purpose):
                 problems.append(f"groups has {purpose!r}, accepted: at most 32 of a-z, 0-9 and _, such as rate_limit")
-            problems += [f"groups[{purpose}].{each}" for each in _group_problems(self.context, group)]
+            problems += [f"groups[{purpose}].{problem}" for problem in _group_problems(self.context, group)]
         needed = 2 if any(self.replicas(group) for group in self.groups.values()) else 1
         if len(self.subnet_ids) < needed:
             problems.append(f"subnet_ids has {len(self.subnet_ids)}, accepted: {needed} or more, each in another zone")
         if problems:
-            raise ValueError("\n".join(f"CacheArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"CacheArgs.{problem}" for problem in problems))
 
     @property
     def chosen_engine(self) -> str:
@@ -252,14 +252,14 @@ def _user_problems(users: Sequence[CacheUserArgs]) -> Iterator[str]:
     if len(set(names)) < len(names):
         yield f"users is {', '.join(names)}, accepted: each name once"
     for user in users:
-        place = f"users[{user.name}]"
+        argument = f"users[{user.name}]"
         if not _USER.fullmatch(user.name) or "--" in user.name or user.name == "default":
-            yield f"{place}.name is {user.name!r}, accepted: at most 32 of a-z, 0-9 and -, and not default"
+            yield f"{argument}.name is {user.name!r}, accepted: at most 32 of a-z, 0-9 and -, and not default"
         if not _SECRET.fullmatch(user.secret):
-            yield f"{place}.secret is {user.secret!r}, accepted: the name of a secret such as redis/sessions/emr"
+            yield f"{argument}.secret is {user.secret!r}, accepted: the name of a secret such as redis/sessions/emr"
         words = [] if user.access_string is None else user.access_string.split()
         if user.access_string is not None and (not words or words[0] not in ("on", "off")):
-            yield f"{place}.access_string is {user.access_string!r}, accepted: an ACL that begins with on or off"
+            yield f"{argument}.access_string is {user.access_string!r}, accepted: an ACL that begins with on or off"
         # Not shown: it may be a password.
         if any(_PASSWORDS.fullmatch(word) for word in words):
-            yield f"{place}.access_string says or lifts a password, accepted: keys, channels and commands"
+            yield f"{argument}.access_string says or lifts a password, accepted: keys, channels and commands"

@@ -129,11 +129,11 @@ class Cdn(pulumi.ComponentResource):
         return origin
 
     def _create_vpc_origin(self, name: str, load_balancer_arn: pulumi.Input[str]) -> aws.cloudfront.VpcOrigin:
-        own = self._context.name("vpc_origin", _ORIGIN)
+        origin_name = self._context.name("vpc_origin", _ORIGIN)
         return aws.cloudfront.VpcOrigin(
             f"{name}-vpc-origin",
             vpc_origin_endpoint_config=aws.cloudfront.VpcOriginVpcOriginEndpointConfigArgs(
-                name=own,
+                name=origin_name,
                 arn=load_balancer_arn,
                 # Asked for by the API, used by nobody.
                 http_port=_HTTP,
@@ -143,14 +143,14 @@ class Cdn(pulumi.ComponentResource):
                     items=[_ORIGIN_TLS], quantity=1
                 ),
             ),
-            tags=self._context.tags(own),
+            tags=self._context.tags(origin_name),
             opts=pulumi.ResourceOptions.merge(self._child(), pulumi.ResourceOptions(custom_timeouts=_ORIGIN_TIMEOUTS)),
         )
 
     def _create_policies(self, name: str) -> Mapping[str, aws.cloudfront.CachePolicy]:
         """A cache policy for each kind of static files."""
-        kinds = {behaviours.policy_part(each): each for each in behaviours.kept(self._args.static or ())}
-        return {part: self._create_policy(name, part, each) for part, each in sorted(kinds.items())}
+        kinds = {behaviours.policy_part(folder): folder for folder in behaviours.kept(self._args.static or ())}
+        return {part: self._create_policy(name, part, folder) for part, folder in sorted(kinds.items())}
 
     def _create_policy(self, name: str, part: str, static: StaticArgs) -> aws.cloudfront.CachePolicy:
         seconds = static.max_age_days * behaviours.DAY_SECONDS
@@ -191,7 +191,8 @@ class Cdn(pulumi.ComponentResource):
             origins=[origin],
             default_cache_behavior=behaviours.application_behaviour(_ORIGIN),
             ordered_cache_behaviors=[
-                behaviours.static_behaviour(_ORIGIN, each, policies[behaviours.policy_part(each)].id) for each in static
+                behaviours.static_behaviour(_ORIGIN, folder, policies[behaviours.policy_part(folder)].id)
+                for folder in static
             ],
             custom_error_responses=behaviours.errors(),
             restrictions=aws.cloudfront.DistributionRestrictionsArgs(geo_restriction=self._geo_restriction()),
@@ -209,14 +210,14 @@ class Cdn(pulumi.ComponentResource):
     def _create_log(self, name: str, distribution: aws.cloudfront.Distribution) -> None:
         """Standard logging v2, as v1 writes by an ACL, and our buckets have none; by the hour, as JSON."""
         context = self._context
-        own = context.name("log_delivery", "cdn")
+        delivery_name = context.name("log_delivery", "cdn")
         source = aws.cloudwatch.LogDeliverySource(
             f"{name}-log-source",
-            name=own,
+            name=delivery_name,
             log_type="ACCESS_LOGS",
             resource_arn=distribution.arn,
             region=HOME_REGION,
-            tags=context.tags(own),
+            tags=context.tags(delivery_name),
             opts=self._child(),
         )
         # The whole folder, as AWS's documents differ on whether it adds `AWSLogs/...` to a folder that was given: the
@@ -224,13 +225,13 @@ class Cdn(pulumi.ComponentResource):
         folder = f"{bucket_policies.CDN_PREFIX}/AWSLogs/{context.account}/CloudFront"
         destination = aws.cloudwatch.LogDeliveryDestination(
             f"{name}-log-destination",
-            name=own,
+            name=delivery_name,
             output_format="json",
             delivery_destination_configuration={
                 "destination_resource_arn": pulumi.Output.concat(self._args.log_bucket_arn, "/", folder)
             },
             region=HOME_REGION,
-            tags=context.tags(own),
+            tags=context.tags(delivery_name),
             opts=self._child(),
         )
         aws.cloudwatch.LogDelivery(
@@ -242,6 +243,6 @@ class Cdn(pulumi.ComponentResource):
                 {"suffix_path": "{DistributionId}/{yyyy}/{MM}/{dd}/{HH}", "enable_hive_compatible_path": False}
             ],
             region=HOME_REGION,
-            tags=context.tags(own),
+            tags=context.tags(delivery_name),
             opts=self._child(),
         )

@@ -78,7 +78,7 @@ class CdnArgs:
             *behaviours.static_problems(self.static or ()),
         ]
         if problems:
-            raise ValueError("\n".join(f"CdnArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"CdnArgs.{problem}" for problem in problems))
 
     @property
     def chosen_read_seconds(self) -> int:
@@ -101,9 +101,9 @@ def _name_problems(args: CdnArgs) -> Iterator[str]:
         yield f"context.region is {args.context.region!r}, accepted: none of China's or the government's"
     if not args.names or len(set(args.names)) != len(args.names):
         yield f"names is {', '.join(args.names) or 'empty'}, accepted: at least one, each once"
-    for each in args.names:
-        if not dns_checks.domain(each, wildcard=True):
-            yield f"names has {each!r}, accepted: a full name in lower case"
+    for name in args.names:
+        if not dns_checks.domain(name, wildcard=True):
+            yield f"names has {name!r}, accepted: a full name in lower case"
     origin = args.origin_domain
     if not isinstance(origin, str):
         return
@@ -150,6 +150,6 @@ def _country_problems(args: CdnArgs) -> Iterator[str]:
         ("only_countries", args.only_countries or ()),
         ("except_countries", args.except_countries or ()),
     ):
-        for each in countries:
-            if not _COUNTRY.fullmatch(each) or list(countries).count(each) > 1:
-                yield f"{key} has {each!r}, accepted: codes such as AE, each once"
+        for country in countries:
+            if not _COUNTRY.fullmatch(country) or list(countries).count(country) > 1:
+                yield f"{key} has {country!r}, accepted: codes such as AE, each once"

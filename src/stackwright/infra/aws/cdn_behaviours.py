@@ -41,7 +41,9 @@ class StaticArgs:
 
 def kept(static: Sequence[StaticArgs]) -> list[StaticArgs]:
     """What CloudFront keeps, the longest path first: it takes the first behaviour that fits."""
-    return sorted((each for each in static if each.max_age_days), key=lambda each: (-len(each.url), each.url))
+    return sorted(
+        (folder for folder in static if folder.max_age_days), key=lambda folder: (-len(folder.url), folder.url)
+    )
 
 
 def policy_part(static: StaticArgs) -> str:
@@ -98,20 +100,20 @@ def static_behaviour(
 def errors() -> list[aws.cloudfront.DistributionCustomErrorResponseArgs]:
     """No error is kept, unless the application says so itself; each is answered as the application wrote it."""
     return [
-        aws.cloudfront.DistributionCustomErrorResponseArgs(error_code=each, error_caching_min_ttl=0)
-        for each in _KEPT_ERRORS
+        aws.cloudfront.DistributionCustomErrorResponseArgs(error_code=code, error_caching_min_ttl=0)
+        for code in _KEPT_ERRORS
     ]
 
 
 def static_problems(static: Sequence[StaticArgs]) -> Iterator[str]:
     """Problems of the folders."""
-    urls = [each.url for each in static]
-    for position, each in enumerate(static):
-        place = f"static[{position}]"
-        dots = {".", ".."} & set(each.url.split("/"))
-        if not _URL.fullmatch(each.url) or dots or len(each.url) > _LONGEST_URL or each.url in urls[:position]:
-            yield f"{place}.url is {each.url!r}, accepted: a folder such as /_next/static, each once"
-        if not 0 <= each.max_age_days <= _MOST_DAYS:
-            yield f"{place}.max_age_days is {each.max_age_days}, accepted: 0 to {_MOST_DAYS}"
-        if each.immutable and each.max_age_days == 0:
-            yield f"{place}.immutable is True with max_age_days 0, accepted: at least a day"
+    urls = [static_folder.url for static_folder in static]
+    for position, folder in enumerate(static):
+        argument = f"static[{position}]"
+        dots = {".", ".."} & set(folder.url.split("/"))
+        if not _URL.fullmatch(folder.url) or dots or len(folder.url) > _LONGEST_URL or folder.url in urls[:position]:
+            yield f"{argument}.url is {folder.url!r}, accepted: a folder such as /_next/static, each once"
+        if not 0 <= folder.max_age_days <= _MOST_DAYS:
+            yield f"{argument}.max_age_days is {folder.max_age_days}, accepted: 0 to {_MOST_DAYS}"
+        if folder.immutable and folder.max_age_days == 0:
+            yield f"{argument}.immutable is True with max_age_days 0, accepted: at least a day"

@@ -49,7 +49,7 @@ class CertificateArgs:
     def __post_init__(self) -> None:
         problems = [*_name_problems(self.names), *_place_problems(self)]
         if problems:
-            raise ValueError("\n".join(f"CertificateArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"CertificateArgs.{problem}" for problem in problems))
 
     @property
     def proven(self) -> tuple[str, ...]:
@@ -87,13 +87,13 @@ class Certificate(pulumi.ComponentResource):
 
     def _create_certificate(self, name: str) -> aws.acm.Certificate:
         args, context = self._args, self._args.context
-        main, *others = args.names
+        main, *alternative_names = args.names
         # A tag holds no asterisk.
         label = context.name("name_tag", plain(main))
         return aws.acm.Certificate(
             f"{name}-certificate",
             domain_name=main,
-            subject_alternative_names=others or None,
+            subject_alternative_names=alternative_names or None,
             validation_method="DNS",
             key_algorithm=args.key_algorithm or EC,
             region=args.region,
@@ -132,11 +132,13 @@ def plain(name: str) -> str:
 
 def _option(options: Sequence[aws.acm.outputs.CertificateDomainValidationOption], domain: str) -> Mapping[str, str]:
     # By name: they are a set, whose order is the provider's.
-    found = next(each for each in options if each.domain_name and plain(each.domain_name) == domain)
+    option = next(
+        candidate for candidate in options if candidate.domain_name and plain(candidate.domain_name) == domain
+    )
     return {
-        "name": found.resource_record_name or "",
-        "type": found.resource_record_type or "",
-        "value": found.resource_record_value or "",
+        "name": option.resource_record_name or "",
+        "type": option.resource_record_type or "",
+        "value": option.resource_record_value or "",
     }
 
 
@@ -146,7 +148,7 @@ def _name_problems(names: Sequence[str]) -> Iterator[str]:
     for name in names:
         if not dns_checks.domain(name, wildcard=True) or "_" in name:
             yield f"names has {name!r}, accepted: full names in lower case such as example.org or *.example.org"
-    for name in sorted({each for each in names if names.count(each) > 1}):
+    for name in sorted({domain for domain in names if names.count(domain) > 1}):
         yield f"names has {name!r} twice, accepted: each once"
     if names and len(names[0]) > LONGEST_MAIN_NAME:
         yield f"names begins with {names[0]!r}, accepted: a main name of at most {LONGEST_MAIN_NAME} characters"
@@ -155,8 +157,8 @@ def _name_problems(names: Sequence[str]) -> Iterator[str]:
 def _place_problems(args: CertificateArgs) -> Iterator[str]:
     zone_id, names = args.hosted_zone_id, args.validation_names
     if (zone_id is None) == (names is None):
-        given = "both given" if names is not None else "both missing"
-        yield f"hosted_zone_id and validation_names are {given}, accepted: one of them"
+        presence = "both given" if names is not None else "both missing"
+        yield f"hosted_zone_id and validation_names are {presence}, accepted: one of them"
     if isinstance(zone_id, str) and not _ZONE_ID.fullmatch(zone_id):
         yield f"hosted_zone_id is {zone_id!r}, accepted: an id such as Z0123456789ABCDEFGHIJ"
     if isinstance(names, list | tuple) and len(names) != len(args.proven):

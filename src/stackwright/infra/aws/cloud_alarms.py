@@ -85,9 +85,9 @@ def _caches(account: Account, cache: Cache | None) -> Mapping[str, CacheAlarmsAr
         purpose.replace("_", "-"): CacheAlarmsArgs(
             group_id=cache.group_ids[purpose],
             nodes=account.plan.caches[purpose].replicas + 1,
-            keeps=one.eviction == "noeviction",
+            keeps=instance.eviction == "noeviction",
         )
-        for purpose, one in account.environment.system.cache.items()
+        for purpose, instance in account.environment.system.cache.items()
     }
 
 
@@ -101,16 +101,20 @@ def _load_balancer(account: Account, edge: Edge) -> LoadBalancerAlarmsArgs | Non
 
 
 def _groups(account: Account, group: ScalingGroup | None) -> Mapping[str, GroupAlarmsArgs]:
-    asked = account.aws.app.group
-    if group is None or asked is None:
+    group_settings = account.aws.app.group
+    if group is None or group_settings is None:
         return {}
     # What their role `host_metrics` sends, which Windows does not have.
     paths = None if account.environment.slots[0].windows else ["/"]
-    return {"app": GroupAlarmsArgs(name=group.group_name, min_size=asked.min, max_size=asked.max, agent_paths=paths)}
+    return {
+        "app": GroupAlarmsArgs(
+            name=group.group_name, min_size=group_settings.min, max_size=group_settings.max, agent_paths=paths
+        )
+    }
 
 
 def _certificates(account: Account, edge: Edge) -> Mapping[str, CertificateAlarmsArgs]:
-    found = {"load-balancer": CertificateAlarmsArgs(arn=edge.certificate.arn)}
+    certificates = {"load-balancer": CertificateAlarmsArgs(arn=edge.certificate.arn)}
     if edge.cdn is not None and account.aws.region != GLOBAL_REGION:
-        found["cdn"] = CertificateAlarmsArgs(arn=edge.cdn_certificate.arn, region=GLOBAL_REGION)
-    return found
+        certificates["cdn"] = CertificateAlarmsArgs(arn=edge.cdn_certificate.arn, region=GLOBAL_REGION)
+    return certificates

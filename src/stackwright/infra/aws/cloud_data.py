@@ -80,7 +80,7 @@ class Data:
     def create_database(self, clients: Mapping[str, pulumi.Input[str]]) -> Database:
         """PostgreSQL; replicas once its master is taken over from RDS (docs/adr/0010-aws.md)."""
         environment, account = self._environment, self._account
-        plan, own, tier, budget = (
+        plan, section, tier, budget = (
             account.plan.database,
             account.aws.database,
             environment.system.database,
@@ -101,21 +101,21 @@ class Data:
             max_storage_gb=plan.max_storage_gb,
             kms_key_arn=account.key.arn,
             engine_version=tier.version,
-            master_secret_arn=own.master_secret,
+            master_secret_arn=section.master_secret,
             multi_az=plan.multi_az,
             replicas=plan.replicas,
             parameters=rds_values(settings),
             max_connections=budget.max_connections,
             backup_days=plan.backup_days,
             backup_time=environment.backups.time,
-            maintenance_day=own.maintenance,
-            maintenance_time=own.maintenance_time,
-            restore=_restore(own.restore),
-            copy_region=own.copy_region,
+            maintenance_day=section.maintenance,
+            maintenance_time=section.maintenance_time,
+            restore=_restore(section.restore),
+            copy_region=section.copy_region,
             copy_kms_key_arn=None if account.copy_key is None else account.copy_key.arn,
-            iam_authentication=own.iam_authentication,
+            iam_authentication=section.iam_authentication,
             # Where RDS can: it is wished for unless somebody says no.
-            blue_green=None if own.blue_green else False,
+            blue_green=None if section.blue_green else False,
             secrets=[name for name in cloud_names(self._environment) if name.startswith("postgresql/")],
         )
         # The login of the master goes after the instance, which a destroy takes a while to delete.
@@ -125,7 +125,7 @@ class Data:
     def create_cache(self, clients: Mapping[str, pulumi.Input[str]]) -> Cache:
         """A store for each purpose, and in each a user for each application."""
         environment, account = self._environment, self._account
-        own = account.aws.cache
+        section = account.aws.cache
         groups: dict[str, CacheGroupArgs] = {
             purpose: CacheGroupArgs(
                 node_type=account.plan.caches[purpose].node_type,
@@ -134,14 +134,14 @@ class Data:
                     for name, app in environment.system.apps.items()
                     if purpose in app.cache
                 ],
-                port=one.port,
-                eviction=one.eviction,
-                persistence=one.persistence,
+                port=instance.port,
+                eviction=instance.eviction,
+                persistence=instance.persistence,
                 replicas=account.plan.caches[purpose].replicas,
                 snapshot_days=account.plan.caches[purpose].snapshot_days,
-                snapshot=own.restore.get(purpose),
+                snapshot=section.restore.get(purpose),
             )
-            for purpose, one in environment.system.cache.items()
+            for purpose, instance in environment.system.cache.items()
         }
         args = CacheArgs(
             context=account.context,
@@ -150,7 +150,7 @@ class Data:
             clients=clients,
             groups=groups,
             kms_key_arn=account.key.arn,
-            engine=own.engine,
+            engine=section.engine,
             maintenance_day=account.aws.database.maintenance,
             maintenance_time=account.aws.database.maintenance_time,
             snapshot_time=environment.backups.time,

@@ -70,20 +70,20 @@ class Edge:
     @cached_property
     def balancer(self) -> LoadBalancer:
         """Over the application's hosts."""
-        account, asked = self._account, self._asked
-        origin = OriginOnlyArgs(prefix_list_id=self._cloudfront_addresses) if asked.cdn else None
+        account, section = self._account, self._asked
+        origin = OriginOnlyArgs(prefix_list_id=self._cloudfront_addresses) if section.cdn else None
         args = LoadBalancerArgs(
             context=account.context,
             vpc_id=account.network.vpc_id,
-            subnet_ids=account.subnets("private" if asked.cdn else "public"),
+            subnet_ids=account.subnets("private" if section.cdn else "public"),
             certificate_arn=self.certificate.arn,
             # Alive, not ready: a database that fails over must not have every server replaced.
-            targets=TargetArgs(health_path=self._health.path, sticky_seconds=asked.sticky_seconds),
+            targets=TargetArgs(health_path=self._health.path, sticky_seconds=section.sticky_seconds),
             log_bucket=self._data.store.names["logs"],
-            kind=asked.kind,
-            names=None if asked.kind == NETWORK else self.names,
-            internal=asked.cdn,
-            ipv6=account.aws.ipv6 and not asked.cdn,
+            kind=section.kind,
+            names=None if section.kind == NETWORK else self.names,
+            internal=section.cdn,
+            ipv6=account.aws.ipv6 and not section.cdn,
             origin_only=origin,
         )
         return LoadBalancer(f"{self._name}-load-balancer", args, account.options)
@@ -133,7 +133,7 @@ class Edge:
         account = self._account
         if not self._asked.cdn:
             return None
-        static = {each.url: each for site in self._sites for each in site.static}
+        static = {folder.url: folder for site in self._sites for folder in site.static}
         args = CdnArgs(
             context=account.context,
             names=self.names,
@@ -144,8 +144,8 @@ class Edge:
             web_acl_arn=None if self.firewall is None else self.firewall.arn,
             price_class=self._asked.price_class or nearest_price_class(account.aws.region),
             static=[
-                StaticArgs(url=url, max_age_days=each.max_age_days, immutable=each.immutable)
-                for url, each in static.items()
+                StaticArgs(url=url, max_age_days=folder.max_age_days, immutable=folder.immutable)
+                for url, folder in static.items()
             ],
         )
         return Cdn(f"{self._name}-cdn", args, account.options)

@@ -138,14 +138,14 @@ class AwsPlatform:
     @cached_property
     def _access(self) -> Access:
         made = {"database": self._database, "cache": self._cache}
-        services = {tier: each.security_group_id for tier, each in made.items() if each is not None}
+        services = {tier: component.security_group_id for tier, component in made.items() if component is not None}
         args = AccessArgs(context=self._account.context, paths=list(self._servers.paths({**services})))
         return Access(f"{self._environment.name}-access", args, self._account.options)
 
     @cached_property
     def _group(self) -> ScalingGroup | None:
         first: list[pulumi.Resource] = [self.network, self._data.store, self._data.secrets, self._access]
-        first += [each for each in (self._database, self._cache) if each is not None]
+        first += [component for component in (self._database, self._cache) if component is not None]
         return self._servers.create_group(first)
 
     @cached_property
@@ -165,7 +165,7 @@ class AwsPlatform:
     def _private_records(self) -> dict[str, DnsRecordArgs]:
         """Names that outlive what they mean; TLS verifies AWS's own names, which the output has."""
         environment = self._environment
-        found = {
+        records = {
             naming.fqdn(host.name, environment.name): DnsRecordArgs(kind="A", values=[host.address])
             for host in environment.hosts
         }
@@ -176,7 +176,7 @@ class AwsPlatform:
         if self._cache is not None:
             for purpose in self._account.plan.caches:
                 names[f"cache-{purpose.replace('_', '-')}"] = self._cache.primary_addresses[purpose]
-        return found | {
+        return records | {
             naming.fqdn(name, environment.name): DnsRecordArgs(kind="CNAME", values=[value])
             for name, value in names.items()
         }

@@ -65,8 +65,8 @@ class Servers:
             authorized_keys=[self._keys.public_key],
             agent=account.agent,
             between=[
-                BetweenArgs(from_tier=each.source, to_tier=each.target, port=each.port, reason=each.reason)
-                for each in traffic.within(environment)
+                BetweenArgs(from_tier=flow.source, to_tier=flow.target, port=flow.port, reason=flow.reason)
+                for flow in traffic.within(environment)
             ],
             egress=dict.fromkeys(tiers, web_rules()),
             ssh_from=environment.access.ssh_from,
@@ -89,7 +89,7 @@ class Servers:
 
     def clients(self, tier: str) -> dict[str, pulumi.Input[str]]:
         """Reason -> security group of who asks a service that AWS runs."""
-        sources = dict.fromkeys(each.source for each in traffic.to_services(self._environment) if each.target == tier)
+        sources = dict.fromkeys(flow.source for flow in traffic.to_services(self._environment) if flow.target == tier)
         what = {"database": "PostgreSQL", "cache": "Redis"}[tier]
         return {f"{what} for {source}": self.security_group(source) for source in sources}
 
@@ -99,14 +99,14 @@ class Servers:
             (True, traffic.to_services(self._environment)),
             (False, traffic.of_group(self._environment)),
         ):
-            for each in every:
+            for flow in every:
                 yield PathArgs(
-                    source=each.source,
-                    target=each.target,
-                    port=each.port,
-                    reason=each.reason,
-                    source_id=self.security_group(each.source),
-                    target_id=services[each.target] if admits else self.security_group(each.target),
+                    source=flow.source,
+                    target=flow.target,
+                    port=flow.port,
+                    reason=flow.reason,
+                    source_id=self.security_group(flow.source),
+                    target_id=services[flow.target] if admits else self.security_group(flow.target),
                     admits=admits,
                 )
 
@@ -148,8 +148,10 @@ class Servers:
             requests=self._requests(group),
             warm=group.warm,
             schedules=[
-                ScheduledSizeArgs(name=each.name, at=each.at, min=each.min, max=each.max, time_zone=each.time_zone)
-                for each in group.schedules
+                ScheduledSizeArgs(
+                    name=schedule.name, at=schedule.at, min=schedule.min, max=schedule.max, time_zone=schedule.time_zone
+                )
+                for schedule in group.schedules
             ],
             spot=_spot(group),
         )

@@ -28,7 +28,7 @@ class Line:
     kind: str
     name: str
     #: Where it is or what it is of: a zone, a purpose.
-    place: str
+    location: str
     state: str
     good: bool
     known: bool = True
@@ -59,47 +59,47 @@ class CloudStatus:
         try:
             yield from list(part())
         except AwsCliError as error:
-            yield Line(kind=kind, name="", place="", state=f"cannot be asked: {error}", good=False, known=False)
+            yield Line(kind=kind, name="", location="", state=f"cannot be asked: {error}", good=False, known=False)
 
     # --- servers ----------------------------------------------------------------------------------------------------
 
     def _group(self) -> Iterator[Line]:
-        own = names.auto_scaling_group(self.environment.name, bundles.TIER)
-        found = self._call("autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", own)
-        groups = found["AutoScalingGroups"]
+        group_name = names.auto_scaling_group(self.environment.name, bundles.TIER)
+        answer = self._call("autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", group_name)
+        groups = answer["AutoScalingGroups"]
         if not groups:
-            yield self._absent("servers", own)
+            yield self._absent("servers", group_name)
             return
         group = groups[0]
         targets = self._targets(group.get("TargetGroupARNs", ()))
         servers = group.get("Instances", [])
-        wanted, serving = group["DesiredCapacity"], sum(_serves(each, targets) for each in servers)
-        state = f"{serving} of {wanted} serve (between {group['MinSize']} and {group['MaxSize']})"
-        yield Line(kind="servers", name=own, place="", state=state, good=serving >= wanted)
+        desired, serving = group["DesiredCapacity"], sum(_serves(instance, targets) for instance in servers)
+        state = f"{serving} of {desired} serve (between {group['MinSize']} and {group['MaxSize']})"
+        yield Line(kind="servers", name=group_name, location="", state=state, good=serving >= desired)
         newest = _version(group)
-        for each in sorted(servers, key=lambda one: (one["AvailabilityZone"], one["InstanceId"])):
-            yield _server(each, targets, newest)
-        yield from self._refresh(own)
+        for server in sorted(servers, key=lambda instance: (instance["AvailabilityZone"], instance["InstanceId"])):
+            yield _server(server, targets, newest)
+        yield from self._refresh(group_name)
 
     def _targets(self, arns: Sequence[str]) -> dict[str, str]:
         """Server -> how the load balancer finds it."""
         return {
-            each["Target"]["Id"]: " ".join(filter(None, (health["State"], health.get("Description"))))
+            description["Target"]["Id"]: " ".join(filter(None, (health["State"], health.get("Description"))))
             for arn in arns
-            for each in self._call("elbv2", "describe-target-health", "--target-group-arn", arn)[
+            for description in self._call("elbv2", "describe-target-health", "--target-group-arn", arn)[
                 "TargetHealthDescriptions"
             ]
-            for health in (each["TargetHealth"],)
+            for health in (description["TargetHealth"],)
         }
 
     def _refresh(self, group: str) -> Iterator[Line]:
         options = ("--auto-scaling-group-name", group, "--max-records", "1")
-        for each in self._call("autoscaling", "describe-instance-refreshes", *options)["InstanceRefreshes"]:
-            if each["Status"] not in _OVER:
-                reason = f": {each['StatusReason']}" if each.get("StatusReason") else ""
-                state = f"{each['Status']}, {each.get('PercentageComplete', 0)} %{reason}"
-                going = each["Status"] in ("Pending", "InProgress", "Baking")
-                yield Line(kind="replacement", name=group, place="", state=state, good=going)
+        for refresh in self._call("autoscaling", "describe-instance-refreshes", *options)["InstanceRefreshes"]:
+            if refresh["Status"] not in _OVER:
+                reason = f": {refresh['StatusReason']}" if refresh.get("StatusReason") else ""
+                state = f"{refresh['Status']}, {refresh.get('PercentageComplete', 0)} %{reason}"
+                going = refresh["Status"] in ("Pending", "InProgress", "Baking")
+                yield Line(kind="replacement", name=group, location="", state=state, good=going)
 
     # --- data -------------------------------------------------------------------------------------------------------
 
@@ -107,42 +107,42 @@ class CloudStatus:
         plan = self.environment.plan.aws
         replicas = plan.database.replicas if plan is not None and plan.database is not None else 0
         parts = ("database", *(f"replica-{number}" for number in range(1, replicas + 1)))
-        wanted = [names.database_instance(self.environment.name, part) for part in parts]
-        filters = f"Name=db-instance-id,Values={','.join(wanted)}"
-        found = self._call("rds", "describe-db-instances", "--filters", filters)["DBInstances"]
-        known = {each["DBInstanceIdentifier"]: each for each in found}
-        for name in wanted:
+        instance_names = [names.database_instance(self.environment.name, part) for part in parts]
+        filters = f"Name=db-instance-id,Values={','.join(instance_names)}"
+        instances = self._call("rds", "describe-db-instances", "--filters", filters)["DBInstances"]
+        known = {instance["DBInstanceIdentifier"]: instance for instance in instances}
+        for name in instance_names:
             yield _database(known[name]) if name in known else self._absent("database", name)
 
     def _caches(self) -> Iterator[Line]:
-        wanted = {
+        purposes = {
             names.cache_group(self.environment.name, purpose): purpose for purpose in self.environment.system.cache
         }
-        found = self._call("elasticache", "describe-replication-groups")["ReplicationGroups"]
-        known = {each["ReplicationGroupId"]: each for each in found}
-        for name, purpose in wanted.items():
+        groups = self._call("elasticache", "describe-replication-groups")["ReplicationGroups"]
+        known = {group["ReplicationGroupId"]: group for group in groups}
+        for name, purpose in purposes.items():
             yield _cache(known[name], purpose) if name in known else self._absent("cache", name)
 
     # --- alarms -----------------------------------------------------------------------------------------------------
 
     def _alarms(self) -> Iterator[Line]:
         options = ("--state-value", "ALARM", "--alarm-name-prefix", f"{self.environment.name}-")
-        found = self._call("cloudwatch", "describe-alarms", *options)
-        rings = [*found.get("CompositeAlarms", ()), *found.get("MetricAlarms", ())]
-        for each in rings:
-            since = each.get("StateUpdatedTimestamp", "")
-            yield Line(kind="alarm", name=each["AlarmName"], place="", state=f"rings since {since}", good=False)
+        answer = self._call("cloudwatch", "describe-alarms", *options)
+        rings = [*answer.get("CompositeAlarms", ()), *answer.get("MetricAlarms", ())]
+        for alarm in rings:
+            since = alarm.get("StateUpdatedTimestamp", "")
+            yield Line(kind="alarm", name=alarm["AlarmName"], location="", state=f"rings since {since}", good=False)
         if not rings:
-            yield Line(kind="alarms", name="", place="", state="none rings", good=True)
+            yield Line(kind="alarms", name="", location="", state="none rings", good=True)
 
     def _absent(self, kind: str, name: str) -> Line:
         state = f"is not there: stackwright up {self.environment.name}"
-        return Line(kind=kind, name=name, place="", state=state, good=False)
+        return Line(kind=kind, name=name, location="", state=state, good=False)
 
     def _call(self, service: str, verb: str, *options: str) -> dict[str, Any]:
         argv = ["aws", service, verb, "--region", self.region, "--output", "json", *options]
-        found: dict[str, Any] = json.loads(self.ask(argv))
-        return found
+        answer: dict[str, Any] = json.loads(self.ask(argv))
+        return answer
 
 
 def _serves(server: Mapping[str, Any], targets: Mapping[str, str]) -> bool:
@@ -160,35 +160,39 @@ def _version(of: Mapping[str, Any]) -> str | None:
 
 
 def _server(server: Mapping[str, Any], targets: Mapping[str, str], newest: str | None) -> Line:
-    name, own = server["InstanceId"], _version(server)
-    said = [server["LifecycleState"], targets.get(name, "not with the load balancer")]
+    name, version = server["InstanceId"], _version(server)
+    remarks = [server["LifecycleState"], targets.get(name, "not with the load balancer")]
     if server["HealthStatus"].lower() != "healthy":
-        said.append("to be replaced")
-    if own != newest:
-        said.append(f"version {own} of {newest}")
+        remarks.append("to be replaced")
+    if version != newest:
+        remarks.append(f"version {version} of {newest}")
     warm = server["LifecycleState"].startswith("Warmed")
     return Line(
         kind="server",
         name=name,
-        place=server["AvailabilityZone"],
-        state=", ".join(said),
-        good=warm or (_serves(server, targets) and own == newest),
+        location=server["AvailabilityZone"],
+        state=", ".join(remarks),
+        good=warm or (_serves(server, targets) and version == newest),
     )
 
 
 def _database(instance: Mapping[str, Any]) -> Line:
     status = instance["DBInstanceStatus"]
-    said = [status, "with a standby" if instance["MultiAZ"] else "without a standby"]
+    remarks = [status, "with a standby" if instance["MultiAZ"] else "without a standby"]
     waiting = sorted(instance.get("PendingModifiedValues") or ())
     if waiting:
-        said.append(f"waits for its hour of maintenance: {', '.join(waiting)}")
+        remarks.append(f"waits for its hour of maintenance: {', '.join(waiting)}")
     zone = instance.get("AvailabilityZone", "")
     name = instance["DBInstanceIdentifier"]
-    return Line(kind="database", name=name, place=zone, state=", ".join(said), good=status == "available")
+    return Line(kind="database", name=name, location=zone, state=", ".join(remarks), good=status == "available")
 
 
 def _cache(group: Mapping[str, Any], purpose: str) -> Line:
     status, nodes = group["Status"], len(group.get("MemberClusters", ()))
-    said = [status, f"{nodes} node{'' if nodes == 1 else 's'}", f"failover {group.get('AutomaticFailover', 'unknown')}"]
+    remarks = [
+        status,
+        f"{nodes} node{'' if nodes == 1 else 's'}",
+        f"failover {group.get('AutomaticFailover', 'unknown')}",
+    ]
     name = group["ReplicationGroupId"]
-    return Line(kind="cache", name=name, place=purpose, state=", ".join(said), good=status == "available")
+    return Line(kind="cache", name=name, location=purpose, state=", ".join(remarks), good=status == "available")

@@ -46,10 +46,10 @@ class Context:
 
     def tags(self, name: str, *, tier: str | None = None) -> dict[str, str]:
         """The tags of a resource; `tier` is the Ansible group that a host is in."""
-        found = {
+        common_tags = {
             "Name": name,
             f"{TAG_PREFIX}:environment": self.environment,
             f"{TAG_PREFIX}:system": self.system,
             f"{TAG_PREFIX}:class": self.environment_class,
         }
-        return found | ({f"{TAG_PREFIX}:tier": tier} if tier else {})
+        return common_tags | ({f"{TAG_PREFIX}:tier": tier} if tier else {})

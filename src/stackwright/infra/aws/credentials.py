@@ -100,12 +100,12 @@ def _files(variables: Mapping[str, str]) -> tuple[Path, Path]:
 def _profiles(variables: Mapping[str, str]) -> dict[str, frozenset[str]]:
     """The names of what each profile sets, of both files together."""
     credentials, config = _files(variables)
-    found = _sections(credentials)
+    profiles = _sections(credentials)
     for title, settings in _sections(config).items():
         words = _words(title)
         if words == ["default"] or (len(words) == 2 and words[0] == "profile"):
-            found[words[-1]] = found.get(words[-1], frozenset()) | settings
-    return found
+            profiles[words[-1]] = profiles.get(words[-1], frozenset()) | settings
+    return profiles
 
 
 def _words(title: str) -> list[str]:
@@ -136,8 +136,8 @@ def _on_ec2(variables: Mapping[str, str], firmware: Path) -> bool:
     if variables.get("AWS_EC2_METADATA_SERVICE_ENDPOINT"):
         return True
     # User guide, "Determine whether a system is an EC2 instance": the vendor on Nitro, the version on Xen.
-    said = ""
+    firmware_text = ""
     for name in ("sys_vendor", "bios_version"):
         file = firmware / name
-        said += file.read_text(encoding="utf-8", errors="replace").lower() if file.is_file() else ""
-    return "amazon" in said
+        firmware_text += file.read_text(encoding="utf-8", errors="replace").lower() if file.is_file() else ""
+    return "amazon" in firmware_text

@@ -27,14 +27,14 @@ def body(context: Context, alarms: Sequence[Alarm]) -> dict[str, Any]:
 def _widgets(context: Context, alarms: Sequence[Alarm]) -> Iterator[Widget]:
     top = 0
     for start in range(0, len(alarms), _MOST_ALARMS):
-        arns = [_arn(context, each) for each in alarms[start : start + _MOST_ALARMS]]
+        arns = [_arn(context, listed_alarm) for listed_alarm in alarms[start : start + _MOST_ALARMS]]
         properties = {"title": f"{context.system}, {context.environment}: alarms", "alarms": arns}
         yield _widget("alarm", 0, top, _GRID, _ALARMS_HEIGHT, properties)
         top += _ALARMS_HEIGHT
     width = _GRID // _COLUMNS
     charts: dict[str, list[Alarm]] = {}
-    for each in alarms:
-        charts.setdefault(each.chart, []).append(each)
+    for alarm in alarms:
+        charts.setdefault(alarm.chart, []).append(alarm)
     for number, (title, drawn) in enumerate(charts.items()):
         row, column = divmod(number, _COLUMNS)
         properties = _chart(context, title, drawn)
@@ -51,8 +51,8 @@ def _arn(context: Context, alarm: Alarm) -> str:
 
 
 def _chart(context: Context, title: str, alarms: Sequence[Alarm]) -> dict[str, Any]:
-    metrics = [line for number, each in enumerate(alarms) for line in _lines(number, each)]
-    thresholds = sorted({each.threshold for each in alarms})
+    metrics = [line for number, alarm in enumerate(alarms) for line in _lines(number, alarm)]
+    thresholds = sorted({alarm.threshold for alarm in alarms})
     return {
         "title": title,
         "view": "timeSeries",
@@ -67,13 +67,13 @@ def _chart(context: Context, title: str, alarms: Sequence[Alarm]) -> dict[str, A
 def _lines(number: int, alarm: Alarm) -> Iterator[list[Any]]:
     label = " ".join(alarm.name[:-1])
     # Ids are the whole widget's.
-    own = {identity: f"{identity}{number}" for identity in alarm.metrics}
+    ids = {identity: f"{identity}{number}" for identity in alarm.metrics}
     if alarm.expression:
-        expression = re.sub(r"\b[a-z]\w*\b", lambda found: own.get(found[0], found[0]), alarm.expression)
+        expression = re.sub(r"\b[a-z]\w*\b", lambda match: ids.get(match[0], match[0]), alarm.expression)
         yield [{"id": f"result{number}", "expression": expression, "label": f"{label} {alarm.name[-1]}"}]
     for identity, metric in alarm.metrics.items():
         hidden = {"visible": False} if alarm.expression else {"label": label}
-        options = {"id": own[identity], "stat": metric.statistic, "period": alarm.period_seconds, **hidden}
+        options = {"id": ids[identity], "stat": metric.statistic, "period": alarm.period_seconds, **hidden}
         yield [metric.namespace, metric.name, *_flat(metric), options]
 
 

@@ -123,7 +123,7 @@ class Database(pulumi.ComponentResource):
         self.port = primary.port
         self._replicas = tuple(replica.address for replica in replicas)
         self.replica_addresses = pulumi.Output.all(*(self._replicas or (primary.address,)))
-        addresses: dict[str, Any] = {region: each.address for region, each in elsewhere.items()}
+        addresses: dict[str, Any] = {region: replica.address for region, replica in elsewhere.items()}
         # Not `Output.all`, which makes a list of nothing.
         self.addresses_elsewhere = pulumi.Output.from_input(addresses)
         self.identifiers = pulumi.Output.all(primary.identifier, *(replica.identifier for replica in replicas))
@@ -144,25 +144,29 @@ class Database(pulumi.ComponentResource):
         if not args.chosen_monitoring_seconds:
             return None
         there = args.replica_region
-        databases = {context.region: [own for part, own in self._identifiers.items() if part != "elsewhere"]}
+        databases = {
+            context.region: [identifier for part, identifier in self._identifiers.items() if part != "elsewhere"]
+        }
         if there is not None:
             databases[there.region] = [self._identifiers["elsewhere"]]
         trusted = monitoring.trust(context, databases, blue_green=args.uses_blue_green)
         return monitoring.create_role(name, context, trusted, list(databases), self)
 
-    def _shared(self, name: str, place: Place) -> Shared:
-        prefix = name if place.region is None else f"{name}-{place.part}"
-        return create_shared(prefix, self._args, place, self)
+    def _shared(self, name: str, location: Place) -> Shared:
+        prefix = name if location.region is None else f"{name}-{location.part}"
+        return create_shared(prefix, self._args, location, self)
 
     def _create_instance(
         self, name: str, part: str, shared: Shared, source: pulumi.Input[str] | None = None
     ) -> aws.rds.Instance:
         """The instance that takes writes, or a replica of `source`."""
-        args, context, place = self._args, self._context, shared.place
+        args, context, location = self._args, self._context, shared.location
         identifier = self._identifiers[part]
         prefix = f"{name}-{part}"
-        needed = self._create_logs(prefix, identifier, place)
-        own: dict[str, Any] = self._primary_inputs(shared) if source is None else self._replica_inputs(shared, source)
+        needed = self._create_logs(prefix, identifier, location)
+        inputs: dict[str, Any] = (
+            self._primary_inputs(shared) if source is None else self._replica_inputs(shared, source)
+        )
         ignored = self._ignored() if source is None else []
         return aws.rds.Instance(
             prefix,
@@ -172,7 +176,7 @@ class Database(pulumi.ComponentResource):
             storage_type="gp3",
             max_allocated_storage=args.max_storage_gb,
             storage_encrypted=True,
-            kms_key_id=place.kms_key_arn,
+            kms_key_id=location.kms_key_arn,
             vpc_security_group_ids=[shared.security_group.id],
             parameter_group_name=shared.parameter_group.name,
             port=PORT,
@@ -187,11 +191,11 @@ class Database(pulumi.ComponentResource):
             delete_automated_backups=not context.keeps_data,
             deletion_protection=context.keeps_data,
             enabled_cloudwatch_logs_exports=list(monitoring.LOGS),
-            region=place.region,
+            region=location.region,
             tags=context.tags(identifier),
             opts=self._child(protect=context.keeps_data, depends_on=needed, ignore_changes=ignored),
-            **self._watch_inputs(place),
-            **own,
+            **self._watch_inputs(location),
+            **inputs,
         )
 
     def _ignored(self) -> list[str]:
@@ -247,7 +251,7 @@ class Database(pulumi.ComponentResource):
         }
 
     def _replica_inputs(self, shared: Shared, source: pulumi.Input[str]) -> dict[str, Any]:
-        args, far = self._args, shared.place.region is not None
+        args, far = self._args, shared.location.region is not None
         return {
             "replicate_source_db": source,
             # In its region a replica is in its source's subnets, and RDS finds a zone.
@@ -260,21 +264,21 @@ class Database(pulumi.ComponentResource):
             "skip_final_snapshot": True,
         }
 
-    def _watch_inputs(self, place: Place) -> dict[str, Any]:
+    def _watch_inputs(self, location: Place) -> dict[str, Any]:
         args, days = self._args, self._args.chosen_insights_days
-        found: dict[str, Any] = {
+        inputs: dict[str, Any] = {
             "performance_insights_enabled": days > 0,
             "database_insights_mode": "advanced" if days >= ADVANCED_INSIGHTS_DAYS else "standard",
             "monitoring_interval": args.chosen_monitoring_seconds,
         }
         if days:
-            found["performance_insights_kms_key_id"] = place.kms_key_arn
-            found["performance_insights_retention_period"] = days
+            inputs["performance_insights_kms_key_id"] = location.kms_key_arn
+            inputs["performance_insights_retention_period"] = days
         if self._role is not None:
-            found["monitoring_role_arn"] = self._role[0].arn
-        return found
+            inputs["monitoring_role_arn"] = self._role[0].arn
+        return inputs
 
-    def _create_logs(self, prefix: str, identifier: str, place: Place) -> list[pulumi.Resource]:
+    def _create_logs(self, prefix: str, identifier: str, location: Place) -> list[pulumi.Resource]:
         """What an instance needs before it is there."""
         args = self._args
         groups = monitoring.create_logs(
@@ -282,8 +286,8 @@ class Database(pulumi.ComponentResource):
             self._context,
             identifier,
             days=args.chosen_log_days,
-            kms_key_arn=place.log_key_arn,
-            region=place.region,
+            kms_key_arn=location.log_key_arn,
+            region=location.region,
             parent=self,
         )
         # RDS tries the role at once.
@@ -294,7 +298,7 @@ class Database(pulumi.ComponentResource):
         there = self._args.replica_region
         if there is None:
             return {}
-        place = Place(
+        location = Place(
             region=there.region,
             part="database-elsewhere",
             vpc_id=there.vpc_id,
@@ -303,7 +307,7 @@ class Database(pulumi.ComponentResource):
             kms_key_arn=there.kms_key_arn,
             log_key_arn=there.kms_key_arn,
         )
-        shared = self._shared(name, place)
+        shared = self._shared(name, location)
         return {there.region: self._create_instance(name, "elsewhere", shared, primary.arn)}
 
     def _create_copies(self, name: str, primary: aws.rds.Instance, region: str) -> None:
@@ -330,14 +334,14 @@ class Database(pulumi.ComponentResource):
         )
 
 
-def _secret_of_rds(found: Sequence[Any] | None) -> str:
+def _secret_of_rds(secrets: Sequence[Any] | None) -> str:
     """Where RDS keeps the password. Raises RunError, a message without a traceback, where it no longer does."""
-    if not found:
+    if not secrets:
         raise pulumi.RunError(
             "RDS no longer manages the master's password: name the secret that has it in master_secret_arn, in stack.yml"
             " aws.database.master_secret (`stackwright database take-over ENV` tells its ARN)"
         )
-    arn: str = found[0].secret_arn
+    arn: str = secrets[0].secret_arn
     return arn
 
 
@@ -345,10 +349,10 @@ def _identifiers(args: DatabaseArgs) -> dict[str, str]:
     """Known in preview, as logs and roles are named after them. RDS makes lower case of them."""
     context = args.context
     parts = ["database", *(f"replica-{number}" for number in range(1, args.replica_count + 1))]
-    found = {part: names.database_instance(context.environment, part) for part in parts}
+    identifiers = {part: names.database_instance(context.environment, part) for part in parts}
     if args.replica_region is not None:
-        found["elsewhere"] = context.name("database", "database-elsewhere").lower()
-    return found
+        identifiers["elsewhere"] = context.name("database", "database-elsewhere").lower()
+    return identifiers
 
 
 def login_statement(context: Context, resource_id: pulumi.Input[str], users: Sequence[str]) -> dict[str, Any]:

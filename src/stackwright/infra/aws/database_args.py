@@ -118,7 +118,7 @@ class DatabaseArgs:
     def __post_init__(self) -> None:
         problems = list(checks.problems(self))
         if problems:
-            raise ValueError("\n".join(f"DatabaseArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"DatabaseArgs.{problem}" for problem in problems))
 
     @property
     def chosen_version(self) -> str:

@@ -26,10 +26,10 @@ def fetch(url: str) -> bytes:
     """By HTTPS. Raises DatabaseCaError."""
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS, context=ssl.create_default_context()) as answer:  # noqa: S310
-            found: bytes = answer.read(1 << 20)
+            pem: bytes = answer.read(1 << 20)
     except OSError as problem:
         raise DatabaseCaError(f"{url} cannot be read: {problem}; or give a file: aws.database.ca_file") from None
-    return found
+    return pem
 
 
 def ensure(environment: Environment, get: Fetch = fetch) -> None:
@@ -50,8 +50,8 @@ def ensure(environment: Environment, get: Fetch = fetch) -> None:
 
 def _check(name: str, text: bytes) -> None:
     try:
-        found = x509.load_pem_x509_certificates(text)
+        certificates = x509.load_pem_x509_certificates(text)
     except ValueError:
-        found = []
-    if not found:
+        certificates = []
+    if not certificates:
         raise DatabaseCaError(f"{name} holds no certificates, accepted: PEM with the CA of the database's servers")

@@ -66,8 +66,8 @@ def problems(args: DatabaseArgs) -> Iterator[str]:
 
 def minutes(time: str) -> int:
     """Since midnight."""
-    hours, rest = time.split(":")
-    return int(hours) * 60 + int(rest)
+    hours, minutes_past = time.split(":")
+    return int(hours) * 60 + int(minutes_past)
 
 
 def clock(since_midnight: int) -> str:
@@ -174,16 +174,16 @@ def _backup_problems(args: DatabaseArgs) -> Iterator[str]:
 
 
 def _region_problems(args: DatabaseArgs) -> Iterator[str]:
-    others = [each for each in regions.ZONES if each != args.context.region]
-    if args.copy_region is not None and args.copy_region not in others:
-        yield f"copy_region is {args.copy_region!r}, accepted: another region of {', '.join(others)}"
+    other_regions = [region for region in regions.ZONES if region != args.context.region]
+    if args.copy_region is not None and args.copy_region not in other_regions:
+        yield f"copy_region is {args.copy_region!r}, accepted: another region of {', '.join(other_regions)}"
     if (args.copy_region is None) != (args.copy_kms_key_arn is None):
         yield "copy_region and copy_kms_key_arn: accepted: both, or none"
     there = args.replica_region
     if there is None:
         return
-    if there.region not in others:
-        yield f"replica_region.region is {there.region!r}, accepted: another region of {', '.join(others)}"
+    if there.region not in other_regions:
+        yield f"replica_region.region is {there.region!r}, accepted: another region of {', '.join(other_regions)}"
     if len(there.subnet_ids) < 2:
         yield f"replica_region.subnet_ids has {len(there.subnet_ids)}, accepted: 2 or more, each in another zone"
     yield from _client_problems("replica_region.clients", there.clients or {})
@@ -200,5 +200,5 @@ def _master_problems(args: DatabaseArgs) -> Iterator[str]:
         if args.replica_region is not None:
             yield f"replica_region is set, accepted: none while RDS manages the master's password; {_TAKEN_OVER}"
     if args.blue_green:
-        for each in against_blue_green(args):
-            yield f"blue_green is True, accepted with {each}"
+        for requirement in against_blue_green(args):
+            yield f"blue_green is True, accepted with {requirement}"

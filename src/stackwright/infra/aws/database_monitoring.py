@@ -44,7 +44,7 @@ def permissions(context: Context, regions: Sequence[str]) -> dict[str, Any]:
                 "Effect": "Allow",
                 "Action": ["logs:CreateLogGroup", "logs:PutRetentionPolicy"],
                 # IAM asks for the group with and without its streams.
-                "Resource": [each for group in groups for each in (group, f"{group}:*")],
+                "Resource": [arn for group in groups for arn in (group, f"{group}:*")],
             },
             {
                 "Sid": "WriteMetrics",

@@ -113,8 +113,8 @@ def rds_values(settings: Mapping[str, str | int | float], *, max_connections: in
 
     Raises ValueError for a value with a unit that the setting does not have.
     """
-    found = {name: _value(name, value) for name, value in settings.items() if name not in NOT_SETTABLE}
-    return found | ({} if max_connections is None else {"max_connections": str(max_connections)})
+    rds_settings = {name: _value(name, value) for name, value in settings.items() if name not in NOT_SETTABLE}
+    return rds_settings | ({} if max_connections is None else {"max_connections": str(max_connections)})
 
 
 def parameters(settings: Mapping[str, str], *, logical_replication: bool = False) -> tuple[Parameter, ...]:
@@ -142,5 +142,5 @@ def _counted(name: str, number: Decimal, unit: str) -> str:
     sizes: Mapping[str, int | Decimal] = _BYTES if name in _IN_BYTES else _SECONDS
     if unit not in sizes:
         raise ValueError(f"{name}: {number}{unit} has another unit than {', '.join(sizes)}")
-    one = _IN_BYTES[name] if name in _IN_BYTES else _IN_SECONDS[name]
-    return str(int(number * sizes[unit] // one))
+    rds_unit = _IN_BYTES[name] if name in _IN_BYTES else _IN_SECONDS[name]
+    return str(int(number * sizes[unit] // rds_unit))

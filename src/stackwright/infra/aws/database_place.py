@@ -32,38 +32,38 @@ class Place:
 class Shared:
     """What was made in a place for its instances."""
 
-    place: Place
+    location: Place
     security_group: aws.ec2.SecurityGroup
     subnet_group: aws.rds.SubnetGroup
     parameter_group: aws.rds.ParameterGroup
 
 
-def create_shared(prefix: str, args: DatabaseArgs, place: Place, parent: pulumi.Resource) -> Shared:
+def create_shared(prefix: str, args: DatabaseArgs, location: Place, parent: pulumi.Resource) -> Shared:
     """What every instance of the place needs."""
     return Shared(
-        place=place,
-        security_group=_create_security_group(prefix, args, place, parent),
-        subnet_group=_create_subnet_group(prefix, args, place, parent),
-        parameter_group=_create_parameter_group(prefix, args, place, parent),
+        location=location,
+        security_group=_create_security_group(prefix, args, location, parent),
+        subnet_group=_create_subnet_group(prefix, args, location, parent),
+        parameter_group=_create_parameter_group(prefix, args, location, parent),
     )
 
 
 def _create_security_group(
-    prefix: str, args: DatabaseArgs, place: Place, parent: pulumi.Resource
+    prefix: str, args: DatabaseArgs, location: Place, parent: pulumi.Resource
 ) -> aws.ec2.SecurityGroup:
-    group_name = args.context.name("security_group", place.part)
+    group_name = args.context.name("security_group", location.part)
     tags = args.context.tags(group_name)
     options = pulumi.ResourceOptions(parent=parent)
     group = aws.ec2.SecurityGroup(
         f"{prefix}-security-group",
         name=group_name,
         description="PostgreSQL run by AWS",
-        vpc_id=place.vpc_id,
-        region=place.region,
+        vpc_id=location.vpc_id,
+        region=location.region,
         tags=tags,
         opts=options,
     )
-    for reason, client in place.clients.items():
+    for reason, client in location.clients.items():
         aws.vpc.SecurityGroupIngressRule(
             f"{prefix}-security-group-{slug(reason)}",
             security_group_id=group.id,
@@ -72,46 +72,50 @@ def _create_security_group(
             from_port=PORT,
             to_port=PORT,
             referenced_security_group_id=client,
-            region=place.region,
+            region=location.region,
             tags=tags,
             opts=options,
         )
     return group
 
 
-def _create_subnet_group(prefix: str, args: DatabaseArgs, place: Place, parent: pulumi.Resource) -> aws.rds.SubnetGroup:
+def _create_subnet_group(
+    prefix: str, args: DatabaseArgs, location: Place, parent: pulumi.Resource
+) -> aws.rds.SubnetGroup:
     # RDS makes lower case of it.
-    group_name = args.context.name("database_subnet_group", place.part).lower()
+    group_name = args.context.name("database_subnet_group", location.part).lower()
     return aws.rds.SubnetGroup(
         f"{prefix}-subnet-group",
         name=group_name,
         description="Where the database is",
-        subnet_ids=place.subnet_ids,
-        region=place.region,
+        subnet_ids=location.subnet_ids,
+        region=location.region,
         tags=args.context.tags(group_name),
         opts=pulumi.ResourceOptions(parent=parent),
     )
 
 
 def _create_parameter_group(
-    prefix: str, args: DatabaseArgs, place: Place, parent: pulumi.Resource
+    prefix: str, args: DatabaseArgs, location: Place, parent: pulumi.Resource
 ) -> aws.rds.ParameterGroup:
     context, family = args.context, f"postgres{args.chosen_version}"
     # The family is a part: a new one is a new group, made while the old one is still in use.
-    group_name = context.name("database_parameter_group", place.part, family).lower()
-    asked = dict(args.parameters or {})
+    group_name = context.name("database_parameter_group", location.part, family).lower()
+    settings = dict(args.parameters or {})
     if args.max_connections is not None:
-        asked["max_connections"] = str(args.max_connections)
+        settings["max_connections"] = str(args.max_connections)
     return aws.rds.ParameterGroup(
         f"{prefix}-parameters",
         name=group_name,
         family=family,
         description=f"{context.system}, {context.environment}",
         parameters=[
-            aws.rds.ParameterGroupParameterArgs(name=each.name, value=each.value, apply_method=each.apply_method)
-            for each in parameters(asked, logical_replication=args.uses_blue_green)
+            aws.rds.ParameterGroupParameterArgs(
+                name=parameter.name, value=parameter.value, apply_method=parameter.apply_method
+            )
+            for parameter in parameters(settings, logical_replication=args.uses_blue_green)
         ],
-        region=place.region,
+        region=location.region,
         tags=context.tags(group_name),
         opts=pulumi.ResourceOptions(parent=parent),
     )

@@ -64,7 +64,7 @@ class DnsArgs:
         elif self.public and self.hosted_zone_name is not None:
             problems += dns_checks.record_problems("public", self.hosted_zone_name, self.public)
         if problems:
-            raise ValueError("\n".join(f"DnsArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"DnsArgs.{problem}" for problem in problems))
 
 
 class Dns(pulumi.ComponentResource):

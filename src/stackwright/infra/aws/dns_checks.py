@@ -43,18 +43,18 @@ def zone_problems(hosted_zone_id: object, hosted_zone_name: str | None, internal
 def record_problems(key: str, zone: str, records: Mapping[str, DnsRecordArgs]) -> Iterator[str]:
     """Problems of the records of one zone; `key` is the argument that they stand in."""
     for name, record in records.items():
-        place = f"{key}[{name}]"
+        where = f"{key}[{name}]"
         if not domain(name, wildcard=True) or not f".{name}".endswith(f".{zone}"):
             yield f"{key} has {name!r}, accepted: {zone} or a name below it, in lower case and without a dot at the end"
         if record.kind not in KINDS:
-            yield f"{place}.kind is {record.kind!r}, accepted: {', '.join(KINDS)}"
+            yield f"{where}.kind is {record.kind!r}, accepted: {', '.join(KINDS)}"
             continue
         if record.kind == CANONICAL and name == zone:
-            yield f"{place}.kind is 'CNAME' at the top of its zone, accepted: alias, A"
+            yield f"{where}.kind is 'CNAME' at the top of its zone, accepted: alias, A"
         if key == "private" and isinstance(record.zone_id, str) and record.zone_id in CLOUDFRONT_ZONES:
-            yield f"{place} is an alias of CloudFront, accepted: one in `public`; AWS takes none in a private zone"
+            yield f"{where} is an alias of CloudFront, accepted: one in `public`; AWS takes none in a private zone"
         check = {ALIAS: _alias, ADDRESS: _address, CANONICAL: _canonical}[record.kind]
-        yield from (f"{place}.{problem}" for problem in (*_common(record), *check(name, record)))
+        yield from (f"{where}.{problem}" for problem in (*_common(record), *check(name, record)))
 
 
 def _common(record: DnsRecordArgs) -> Iterator[str]:

@@ -109,7 +109,7 @@ class KeyArgs:
         if self.region is not None and self.region not in regions.ZONES:
             problems.append(f"region is {self.region!r}, accepted: {', '.join(regions.ZONES)}")
         if problems:
-            raise ValueError("\n".join(f"KeyArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"KeyArgs.{problem}" for problem in problems))
 
     @property
     def chosen_deletion_days(self) -> int:
@@ -148,8 +148,8 @@ def key_policy(context: Context, services: Sequence[str], region: str) -> dict[s
 def _statement(
     sid: str, principal: Mapping[str, str], actions: Sequence[str], condition: Mapping[str, Any] | None = None
 ) -> Statement:
-    found: Statement = {"Sid": sid, "Effect": "Allow", "Principal": dict(principal), "Action": list(actions)}
-    return found | {"Resource": "*"} | ({"Condition": dict(condition)} if condition else {})
+    statement: Statement = {"Sid": sid, "Effect": "Allow", "Principal": dict(principal), "Action": list(actions)}
+    return statement | {"Resource": "*"} | ({"Condition": dict(condition)} if condition else {})
 
 
 def _account(context: Context) -> dict[str, str]:

@@ -33,13 +33,13 @@ class RuleArgs:
     prefix_list_id: pulumi.Input[str] | None = None
 
 
-def rule_problems(rules: Sequence[RuleArgs], place: str, *, incoming: bool) -> Iterator[str]:
-    """What is wrong with rules; `place` is the name of the argument."""
+def rule_problems(rules: Sequence[RuleArgs], key: str, *, incoming: bool) -> Iterator[str]:
+    """What is wrong with rules; `key` is the name of the argument."""
     for position, rule in enumerate(rules):
-        where = f"{place}[{position}]"
-        given = [rule.cidr, rule.cidr_ipv6, rule.security_group_id, rule.prefix_list_id]
-        if sum(each is not None for each in given) != 1:
-            yield f"{where} has {sum(each is not None for each in given)} places, accepted: exactly one"
+        where = f"{key}[{position}]"
+        peers = [rule.cidr, rule.cidr_ipv6, rule.security_group_id, rule.prefix_list_id]
+        if sum(peer is not None for peer in peers) != 1:
+            yield f"{where} has {sum(peer is not None for peer in peers)} places, accepted: exactly one"
         yield from port_problems(where, rule.reason, rule.protocol, rule.port, rule.to_port)
         for cidr, version in ((rule.cidr, 4), (rule.cidr_ipv6, 6)):
             if cidr is not None:
@@ -110,8 +110,8 @@ def rule_name(rule: RuleArgs, *, incoming: bool) -> str:
     return f"{'from' if incoming else 'to'}-{rule.protocol or 'tcp'}-{rule.port}-{words}"
 
 
-def name_problems(rules: Sequence[RuleArgs], place: str) -> Iterator[str]:
+def name_problems(rules: Sequence[RuleArgs], key: str) -> Iterator[str]:
     """Rules that cannot be told apart."""
     names = [rule_name(rule, incoming=True) for rule in rules]
-    for name in sorted({each for each in names if names.count(each) > 1}):
-        yield f"{place} has two rules {name.removeprefix('from-')!r}, accepted: a reason of its own for each"
+    for name in sorted({full_name for full_name in names if names.count(full_name) > 1}):
+        yield f"{key} has two rules {name.removeprefix('from-')!r}, accepted: a reason of its own for each"

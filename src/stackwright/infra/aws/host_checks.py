@@ -27,7 +27,7 @@ def problems(args: HostsArgs) -> Iterator[str]:
         ("name", [host.name for host in args.hosts]),
         ("address", [host.address for host in args.hosts]),
     ):
-        for value in sorted({each for each in values if values.count(each) > 1}):
+        for value in sorted({identifier for identifier in values if values.count(identifier) > 1}):
             yield f"hosts has two with the {what} {value}, accepted: one"
     yield from _rule_problems(args)
     for position, cidr in enumerate(args.ssh_from or ()):
@@ -56,17 +56,17 @@ def _image_problems(args: HostsArgs, host: HostArgs, where: str) -> Iterator[str
     from stackwright.infra.aws.hosts import user_data
 
     try:
-        found = host.image
+        image = host.image
     except ValueError as problem:
         yield f"{where}.os or architecture: {problem}"
         return
     if isinstance(host.image_id, str) and not re.fullmatch(r"ami-([0-9a-f]{8}|[0-9a-f]{17})", host.image_id):
         yield f"{where}.image_id is {host.image_id!r}, accepted: an id such as ami-0123456789abcdef0"
-    if host.disk_gb < found.least_disk_gb:
-        yield f"{where}.disk_gb is {host.disk_gb}, accepted: at least the image's own {found.least_disk_gb}"
+    if host.disk_gb < image.least_disk_gb:
+        yield f"{where}.disk_gb is {host.disk_gb}, accepted: at least the image's own {image.least_disk_gb}"
     known = sizes.SERVERS.get(host.instance_type)
-    if known is not None and known.architecture != found.architecture:
-        yield f"{where}.instance_type is {host.instance_type}, accepted: a type of {found.architecture}, as the image is"
+    if known is not None and known.architecture != image.architecture:
+        yield f"{where}.instance_type is {host.instance_type}, accepted: a type of {image.architecture}, as the image is"
     try:
         user_data(args, host).encoded()
     except ValueError as problem:
@@ -75,24 +75,26 @@ def _image_problems(args: HostsArgs, host: HostArgs, where: str) -> Iterator[str
 
 def _rule_problems(args: HostsArgs) -> Iterator[str]:
     known = args.tiers
-    for position, each in enumerate(args.between or ()):
+    for position, between in enumerate(args.between or ()):
         where = f"between[{position}]"
-        yield from firewall_rules.port_problems(where, each.reason, each.protocol, each.port, each.to_port)
+        yield from firewall_rules.port_problems(where, between.reason, between.protocol, between.port, between.to_port)
         for name in ("from_tier", "to_tier"):
-            tier = getattr(each, name)
+            tier = getattr(between, name)
             if tier not in known:
                 yield f"{where}.{name} is {tier!r}, which has no host, accepted: {', '.join(known)}"
-    told = [(each.from_tier, each.to_tier, each.protocol or "tcp", each.port) for each in args.between or ()]
-    for source, target, protocol, port in sorted({each for each in told if told.count(each) > 1}):
+    flows = [
+        (traffic.from_tier, traffic.to_tier, traffic.protocol or "tcp", traffic.port) for traffic in args.between or ()
+    ]
+    for source, target, protocol, port in sorted({flow for flow in flows if flows.count(flow) > 1}):
         yield f"between has {protocol} {port} from {source} to {target} twice, accepted: once"
     for name, rules in (("ingress", args.ingress or {}), ("egress", args.egress or {})):
-        for tier, own in rules.items():
+        for tier, tier_rules in rules.items():
             if tier not in known:
                 yield f"{name}[{tier}] is for a tier without a host, accepted: {', '.join(known)}"
-            yield from firewall_rules.rule_problems(own, f"{name}[{tier}]", incoming=name == "ingress")
-            yield from firewall_rules.name_problems(own, f"{name}[{tier}]")
+            yield from firewall_rules.rule_problems(tier_rules, f"{name}[{tier}]", incoming=name == "ingress")
+            yield from firewall_rules.name_problems(tier_rules, f"{name}[{tier}]")
             if name == "ingress":
-                yield from _ssh_rules(own, f"{name}[{tier}]")
+                yield from _ssh_rules(tier_rules, f"{name}[{tier}]")
 
 
 def _ssh_rules(rules: Sequence[firewall_rules.RuleArgs], where: str) -> Iterator[str]:

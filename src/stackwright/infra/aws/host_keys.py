@@ -53,9 +53,9 @@ def record(
     }
     hosts, deadline = list(waiting), time.monotonic() + seconds
     while waiting:
-        found = _published(environment, ask, list(waiting))
+        published = _published(environment, ask, list(waiting))
         for host, instance in list(waiting.items()):
-            key = _key(host, instance, found.get(host_key_parameter(environment.name, host), UNPUBLISHED))
+            key = _key(host, instance, published.get(host_key_parameter(environment.name, host), UNPUBLISHED))
             if key is not None:
                 state_files.write(host_key_file(environment, host), f"{key}\n", mode=0o644)
                 del waiting[host]
@@ -79,7 +79,7 @@ def ask_aws(argv: Sequence[str]) -> str:
 
 def _published(environment: Environment, ask: Ask, hosts: Sequence[str]) -> dict[str, str]:
     answers = [json.loads(ask(argv)) for argv in commands(environment, hosts)]
-    return {each["Name"]: each["Value"] for answer in answers for each in answer["Parameters"]}
+    return {parameter["Name"]: parameter["Value"] for answer in answers for parameter in answer["Parameters"]}
 
 
 def _key(host: str, instance: str, value: str) -> str | None:
@@ -87,8 +87,8 @@ def _key(host: str, instance: str, value: str) -> str | None:
     if value == UNPUBLISHED:
         return None
     try:
-        told = json.loads(value)
-        named, key = str(told["instance_id"]), str(told["host_key"])
+        publication = json.loads(value)
+        named, key = str(publication["instance_id"]), str(publication["host_key"])
     except (ValueError, KeyError, TypeError) as error:
         raise HostKeyError(f"{host} published what is no host key: {value[:80]!r}") from error
     if named != instance:

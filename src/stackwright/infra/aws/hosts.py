@@ -92,7 +92,7 @@ class HostsArgs:
     def __post_init__(self) -> None:
         problems = list(host_checks.problems(self))
         if problems:
-            raise ValueError("\n".join(f"HostsArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"HostsArgs.{problem}" for problem in problems))
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -129,9 +129,13 @@ class Hosts(pulumi.ComponentResource):
         self._instances = {host.name: self._create_host(name, host, roles[host.name]) for host in args.hosts}
         public = {host.name: self._create_address(name, host) for host in args.hosts if host.public}
         keys = {host.name: host_key_parameter(args.context.environment, host.name) for host in args.hosts}
-        self.instance_ids = pulumi.Output.all(**{each: one.id for each, one in self._instances.items()})
-        self.public_addresses = pulumi.Output.all(**{each: one.public_ip for each, one in public.items()})
-        self.role_arns = pulumi.Output.all(**{each: one.role_arn for each, one in roles.items()})
+        self.instance_ids = pulumi.Output.all(
+            **{host_name: instance.id for host_name, instance in self._instances.items()}
+        )
+        self.public_addresses = pulumi.Output.all(
+            **{host_name: address.public_ip for host_name, address in public.items()}
+        )
+        self.role_arns = pulumi.Output.all(**{host_name: role.role_arn for host_name, role in roles.items()})
         self.host_key_parameters = pulumi.Output.from_input(keys)
         self.security_group_ids = pulumi.Output.all(**{tier: group.id for tier, group in self._groups.items()})
         self.register_outputs(
@@ -177,25 +181,28 @@ class Hosts(pulumi.ComponentResource):
         for tier, rules in (args.egress or {}).items():
             for rule in rules:
                 self._create_rule(name, tier, rule, incoming=False)
-        for each in args.between or ():
-            for tier, other, incoming in ((each.to_tier, each.from_tier, True), (each.from_tier, each.to_tier, False)):
+        for between in args.between or ():
+            for tier, peer, incoming in (
+                (between.to_tier, between.from_tier, True),
+                (between.from_tier, between.to_tier, False),
+            ):
                 rule = RuleArgs(
-                    reason=each.reason,
-                    port=each.port,
-                    to_port=each.to_port,
-                    protocol=each.protocol,
-                    security_group_id=self._groups[other].id,
+                    reason=between.reason,
+                    port=between.port,
+                    to_port=between.to_port,
+                    protocol=between.protocol,
+                    security_group_id=self._groups[peer].id,
                 )
-                self._create_rule(name, tier, rule, other=other, incoming=incoming)
+                self._create_rule(name, tier, rule, peer=peer, incoming=incoming)
         for cidr in args.ssh_from or ():
             v4, v6 = (None, cidr) if ":" in cidr else (cidr, None)
             rule = RuleArgs(reason=f"SSH of people at {cidr}", port=22, cidr=v4, cidr_ipv6=v6)
             for tier in args.tiers:
                 self._create_rule(name, tier, rule, incoming=True)
 
-    def _create_rule(self, name: str, tier: str, rule: RuleArgs, *, incoming: bool, other: str = "") -> None:
+    def _create_rule(self, name: str, tier: str, rule: RuleArgs, *, incoming: bool, peer: str = "") -> None:
         context = self._args.context
-        part = firewall_rules.rule_name(rule, incoming=incoming) + (f"-{other}" if other else "")
+        part = firewall_rules.rule_name(rule, incoming=incoming) + (f"-{peer}" if peer else "")
         tags = context.tags(context.name("security_group", "hosts", tier), tier=tier)
         group = self._groups[tier].id
         firewall_rules.create_rule(self, f"{name}-{tier}-{part}", group, rule, tags, incoming=incoming)

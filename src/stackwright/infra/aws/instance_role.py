@@ -66,30 +66,30 @@ class InstanceRoleArgs:
     def __post_init__(self) -> None:
         problems = list(statement_problems(self.statements or ()))
         if problems:
-            raise ValueError("\n".join(f"InstanceRoleArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"InstanceRoleArgs.{problem}" for problem in problems))
 
 
 def statement_problems(statements: Sequence[StatementArgs]) -> Iterator[str]:
     """What is wrong with statements that were handed in."""
-    names = [each.sid for each in statements]
-    for position, one in enumerate(statements):
-        place = f"statements[{position}]"
+    names = [permission.sid for permission in statements]
+    for position, statement in enumerate(statements):
+        where = f"statements[{position}]"
         if (
-            not _SID.fullmatch(one.sid)
-            or names.count(one.sid) > 1
-            or one.sid in ("AgentChannels", "AgentReport", "SendMetrics")
+            not _SID.fullmatch(statement.sid)
+            or names.count(statement.sid) > 1
+            or statement.sid in ("AgentChannels", "AgentReport", "SendMetrics")
         ):
-            yield f"{place}.sid is {one.sid!r}, accepted: letters and digits, each name once"
-        if not one.actions or not one.resources:
-            yield f"{place} ({one.sid}) allows nothing, accepted: at least one action and one resource"
-        for action in one.actions:
+            yield f"{where}.sid is {statement.sid!r}, accepted: letters and digits, each name once"
+        if not statement.actions or not statement.resources:
+            yield f"{where} ({statement.sid}) allows nothing, accepted: at least one action and one resource"
+        for action in statement.actions:
             if not _ACTION.fullmatch(action):
-                yield f"{place}.actions has {action!r}, accepted: exact ones such as s3:GetObject, no `*`"
-        for resource in one.resources:
+                yield f"{where}.actions has {action!r}, accepted: exact ones such as s3:GetObject, no `*`"
+        for resource in statement.resources:
             if isinstance(resource, str) and not re.fullmatch(
                 r"arn:[a-z-]+:[a-z0-9-]+:[^:]*:[^:]*:(?!\*$).+", resource
             ):
-                yield f"{place}.resources has {resource!r}, accepted: ARNs that say which, never all"
+                yield f"{where}.resources has {resource!r}, accepted: ARNs that say which, never all"
 
 
 def agent_statements(context: Context) -> list[dict[str, Any]]:
@@ -179,9 +179,15 @@ class InstanceRole(pulumi.ComponentResource):
     def _create_policy(self, name: str, role: aws.iam.Role) -> aws.iam.RolePolicy:
         args, context = self._args, self._args.context
         metrics = [metrics_statement()] if args.metrics else []
-        statements = [*agent_statements(context), *metrics, *(_statement(each) for each in args.statements or ())]
+        statements = [
+            *agent_statements(context),
+            *metrics,
+            *(_statement(statement) for statement in args.statements or ()),
+        ]
         document = {"Version": "2012-10-17", "Statement": statements}
-        known = all(isinstance(each, str) for one in args.statements or () for each in one.resources)
+        known = all(
+            isinstance(resource, str) for statement in args.statements or () for resource in statement.resources
+        )
         if known and len(json.dumps(document, separators=(",", ":"))) > _LIMIT:
             raise ValueError(f"InstanceRoleArgs.statements are too long for a role, accepted: {_LIMIT} characters")
         return aws.iam.RolePolicy(
@@ -206,12 +212,12 @@ class InstanceRole(pulumi.ComponentResource):
 
 
 def _statement(args: StatementArgs) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    statement: dict[str, Any] = {
         "Sid": args.sid,
         "Effect": "Allow",
         "Action": list(args.actions),
         "Resource": list(args.resources),
     }
     if args.conditions:
-        found["Condition"] = {operator: dict(keys) for operator, keys in args.conditions.items()}
-    return found
+        statement["Condition"] = {operator: dict(keys) for operator, keys in args.conditions.items()}
+    return statement

@@ -76,7 +76,7 @@ class LaunchTemplateArgs:
     def __post_init__(self) -> None:
         problems = list(machine_problems(self.disk_gb, self.disk_iops, self.disk_throughput, self.cpu_credits))
         if problems:
-            raise ValueError("\n".join(f"LaunchTemplateArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"LaunchTemplateArgs.{problem}" for problem in problems))
 
 
 def machine_problems(disk_gb: int, iops: int | None, throughput: int | None, credit: str | None) -> Iterator[str]:

@@ -102,12 +102,12 @@ class LoadBalancerArgs:
             *_client_problems(self),
             *_choice_problems(self),
             *(
-                f"targets.{each}"
-                for each in target_problems(self.targets, self.context, network=self.chosen_kind == NETWORK)
+                f"targets.{problem}"
+                for problem in target_problems(self.targets, self.context, network=self.chosen_kind == NETWORK)
             ),
         ]
         if problems:
-            raise ValueError("\n".join(f"LoadBalancerArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"LoadBalancerArgs.{problem}" for problem in problems))
 
     @property
     def chosen_kind(self) -> str:
@@ -191,7 +191,7 @@ def _name_problems(args: LoadBalancerArgs) -> Iterator[str]:
         # AWS wants letters at the end, which leaves out top-level domains in punycode.
         if not dns_checks.domain(name, wildcard=True) or len(name) > LONGEST_NAME or not name.split(".")[-1].isalpha():
             yield f"names has {name!r}, accepted: full names in lower case such as example.org or *.example.org"
-    for name in sorted({each for each in names if names.count(each) > 1}):
+    for name in sorted({domain for domain in names if names.count(domain) > 1}):
         yield f"names has {name!r} twice, accepted: each once"
 
 

@@ -28,10 +28,10 @@ class _Gateways:
     nat: Mapping[str, aws.ec2.NatGateway]
 
 
-def ipv6_subnet(block: str, place: int) -> str:
-    """The /64 at `place` of a VPC's block (a /56)."""
+def ipv6_subnet(block: str, index: int) -> str:
+    """The /64 at `index` of a VPC's block (a /56)."""
     first = int(ipaddress.IPv6Network(block).network_address)
-    return str(ipaddress.IPv6Network((first + place * 2**64, 64)))
+    return str(ipaddress.IPv6Network((first + index * 2**64, 64)))
 
 
 class Network(pulumi.ComponentResource):
@@ -111,7 +111,7 @@ class Network(pulumi.ComponentResource):
         flow_logs: NetworkFlowLogs,
     ) -> None:
         by_kind: Any = {
-            kind: {zone: self._subnet_id(kind, zone, each) for zone, each in zones.items()}
+            kind: {zone: self._subnet_id(kind, zone, subnet) for zone, subnet in zones.items()}
             for kind, zones in subnets.items()
         }
         tables: Any = {zone: table.id for zone, table in private.items()}
@@ -196,7 +196,9 @@ class Network(pulumi.ComponentResource):
         if not reservations:
             return subnet.id
         # Not `Subnet.id` with a dependency: in a preview the ids of new reservations are unknown, and would replace hosts.
-        return pulumi.Output.all(*(each.subnet_id for each in reservations)).apply(lambda ids: str(ids[0]))
+        return pulumi.Output.all(*(reservation.subnet_id for reservation in reservations)).apply(
+            lambda ids: str(ids[0])
+        )
 
     def _create_reservations(self, name: str, kind: str, zone: str, subnet: aws.ec2.Subnet) -> None:
         blocks = (self._args.reserved or {}).get(kind, {}).get(zone, ())
@@ -214,13 +216,18 @@ class Network(pulumi.ComponentResource):
         ]
 
     def _reserved(self, kind: str) -> list[pulumi.Resource]:
-        return [each for (other, _), made in self._reservations.items() if other == kind for each in made]
+        return [
+            reservation
+            for (subnet_kind, _), made in self._reservations.items()
+            if subnet_kind == kind
+            for reservation in made
+        ]
 
     def _create_subnet(self, name: str, kind: str, zone: str, vpc: aws.ec2.Vpc) -> aws.ec2.Subnet:
         block = None
         if self._args.ipv6:
-            place = plan.ipv6_index(kind, zone)
-            block = vpc.ipv6_cidr_block.apply(lambda whole: ipv6_subnet(whole, place))
+            index = plan.ipv6_index(kind, zone)
+            block = vpc.ipv6_cidr_block.apply(lambda whole: ipv6_subnet(whole, index))
         subnet = aws.ec2.Subnet(
             f"{name}-{kind}-{zone[-1]}",
             vpc_id=vpc.id,

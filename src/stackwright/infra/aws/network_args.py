@@ -45,7 +45,7 @@ class NetworkArgs:
             ),
         ]
         if problems:
-            raise ValueError("\n".join(f"NetworkArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"NetworkArgs.{problem}" for problem in problems))
 
     @property
     def chosen_nat(self) -> str:

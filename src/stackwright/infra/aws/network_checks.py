@@ -44,13 +44,13 @@ def address_problems(region: str, cidr: str, subnets: Mapping[str, Mapping[str, 
 
 
 def _subnet_problems(cidr: str | None, subnets: Mapping[str, Mapping[str, str]], accepted: str) -> Iterator[str]:
-    places = {f"subnets[{kind}][{zone}]": each for kind, zones in subnets.items() for zone, each in zones.items()}
-    good = {place: each for place, each in places.items() if _network(each) is not None}
-    for place, each in places.items():
-        if place not in good:
-            yield f"{place} is {each!r}, accepted: {accepted}"
-        elif cidr is not None and not addressing.within(cidr, each):
-            yield f"{place} is {each}, accepted: a part of {cidr}"
+    places = {f"subnets[{kind}][{zone}]": subnet for kind, zones in subnets.items() for zone, subnet in zones.items()}
+    good = {argument: subnet for argument, subnet in places.items() if _network(subnet) is not None}
+    for where, block in places.items():
+        if where not in good:
+            yield f"{where} is {block!r}, accepted: {accepted}"
+        elif cidr is not None and not addressing.within(cidr, block):
+            yield f"{where} is {block}, accepted: a part of {cidr}"
     for i, j in addressing.overlaps(list(good.values())):
         yield f"{list(good)[i]} and {list(good)[j]} overlap, accepted: subnets that share no address"
 

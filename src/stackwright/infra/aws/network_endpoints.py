@@ -49,8 +49,8 @@ def s3_policy(context: Context, services: Sequence[str], readable_buckets: Seque
     A host that was broken into can carry nothing to a stranger's bucket, whatever keys it was given.
     """
     amazons = (*_AWS_BUCKETS, _ECR_BUCKET) if "ecr.dkr" in services else _AWS_BUCKETS
-    downloads = [each.format(region=context.region) for each in amazons]
-    own = _bucket_arn(context, f"{context.environment}-*")
+    downloads = [bucket.format(region=context.region) for bucket in amazons]
+    buckets_arn = _bucket_arn(context, f"{context.environment}-*")
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -60,7 +60,7 @@ def s3_policy(context: Context, services: Sequence[str], readable_buckets: Seque
                 # A gateway's policy knows no other principal; the conditions say whose.
                 "Principal": "*",
                 "Action": list(_OWN_ACTIONS),
-                "Resource": [own, f"{own}/*"],
+                "Resource": [buckets_arn, f"{buckets_arn}/*"],
                 "Condition": {
                     "StringEquals": {"aws:ResourceAccount": context.account, "aws:PrincipalAccount": context.account}
                 },
@@ -71,7 +71,7 @@ def s3_policy(context: Context, services: Sequence[str], readable_buckets: Seque
                 # Downloads are signed by nobody or by an instance: these buckets are public.
                 "Principal": "*",
                 "Action": ["s3:GetObject"],
-                "Resource": [f"{_bucket_arn(context, each)}/*" for each in (*downloads, *readable_buckets)],
+                "Resource": [f"{_bucket_arn(context, bucket)}/*" for bucket in (*downloads, *readable_buckets)],
             },
         ],
     }

@@ -55,9 +55,9 @@ class ObjectStore(pulumi.ComponentResource):
             elsewhere = _Elsewhere(region=args.copy_region, key=args.copy_kms_key_arn)
             copied = [purpose for purpose in args.buckets if args.copied(purpose)]
             copies = {purpose: self._create_copy(name, purpose, elsewhere) for purpose in copied}
-        self.names = _together({purpose: each.name for purpose, each in self._buckets.items()})
-        self.arns = _together({purpose: each.arn for purpose, each in self._buckets.items()})
-        self.copy_names = _together({purpose: each.name for purpose, each in copies.items()})
+        self.names = _together({purpose: bucket.name for purpose, bucket in self._buckets.items()})
+        self.arns = _together({purpose: bucket.arn for purpose, bucket in self._buckets.items()})
+        self.copy_names = _together({purpose: copy.name for purpose, copy in copies.items()})
         self.register_outputs({"names": self.names, "arns": self.arns, "copyNames": self.copy_names})
 
     @property
@@ -73,17 +73,17 @@ class ObjectStore(pulumi.ComponentResource):
 
     def _create_bucket(self, name: str, purpose: str) -> StoreBucket:
         args, context = self._args, self._context
-        own = self._bucket_name(purpose)
-        logged = [self._bucket_name(each) for each in args.buckets if each != LOGS]
+        bucket = self._bucket_name(purpose)
+        logged = [self._bucket_name(source) for source in args.buckets if source != LOGS]
         # Load balancers and S3 itself write logs to no bucket with a key of ours: SSE-S3 is all that they take.
         key = None if purpose == LOGS else args.kms_key_arn
         policy = (
-            json.dumps(policies.log_policy(context, own, logged))
+            json.dumps(policies.log_policy(context, bucket, logged))
             if key is None
-            else pulumi.Output.json_dumps(policies.private_policy(context, own, key))
+            else pulumi.Output.json_dumps(policies.private_policy(context, bucket, key))
         )
-        asked = self._bucket_args(purpose, own, policy, key)
-        return StoreBucket(f"{name}-{purpose}", asked, pulumi.ResourceOptions(parent=self))
+        bucket_args = self._bucket_args(purpose, bucket, policy, key)
+        return StoreBucket(f"{name}-{purpose}", bucket_args, pulumi.ResourceOptions(parent=self))
 
     def _bucket_args(
         self,
@@ -126,11 +126,11 @@ class ObjectStore(pulumi.ComponentResource):
 
         It logs nothing: S3 writes such logs into a bucket of the same region alone.
         """
-        own, key = copy_name(self._context, purpose, elsewhere.region), elsewhere.key
-        policy = pulumi.Output.json_dumps(policies.private_policy(self._context, own, key))
-        asked = self._bucket_args(purpose, own, policy, key, elsewhere.region)
-        copy = StoreBucket(f"{name}-{purpose}-copy", asked, pulumi.ResourceOptions(parent=self))
-        role, permissions = self._create_copy_role(name, purpose, own, elsewhere)
+        bucket, key = copy_name(self._context, purpose, elsewhere.region), elsewhere.key
+        policy = pulumi.Output.json_dumps(policies.private_policy(self._context, bucket, key))
+        bucket_args = self._bucket_args(purpose, bucket, policy, key, elsewhere.region)
+        copy = StoreBucket(f"{name}-{purpose}-copy", bucket_args, pulumi.ResourceOptions(parent=self))
+        role, permissions = self._create_copy_role(name, purpose, bucket, elsewhere)
         source = self._buckets[purpose]
         aws.s3.BucketReplicationConfig(
             f"{name}-{purpose}-copying",
@@ -145,17 +145,19 @@ class ObjectStore(pulumi.ComponentResource):
         self, name: str, purpose: str, copy: str, elsewhere: _Elsewhere
     ) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
         args, context = self._args, self._context
-        own = self._bucket_name(purpose)
+        source = self._bucket_name(purpose)
         role_name = context.name("iam_role", "copy", purpose)
         role = aws.iam.Role(
             f"{name}-{purpose}-copy-role",
             name=role_name,
-            description=f"S3 copies {own} to {elsewhere.region}",
-            assume_role_policy=json.dumps(policies.copy_trust(context, own)),
+            description=f"S3 copies {source} to {elsewhere.region}",
+            assume_role_policy=json.dumps(policies.copy_trust(context, source)),
             tags=context.tags(role_name),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        permissions = policies.copy_permissions(context, own, args.kms_key_arn, copy, elsewhere.key, elsewhere.region)
+        permissions = policies.copy_permissions(
+            context, source, args.kms_key_arn, copy, elsewhere.key, elsewhere.region
+        )
         policy = aws.iam.RolePolicy(
             f"{name}-{purpose}-copy-permissions",
             name=context.name("iam_policy", "copy", purpose),

@@ -68,24 +68,24 @@ class ObjectStoreArgs:
     def __post_init__(self) -> None:
         problems = [*_purpose_problems(self.buckets), *_copy_problems(self), *_lock_problems(self)]
         for purpose, bucket in self.buckets.items():
-            problems += [f"buckets[{purpose}].{each}" for each in _bucket_problems(bucket, purpose)]
+            problems += [f"buckets[{purpose}].{problem}" for problem in _bucket_problems(bucket, purpose)]
         if problems:
-            raise ValueError("\n".join(f"ObjectStoreArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"ObjectStoreArgs.{problem}" for problem in problems))
 
     def copied(self, purpose: str) -> bool:
         """Whether the bucket has a copy."""
-        asked = self.buckets[purpose].copy
-        return self.copy_region is not None and (purpose in COPIED if asked is None else asked)
+        copy = self.buckets[purpose].copy
+        return self.copy_region is not None and (purpose in COPIED if copy is None else copy)
 
     def noncurrent_days(self, purpose: str) -> int:
         """`noncurrent_days`, or what the purpose asks for."""
-        asked = self.buckets[purpose].noncurrent_days
-        return KEPT_DAYS[purpose] if asked is None else asked
+        days = self.buckets[purpose].noncurrent_days
+        return KEPT_DAYS[purpose] if days is None else days
 
     def expire_days(self, purpose: str) -> int | None:
         """`expire_days`, or what the purpose asks for."""
-        asked = self.buckets[purpose].expire_days
-        return LOG_DAYS if asked is None and purpose == LOGS else asked
+        days = self.buckets[purpose].expire_days
+        return LOG_DAYS if days is None and purpose == LOGS else days
 
     def lock_days(self, purpose: str) -> int | None:
         """Backups alone: what applications write has to be deletable, and S3 writes no logs into a locked bucket."""

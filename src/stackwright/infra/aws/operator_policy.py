@@ -66,29 +66,31 @@ class Declared(Protocol):
 
 def actions(types: Iterable[str]) -> dict[str, set[str]]:
     """Return service -> actions for types of resources. Raises ValueError with those that the table does not have."""
-    asked = sorted({each.removeprefix("aws:") for each in types if each.startswith("aws:")})
-    unknown = [each for each in asked if each not in BY_TYPE]
+    aws_types = sorted({token.removeprefix("aws:") for token in types if token.startswith("aws:")})
+    unknown = [kind for kind in aws_types if kind not in BY_TYPE]
     if unknown:
         raise ValueError(f"no actions are known for {', '.join(unknown)}: add them to BY_TYPE of operator_actions.py")
-    found: dict[str, set[str]] = {}
-    for text in (EVERY, *(BY_TYPE[each] for each in asked)):
+    by_service: dict[str, set[str]] = {}
+    for text in (EVERY, *(BY_TYPE[kind] for kind in aws_types)):
         for part in text.split(";"):
             service, _, names = part.strip().partition(": ")
-            found.setdefault(service, set()).update(names.split())
-    return found
+            by_service.setdefault(service, set()).update(names.split())
+    return by_service
 
 
 def policies(context: Context, resources: Collection[Declared]) -> dict[str, dict[str, Any]]:
     """Return the policies by name, each small enough for IAM; together they are what the operator needs."""
-    regions = sorted({context.region, *(str(each.inputs["region"]) for each in resources if each.inputs.get("region"))})
-    statements = list(_statements(context, actions(each.type for each in resources), regions))
+    regions = sorted(
+        {context.region, *(str(resource.inputs["region"]) for resource in resources if resource.inputs.get("region"))}
+    )
+    statements = list(_statements(context, actions(resource.type for resource in resources), regions))
     documents: list[list[dict[str, Any]]] = [[]]
     for statement in statements:
         if len(_compact([*documents[-1], statement])) > LIMIT:
             documents.append([])
         documents[-1].append(statement)
     names = (f"{context.environment}-operator-{number}" for number in range(1, len(documents) + 1))
-    return {name: _document(each) for name, each in zip(names, documents, strict=True)}
+    return {name: _document(document) for name, document in zip(names, documents, strict=True)}
 
 
 def _document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -102,16 +104,18 @@ def _compact(statements: Sequence[Mapping[str, Any]]) -> str:
 def _statements(
     context: Context, by_service: Mapping[str, set[str]], regions: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    looks = [f"{service}:{each}" for service, names in by_service.items() for each in names if _LOOKS.fullmatch(each)]
+    looks = [
+        f"{service}:{action}" for service, names in by_service.items() for action in names if _LOOKS.fullmatch(action)
+    ]
     yield _allow("Look", looks, ["*"])
     yield _allow(
         "ServiceRoles",
         ["iam:CreateServiceLinkedRole"],
         [context.arn("iam", "role/aws-service-role/*", region="")],
-        {"StringLike": {"iam:AWSServiceName": [_principal(each) for each in _LINKED]}},
+        {"StringLike": {"iam:AWSServiceName": [_principal(linked) for linked in _LINKED]}},
     )
     for service, names in sorted(by_service.items()):
-        changes = [each for each in names if not _LOOKS.fullmatch(each) and each not in _SESSIONS]
+        changes = [action for action in names if not _LOOKS.fullmatch(action) and action not in _SESSIONS]
         if changes:
             yield _changes(context, service, changes, regions)
     if by_service["ssm"] & set(_SESSIONS):
@@ -121,10 +125,10 @@ def _statements(
 def _changes(context: Context, service: str, names: Sequence[str], regions: Sequence[str]) -> dict[str, Any]:
     patterns = _NAMED.get(service, ("*",))
     values = {"partition": context.partition, "account": context.account, "environment": context.environment}
-    arns = dict.fromkeys(each.format(region=region, **values) for each in patterns for region in regions)
+    arns = dict.fromkeys(pattern.format(region=region, **values) for pattern in patterns for region in regions)
     somewhere = {"StringEquals": {"aws:RequestedRegion": list(regions)}}
     condition = None if service in _GLOBAL or service in _NAMED else somewhere
-    return _allow(service.title().replace("-", ""), [f"{service}:{each}" for each in names], list(arns), condition)
+    return _allow(service.title().replace("-", ""), [f"{service}:{action}" for action in names], list(arns), condition)
 
 
 def _sessions(context: Context) -> Iterator[dict[str, Any]]:
@@ -133,8 +137,8 @@ def _sessions(context: Context) -> Iterator[dict[str, Any]]:
     yield _allow("Sessions", ["ssm:StartSession"], [context.arn("ec2", "instance/*")], tag)
     document = context.arn("ssm", f"document/{_DOCUMENT}", account="")
     yield _allow("SessionDocument", ["ssm:StartSession"], [document])
-    own = context.arn("ssm", "session/${aws:username}-*")
-    yield _allow("OwnSessions", ["ssm:ResumeSession", "ssm:TerminateSession"], [own])
+    sessions = context.arn("ssm", "session/${aws:username}-*")
+    yield _allow("OwnSessions", ["ssm:ResumeSession", "ssm:TerminateSession"], [sessions])
 
 
 def _principal(service: str) -> str:

@@ -36,7 +36,7 @@ NAME = "stackwright-aws"
 def components() -> dict[str, type[pulumi.ComponentResource]]:
     """Every public component, by its name."""
     public = {name: getattr(aws, name) for name in aws.__all__}
-    return {name: each for name, each in public.items() if issubclass(each, pulumi.ComponentResource)}
+    return {name: kind for name, kind in public.items() if issubclass(kind, pulumi.ComponentResource)}
 
 
 class Package(ComponentProvider):
@@ -87,22 +87,22 @@ class Package(ComponentProvider):
             self._describe(resource["inputProperties"], args_class(component))
             self._describe(resource["properties"], component)
         for token, kind in schema["types"].items():
-            found = self._descriptions.classes[token.rsplit(":", 1)[-1]]
-            kind["description"] = self._descriptions.of_class(found)
-            self._describe(kind["properties"], found)
+            python_class = self._descriptions.classes[token.rsplit(":", 1)[-1]]
+            kind["description"] = self._descriptions.of_class(python_class)
+            self._describe(kind["properties"], python_class)
         return schema
 
     def _describe(self, properties: dict[str, Any], kind: type) -> None:
-        for name, each in properties.items():
+        for name, property_schema in properties.items():
             text = self._descriptions.of(kind, name)
             if text:
-                each["description"] = text
+                property_schema["description"] = text
 
 
 def args_class(component: type) -> type:
     """What a component takes."""
-    found: type = get_annotations(component.__init__)["args"]  # type: ignore[misc]
-    return found
+    annotation: type = get_annotations(component.__init__)["args"]  # type: ignore[misc]
+    return annotation
 
 
 def _outputs(component: type) -> list[str]:
@@ -116,8 +116,8 @@ def _problem(line: str) -> dict[str, str]:
 
 def _refused(resource_type: str, name: str, problems: list[Any]) -> pulumi.InputPropertiesError:
     shown = "\n".join(
-        each["reason"] if "Args." in each["reason"] else f"{each['property_path']} {each['reason']}"
-        for each in problems
+        problem["reason"] if "Args." in problem["reason"] else f"{problem['property_path']} {problem['reason']}"
+        for problem in problems
     )
     return pulumi.InputPropertiesError(f"{resource_type} {name}:\n{shown}", problems)
 

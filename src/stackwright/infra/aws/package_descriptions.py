@@ -102,7 +102,7 @@ class Descriptions:
     """Of components, of their args, and of all classes that these are made of."""
 
     def __init__(self, roots: Iterable[type]) -> None:
-        self.classes = {each.__name__: each for root in roots for each in _reached(root)}
+        self.classes = {kind.__name__: kind for root in roots for kind in _reached(root)}
         self._found = {
             (name, camel_case(attribute)): text
             for name, kind in self.classes.items()
@@ -122,10 +122,10 @@ class Descriptions:
 
     def translated(self, text: str) -> str:
         """With the names of inputs as other languages write them."""
-        return _NAME.sub(lambda found: camel_case(found[0]) if found[0] in self._names else found[0], text)
+        return _NAME.sub(lambda match: camel_case(match[0]) if match[0] in self._names else match[0], text)
 
     def _in_quotes(self, text: str) -> str:
-        return re.sub("`[^`]+`", lambda found: self.translated(found[0]), text)
+        return re.sub("`[^`]+`", lambda match: self.translated(match[0]), text)
 
 
 def _reached(kind: type) -> Iterator[type]:
@@ -140,11 +140,11 @@ def _inner(annotation: Any) -> type | None:
     """The class that an attribute holds one or several of."""
     if dataclasses.is_dataclass(annotation):
         return annotation if isinstance(annotation, type) else None
-    return next((found for found in map(_inner, get_args(annotation)) if found is not None), None)
+    return next((inner for inner in map(_inner, get_args(annotation)) if inner is not None), None)
 
 
 def _attributes(kind: type) -> dict[str, Any]:
-    return {name: each for name, each in inspect.get_annotations(kind).items() if not name.startswith("_")}
+    return {name: annotation for name, annotation in inspect.get_annotations(kind).items() if not name.startswith("_")}
 
 
 def _comments(kind: type) -> Iterator[tuple[str, str]]:

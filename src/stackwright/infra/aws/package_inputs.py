@@ -27,20 +27,20 @@ _SIMPLE: Mapping[type, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def build(kind: type, given: Mapping[str, Any], path: str = "") -> Any:
-    """An instance of the args class; `given` is named as on the wire. Raises InputPropertyError, or as the class does."""
-    fields = {camel_case(each.name): each for each in dataclasses.fields(kind)}
-    for name in given:
+def build(kind: type, inputs: Mapping[str, Any], path: str = "") -> Any:
+    """An instance of the args class; `inputs` is named as on the wire. Raises InputPropertyError, or as the class does."""
+    fields = {camel_case(attribute.name): attribute for attribute in dataclasses.fields(kind)}
+    for name in inputs:
         if name not in fields:
             raise pulumi.InputPropertyError(_below(path, name), f"is no input, accepted: {', '.join(fields)}")
-    found = {}
-    for name, each in fields.items():
-        value = given.get(name)
+    arguments = {}
+    for name, field in fields.items():
+        value = inputs.get(name)
         if value is not None:
-            found[each.name] = _typed(each.type, value, _below(path, name))
-        elif each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING:
+            arguments[field.name] = _typed(field.type, value, _below(path, name))
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise pulumi.InputPropertyError(_below(path, name), "is missing")
-    return kind(**found)
+    return kind(**arguments)
 
 
 def _typed(kind: Any, value: Any, path: str) -> Any:

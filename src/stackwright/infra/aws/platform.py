@@ -61,8 +61,8 @@ class AwsHostsPlatform(SelfHostedServices):
             authorized_keys=[self._keys.public_key],
             agent=account.agent,
             between=[
-                BetweenArgs(from_tier=each.source, to_tier=each.target, port=each.port, reason=each.reason)
-                for each in between
+                BetweenArgs(from_tier=flow.source, to_tier=flow.target, port=flow.port, reason=flow.reason)
+                for flow in between
             ],
             ingress={_ALONE if tiers == (_ALONE,) else "edge": web},
             egress=dict.fromkeys(tiers, web_rules()),

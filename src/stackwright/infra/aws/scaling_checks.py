@@ -61,7 +61,9 @@ def problems(args: ScalingGroupArgs) -> Iterator[str]:
         if rule.port <= 22 <= (rule.port if rule.to_port is None else rule.to_port):
             yield f"ingress[{position}] opens SSH, accepted: none; servers of a group are reached by Systems Manager"
     yield from instance_role.statement_problems(args.statements or ())
-    for sid in sorted({each.sid for each in args.statements or ()} & {"ReadBundle", "SayHowItWent", "DecryptBundle"}):
+    for sid in sorted(
+        {statement.sid for statement in args.statements or ()} & {"ReadBundle", "SayHowItWent", "DecryptBundle"}
+    ):
         yield f"statements has {sid!r}, accepted: names that the group does not use itself"
     if args.spot is not None:
         yield from _spot_problems(args, args.spot)
@@ -106,7 +108,7 @@ def _time_problems(args: ScalingGroupArgs) -> Iterator[str]:
 
 def _machine_problems(args: ScalingGroupArgs) -> Iterator[str]:
     try:
-        found = args.image
+        image = args.image
     except ValueError as problem:
         yield f"os or architecture: {problem}"
         return
@@ -117,8 +119,8 @@ def _machine_problems(args: ScalingGroupArgs) -> Iterator[str]:
     if args.rollback_alarms and args.image_id is None:
         yield "rollback_alarms needs `image_id`, accepted: both; AWS rolls no image back that is named by a parameter"
     known = sizes.SERVERS.get(args.instance_type)
-    if known is not None and known.architecture != found.architecture:
-        yield f"instance_type is {args.instance_type}, accepted: a type of {found.architecture}, as the image is"
+    if known is not None and known.architecture != image.architecture:
+        yield f"instance_type is {args.instance_type}, accepted: a type of {image.architecture}, as the image is"
     try:
         user_data(args).encoded()
     except ValueError as problem:
@@ -126,15 +128,15 @@ def _machine_problems(args: ScalingGroupArgs) -> Iterator[str]:
 
 
 def _spot_problems(args: ScalingGroupArgs, spot: SpotArgs) -> Iterator[str]:
-    own = sizes.SERVERS.get(args.instance_type)
+    group_type = sizes.SERVERS.get(args.instance_type)
     types = [args.instance_type, *spot.types]
     if not spot.types or len(set(types)) != len(types):
         yield f"spot.types is {', '.join(spot.types) or 'empty'}, accepted: at least one further type, each once"
-    for each in spot.types:
-        known = sizes.SERVERS.get(each)
-        if known is not None and own is not None and known.architecture != own.architecture:
-            yield f"spot.types has {each}, accepted: types of {own.architecture}, as {args.instance_type} is"
-    rationed = [each for each in types if re.match(r"t\d", each)]
+    for instance_type in spot.types:
+        known = sizes.SERVERS.get(instance_type)
+        if known is not None and group_type is not None and known.architecture != group_type.architecture:
+            yield f"spot.types has {instance_type}, accepted: types of {group_type.architecture}, as {args.instance_type} is"
+    rationed = [type_name for type_name in types if re.match(r"t\d", type_name)]
     if rationed and len(rationed) < len(types):
         # The template says how credits are bought, which other types refuse.
         yield f"spot.types mixes {', '.join(rationed)} with others, accepted: all with rationed CPUs, or none"

@@ -109,14 +109,14 @@ class ScalingGroup(pulumi.ComponentResource):
         )
 
     def _create_template(self, name: str, role: InstanceRole, firewall: aws.ec2.SecurityGroup) -> LaunchTemplate:
-        args, found = self._args, self._args.image
+        args, image = self._args, self._args.image
         return LaunchTemplate(
             f"{name}-servers",
             LaunchTemplateArgs(
                 context=args.context,
                 tier=args.tier,
-                image_id=found.image_id if args.image_id is None else args.image_id,
-                root_device=found.root_device,
+                image_id=image.image_id if args.image_id is None else args.image_id,
+                root_device=image.root_device,
                 instance_type=args.instance_type,
                 disk_gb=20 if args.disk_gb is None else args.disk_gb,
                 kms_key_arn=args.kms_key_arn,
@@ -183,7 +183,7 @@ class ScalingGroup(pulumi.ComponentResource):
                     "launch_template_id": template.template_id,
                     "version": template.version,
                 },
-                "overrides": [{"instance_type": each} for each in types],
+                "overrides": [{"instance_type": instance_type} for instance_type in types],
             },
             "instances_distribution": {
                 "on_demand_allocation_strategy": "prioritized",
@@ -253,13 +253,15 @@ class ScalingGroup(pulumi.ComponentResource):
         }
 
     def _metrics(self) -> list[aws.autoscaling.Metric]:
-        pool = [f"WarmPool{each}" for each in _WARM_METRICS] if self._args.warm else []
-        return [aws.autoscaling.Metric(each) for each in (*(f"Group{each}" for each in _METRICS), *pool)]
+        pool = [f"WarmPool{metric}" for metric in _WARM_METRICS] if self._args.warm else []
+        return [
+            aws.autoscaling.Metric(metric_name) for metric_name in (*(f"Group{metric}" for metric in _METRICS), *pool)
+        ]
 
     def _tags(self) -> list[aws.autoscaling.GroupTagArgsDict]:
         context, tier = self._args.context, self._args.tier
-        found = context.tags(context.name("name_tag", tier), tier=tier)
-        return [{"key": key, "value": value, "propagate_at_launch": True} for key, value in found.items()]
+        tags = context.tags(context.name("name_tag", tier), tier=tier)
+        return [{"key": key, "value": value, "propagate_at_launch": True} for key, value in tags.items()]
 
     def _create_policies(self, name: str, group: aws.autoscaling.Group) -> None:
         args, context = self._args, self._args.context
@@ -268,8 +270,8 @@ class ScalingGroup(pulumi.ComponentResource):
         if args.requests is not None:
             requests = args.requests
             scaling_policies.create_requests_policy(self, f"{name}-requests", context, group, args.tier, requests)
-        for one in args.schedules or ():
-            scaling_policies.create_schedule(self, f"{name}-at-{one.name}", context, group, args.tier, one)
+        for schedule in args.schedules or ():
+            scaling_policies.create_schedule(self, f"{name}-at-{schedule.name}", context, group, args.tier, schedule)
 
 
 def own_statements(args: ScalingGroupArgs) -> list[StatementArgs]:
@@ -278,13 +280,13 @@ def own_statements(args: ScalingGroupArgs) -> list[StatementArgs]:
     bundle = context.arn("s3", f"{boot.bucket}/{boot.key}", region="", account="")
     # The part in the middle is an id that AWS makes; the name is the only one of the account and the region.
     group = context.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{args.name}")
-    found = [
+    statements = [
         StatementArgs(sid="ReadBundle", actions=["s3:GetObject"], resources=[bundle, f"{bundle}.sig"]),
         StatementArgs(sid="SayHowItWent", actions=["autoscaling:CompleteLifecycleAction"], resources=[group]),
     ]
     if boot.kms_key_arn is not None:
         domain = "amazonaws.com.cn" if context.partition == "aws-cn" else "amazonaws.com"
-        found.append(
+        statements.append(
             StatementArgs(
                 sid="DecryptBundle",
                 actions=["kms:Decrypt"],
@@ -292,4 +294,4 @@ def own_statements(args: ScalingGroupArgs) -> list[StatementArgs]:
                 conditions={"StringEquals": {"kms:ViaService": f"s3.{context.region}.{domain}"}},
             )
         )
-    return found
+    return statements

@@ -114,7 +114,7 @@ class ScalingGroupArgs:
     def __post_init__(self) -> None:
         problems = list(scaling_checks.problems(self))
         if problems:
-            raise ValueError("\n".join(f"ScalingGroupArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"ScalingGroupArgs.{problem}" for problem in problems))
 
     @property
     def image(self) -> Image:

@@ -43,17 +43,17 @@ class RequestsArgs:
 
 def schedule_problems(schedules: Sequence[ScheduledSizeArgs], least: int, most: int) -> Iterator[str]:
     """What is wrong with sizes at known times, for a group from `least` to `most`."""
-    names = [each.name for each in schedules]
-    for position, one in enumerate(schedules):
+    names = [schedule.name for schedule in schedules]
+    for position, size in enumerate(schedules):
         where = f"schedules[{position}]"
-        if not _NAME.fullmatch(one.name) or names.count(one.name) > 1:
-            yield f"{where}.name is {one.name!r}, accepted: lower-case letters, digits and hyphens, each name once"
-        if not _CRON.fullmatch(one.at):
-            yield f"{where}.at is {one.at!r}, accepted: five fields of cron such as 0 6 * * MON-FRI"
-        if not least <= one.min <= one.max <= most:
-            yield f"{where} is {one.min} to {one.max}, accepted: sizes within {least} to {most}, `min` not above `max`"
-        if one.time_zone is not None and not _TIME_ZONE.fullmatch(one.time_zone):
-            yield f"{where}.time_zone is {one.time_zone!r}, accepted: names such as Europe/Berlin"
+        if not _NAME.fullmatch(size.name) or names.count(size.name) > 1:
+            yield f"{where}.name is {size.name!r}, accepted: lower-case letters, digits and hyphens, each name once"
+        if not _CRON.fullmatch(size.at):
+            yield f"{where}.at is {size.at!r}, accepted: five fields of cron such as 0 6 * * MON-FRI"
+        if not least <= size.min <= size.max <= most:
+            yield f"{where} is {size.min} to {size.max}, accepted: sizes within {least} to {most}, `min` not above `max`"
+        if size.time_zone is not None and not _TIME_ZONE.fullmatch(size.time_zone):
+            yield f"{where}.time_zone is {size.time_zone!r}, accepted: names such as Europe/Berlin"
 
 
 def create_cpu_policy(

@@ -21,7 +21,7 @@ class Ask(Protocol):
     """`aws_cli.ask`, or one that prints the command first."""
 
     def __call__(
-        self, argv: Sequence[str], given: Mapping[str, Any] | None = None, hide: Sequence[str] = (), /
+        self, argv: Sequence[str], parameters: Mapping[str, Any] | None = None, hide: Sequence[str] = (), /
     ) -> str: ...
 
 
@@ -75,8 +75,8 @@ class Caller:
     def _call(self, service: str, verb: str, *options: str) -> str:
         return self.ask(self._argv(service, verb, *options))
 
-    def _give(self, service: str, verb: str, *options: str, given: Mapping[str, Any], hide: Sequence[str]) -> None:
-        self.ask(self._argv(service, verb, *options, *aws_cli.GIVEN), given, hide)
+    def _give(self, service: str, verb: str, *options: str, parameters: Mapping[str, Any], hide: Sequence[str]) -> None:
+        self.ask(self._argv(service, verb, *options, *aws_cli.GIVEN), parameters, hide)
 
     def _id(self, name: str) -> str:
         return f"{self.cloud['secrets_prefix']}{name}"

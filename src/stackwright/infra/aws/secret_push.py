@@ -54,19 +54,19 @@ class Pusher(Caller):
         """
         users = secret_plan.cache_users(self.environment)
         local: dict[str, str] = dict(self.store.all())
-        wanted = secret_plan.names(self.environment)
-        self._require_values({name: local[name] for name in wanted if name in local}, users)
+        names = secret_plan.names(self.environment)
+        self._require_values({name: local[name] for name in names if name in local}, users)
         self._require_account()
-        known = [self._compared(each, local.get(each.name)) for each in self._known(wanted, users)]
+        known = [self._compared(remote, local.get(remote.name)) for remote in self._known(names, users)]
         self._require_store(known)
         changed = self._plan(known)
         generated = [name for name in changed if name not in local]
         if not dry_run:
             # All before the first goes out: the store stays the one place that knows.
             values = {name: self.store.get(name) for name in changed}
-            for each in known:
-                for step in changed.get(each.name, ()):
-                    self._do(step, each, values[each.name])
+            for secret in known:
+                for step in changed.get(secret.name, ()):
+                    self._do(step, secret, values[secret.name])
         return Done(changed=changed, generated=generated, rotating=list(_rotating(known, changed)))
 
     def retire(self, *, dry_run: bool = False) -> Done:
@@ -77,42 +77,42 @@ class Pusher(Caller):
         users = secret_plan.cache_users(self.environment)
         self._require_account()
         known = self._known(tuple(users), users)
-        old = {each.name: each for each in known if each.user is not None and each.user.accepts_old}
-        unknown = [f"{self._id(name)} ({users[name]})" for name, each in old.items() if each.current is None]
+        old = {remote.name: remote for remote in known if remote.user is not None and remote.user.accepts_old}
+        unknown = [f"{self._id(name)} ({users[name]})" for name, remote in old.items() if remote.current is None]
         if unknown:
             raise SecretError(
                 f"{', '.join(unknown)}: there is no value, so that nobody knows which of two passwords is the new one:"
                 f" stackwright secrets push {self.environment.name}"
             )
-        for each in old.values():
-            if each.current is not None and not dry_run:
-                self._do("admit", each, each.current.value)
+        for secret in old.values():
+            if secret.current is not None and not dry_run:
+                self._do("admit", secret, secret.current.value)
         return Done(changed=dict.fromkeys(old, ("admit",)))
 
     # --- what is known --------------------------------------------------------------------------------------------------
 
-    def _known(self, wanted: Sequence[str], users: Mapping[str, str]) -> list[Known]:
+    def _known(self, names: Sequence[str], users: Mapping[str, str]) -> list[Known]:
         """What AWS knows."""
-        found, missing = [], []
-        for name in wanted:
+        known, missing = [], []
+        for name in names:
             try:
                 current = self._version(name, "AWSCURRENT")
             except LookupError:
                 missing.append(self._id(name))
                 continue
             user = self._user(users[name])[0] if name in users else None
-            found.append(Known(name=name, local=None, current=current, user=user))
+            known.append(Known(name=name, local=None, current=current, user=user))
         if missing:
             raise SecretError(
                 f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there in Secrets Manager of"
                 f" {self.cloud['region']}: {self._remedy}"
             )
-        return found
+        return known
 
     def _compared(self, known: Known, local: str | None) -> Known:
         """With what is known here."""
-        found = replace(known, local=local)
-        return replace(found, pending=self._version(known.name, "AWSPENDING")) if found.rotates else found
+        compared = replace(known, local=local)
+        return replace(compared, pending=self._version(known.name, "AWSPENDING")) if compared.rotates else compared
 
     def _user(self, identifier: str) -> tuple[User, str]:
         """The user, and its status."""
@@ -124,30 +124,30 @@ class Pusher(Caller):
                     f"there is no user {identifier} in ElastiCache of {self.cloud['region']}: {self._remedy}"
                 ) from None
             raise SecretError(f"the user {identifier} of ElastiCache cannot be described: {error}") from None
-        (found,) = answer["Users"]
-        said = found["Authentication"]
-        return User(id=identifier, type=said["Type"], passwords=said.get("PasswordCount") or 0), found["Status"]
+        (user,) = answer["Users"]
+        auth = user["Authentication"]
+        return User(id=identifier, type=auth["Type"], passwords=auth.get("PasswordCount") or 0), user["Status"]
 
     # --- what has to hold before anything is changed --------------------------------------------------------------------
 
     def _require_values(self, values: Mapping[str, object], users: Mapping[str, str]) -> None:
         problems = list(secret_plan.value_problems(values, users))
         if problems:
-            raise SecretError("\n".join(f"{self.store.file}: {each}" for each in problems))
+            raise SecretError("\n".join(f"{self.store.file}: {problem}" for problem in problems))
 
     def _require_store(self, known: Sequence[Known]) -> None:
         """Another machine's secrets are not replaced by new ones because its store is not here."""
-        if not self.store.file.is_file() and any(each.current is not None for each in known):
+        if not self.store.file.is_file() and any(secret.current is not None for secret in known):
             raise SecretError(
                 f"AWS has secrets of {self.environment.name}, and {self.store.file} is not here: bring it, with its"
                 " password, from the machine that wrote them (a secret that it does not have is generated)"
             )
 
     def _plan(self, known: Sequence[Known]) -> dict[str, tuple[Step, ...]]:
-        found, problems = {}, []
-        for each in known:
+        plan, problems = {}, []
+        for secret in known:
             try:
-                found[each.name] = secret_plan.steps(each)
+                plan[secret.name] = secret_plan.steps(secret)
             except ValueError as error:
                 problems.append(str(error))
         if problems:
@@ -155,7 +155,7 @@ class Pusher(Caller):
                 "\n".join(problems)
                 + f"\nRemedy: once every server has what it reads now, stackwright secrets retire {self.environment.name}"
             )
-        return {name: steps for name, steps in found.items() if steps}
+        return {name: steps for name, steps in plan.items() if steps}
 
     # --- changes ------------------------------------------------------------------------------------------------------------
 
@@ -163,10 +163,12 @@ class Pusher(Caller):
         secret = ("--secret-id", self._id(known.name))
         try:
             if step == "put":
-                self._give("secretsmanager", "put-secret-value", *secret, given={"SecretString": value}, hide=[value])
+                self._give(
+                    "secretsmanager", "put-secret-value", *secret, parameters={"SecretString": value}, hide=[value]
+                )
             elif step == "stage":
-                given = {"SecretString": value, "VersionStages": ["AWSPENDING"]}
-                self._give("secretsmanager", "put-secret-value", *secret, given=given, hide=[value])
+                parameters = {"SecretString": value, "VersionStages": ["AWSPENDING"]}
+                self._give("secretsmanager", "put-secret-value", *secret, parameters=parameters, hide=[value])
             elif step == "promote":
                 self._promote(known)
             elif known.user is not None:
@@ -195,8 +197,8 @@ class Pusher(Caller):
     def _set_passwords(self, user: str, passwords: Sequence[str]) -> None:
         # One that is being changed, by a push that was cut short, takes no other change (InvalidUserState).
         self._wait(user)
-        given = {"AuthenticationMode": {"Type": "password", "Passwords": list(passwords)}}
-        self._give("elasticache", "modify-user", "--user-id", user, given=given, hide=passwords)
+        parameters = {"AuthenticationMode": {"Type": "password", "Passwords": list(passwords)}}
+        self._give("elasticache", "modify-user", "--user-id", user, parameters=parameters, hide=passwords)
         self._wait(user)
 
     def _wait(self, user: str) -> None:
@@ -211,12 +213,12 @@ class Pusher(Caller):
 
 
 def _rotating(known: Sequence[Known], changed: Mapping[str, Sequence[Step]]) -> Iterator[str]:
-    for each in known:
-        if each.user is None:
+    for secret in known:
+        if secret.user is None:
             continue
-        steps = changed.get(each.name, ())
-        if "admit_both" in steps or (each.user.accepts_old and "admit" not in steps):
-            yield each.user.id
+        steps = changed.get(secret.name, ())
+        if "admit_both" in steps or (secret.user.accepts_old and "admit" not in steps):
+            yield secret.user.id
 
 
 def require_cloud(environment: Environment) -> None:

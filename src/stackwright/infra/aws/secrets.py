@@ -40,7 +40,7 @@ class SecretsArgs:
     def __post_init__(self) -> None:
         problems = list(_problems(self))
         if problems:
-            raise ValueError("\n".join(f"SecretsArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"SecretsArgs.{problem}" for problem in problems))
 
     @property
     def chosen_recovery_days(self) -> int:
@@ -146,22 +146,24 @@ class Secrets(pulumi.ComponentResource):
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("stackwright:aws:Secrets", name, None, opts)
         self._args, self._context = args, args.context
-        secrets = {each: self._create_secret(name, each) for each in args.names}
-        for each, secret in secrets.items():
-            self._create_policy(name, each, secret)
-        self.arns = pulumi.Output.all(**{each: secret.arn for each, secret in secrets.items()})
-        self.names = pulumi.Output.from_input({each: secret_name(args.context, each) for each in args.names})
+        secrets = {short_name: self._create_secret(name, short_name) for short_name in args.names}
+        for local_name, secret in secrets.items():
+            self._create_policy(name, local_name, secret)
+        self.arns = pulumi.Output.all(**{short_name: secret.arn for short_name, secret in secrets.items()})
+        self.names = pulumi.Output.from_input(
+            {short_name: secret_name(args.context, short_name) for short_name in args.names}
+        )
         self.register_outputs({"arns": self.arns, "names": self.names})
 
     def _create_secret(self, name: str, secret: str) -> aws.secretsmanager.Secret:
-        context, own = self._context, secret_name(self._context, secret)
+        context, full_name = self._context, secret_name(self._context, secret)
         return aws.secretsmanager.Secret(
             f"{name}-{secret}",
-            name=own,
+            name=full_name,
             description=f"{context.system}, {context.environment}: {secret}",
             kms_key_id=self._args.kms_key_arn,
             recovery_window_in_days=self._args.chosen_recovery_days,
-            tags=context.tags(own),
+            tags=context.tags(full_name),
             opts=pulumi.ResourceOptions(parent=self, protect=context.keeps_data),
         )
 

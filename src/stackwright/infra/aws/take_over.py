@@ -93,26 +93,31 @@ class TakeOver(Caller):
             )
         return Found(identifier=self.identifier, arn=arn, secret=self._id(MASTER), managed=managed, filled=filled)
 
-    def finish(self, found: Found) -> None:
-        """Do what is left to do after `found`. Raises SecretError."""
-        if not found.managed:
+    def finish(self, progress: Found) -> None:
+        """Do what is left to do after `progress`. Raises SecretError."""
+        if not progress.managed:
             return
         instance = self._instance()
-        if not found.filled:
-            self._fill(instance["MasterUsername"], found.arn)
+        if not progress.filled:
+            self._fill(instance["MasterUsername"], progress.arn)
         login = self._login(instance)
         if login is None:
             raise SecretError(f"{self._id(MASTER)} has lost its value: somebody else writes it, too")
-        given = {"ManageMasterUserPassword": False, "MasterUserPassword": login, "ApplyImmediately": True}
+        parameters = {"ManageMasterUserPassword": False, "MasterUserPassword": login, "ApplyImmediately": True}
         try:
             self._give(
-                "rds", "modify-db-instance", "--db-instance-identifier", self.identifier, given=given, hide=[login]
+                "rds",
+                "modify-db-instance",
+                "--db-instance-identifier",
+                self.identifier,
+                parameters=parameters,
+                hide=[login],
             )
         except AwsCliError as error:
             raise SecretError(
                 f"{self.identifier}: {error}; what is done is done, the same command goes on from there"
             ) from None
-        self._wait(lambda each: _idle(each) and not _managed(each), "the password is not taken over")
+        self._wait(lambda database: _idle(database) and not _managed(database), "the password is not taken over")
 
     @property
     def identifier(self) -> str:
@@ -130,8 +135,8 @@ class TakeOver(Caller):
                     f"there is no database {self.identifier} in RDS of {self.cloud['region']}: {self._remedy}"
                 ) from None
             raise SecretError(f"the database {self.identifier} cannot be described: {error}") from None
-        found: dict[str, Any] = json.loads(text)["DBInstances"][0]
-        return found
+        instance: dict[str, Any] = json.loads(text)["DBInstances"][0]
+        return instance
 
     def _settled(self, instance: dict[str, Any]) -> dict[str, Any]:
         """The instance once a password that is being set, by a run that was cut short, is."""
@@ -161,8 +166,8 @@ class TakeOver(Caller):
             return None
         user = instance["MasterUsername"]
         try:
-            found = json.loads(version.value)
-            name, password = found["username"], found["password"]
+            login = json.loads(version.value)
+            name, password = login["username"], login["password"]
         except (ValueError, KeyError, TypeError):
             name = password = None
         # Without the text: it may be the password.
@@ -178,10 +183,10 @@ class TakeOver(Caller):
     def _fill(self, user: str, arn: str) -> None:
         password = secrets.token_urlsafe(_PASSWORD_BYTES)
         text = json.dumps({"username": user, "password": password})
-        given = {"SecretString": text, "ClientRequestToken": str(uuid.uuid5(uuid.NAMESPACE_URL, arn))}
+        parameters = {"SecretString": text, "ClientRequestToken": str(uuid.uuid5(uuid.NAMESPACE_URL, arn))}
         options = ("--secret-id", self._id(MASTER))
         try:
-            self._give("secretsmanager", "put-secret-value", *options, given=given, hide=[text, password])
+            self._give("secretsmanager", "put-secret-value", *options, parameters=parameters, hide=[text, password])
         except AwsCliError as error:
             # Somebody did the same a moment ago; theirs it is.
             if error.code != "ResourceExistsException":

@@ -77,7 +77,7 @@ class WebFirewallArgs:
         # Only of what is understood can the costs be told.
         problems = problems or list(_unit_problems(self))
         if problems:
-            raise ValueError("\n".join(f"WebFirewallArgs.{each}" for each in problems))
+            raise ValueError("\n".join(f"WebFirewallArgs.{problem}" for problem in problems))
 
     @property
     def region(self) -> str:
@@ -97,13 +97,13 @@ class WebFirewallArgs:
     @property
     def addresses(self) -> Mapping[str, Sequence[str]]:
         """Set -> networks, foes first; WAF has a set for each version of IP."""
-        asked = {_FOES: self.deny_cidrs or (), _FRIENDS: self.allow_cidrs or ()}
-        found = {
-            f"{purpose}-ipv{version}": sorted(each for each in cidrs if ipaddress.ip_network(each).version == version)
-            for purpose, cidrs in asked.items()
+        by_purpose = {_FOES: self.deny_cidrs or (), _FRIENDS: self.allow_cidrs or ()}
+        sets = {
+            f"{purpose}-ipv{version}": sorted(cidr for cidr in cidrs if ipaddress.ip_network(cidr).version == version)
+            for purpose, cidrs in by_purpose.items()
             for version in (4, 6)
         }
-        return {name: networks for name, networks in found.items() if networks}
+        return {name: networks for name, networks in sets.items() if networks}
 
     @property
     def units(self) -> int:
@@ -129,7 +129,7 @@ class WebFirewall(pulumi.ComponentResource):
         self._args, self._context = args, args.context
         # Nothing is said for the provider's own region, so that a plan has no word that AWS does not need.
         self._region = args.region if args.scope == CLOUDFRONT else None
-        sets = {each: self._create_ip_set(name, each, networks) for each, networks in args.addresses.items()}
+        sets = {part: self._create_ip_set(name, part, networks) for part, networks in args.addresses.items()}
         acl = self._create_acl(name, sets)
         log_group = self._create_log(name, acl)
         if args.load_balancer_arn is not None:
@@ -159,51 +159,51 @@ class WebFirewall(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, protect=protect, depends_on=list(after))
 
     def _create_ip_set(self, name: str, part: str, networks: Sequence[str]) -> aws.wafv2.IpSet:
-        own = self._context.name("ip_set", self._args.scope.lower(), part)
+        set_name = self._context.name("ip_set", self._args.scope.lower(), part)
         return aws.wafv2.IpSet(
             f"{name}-{part}",
-            name=own,
+            name=set_name,
             scope=self._args.scope,
             ip_address_version="IPV6" if part.endswith("6") else "IPV4",
             addresses=networks,
             region=self._region,
-            tags=self._context.tags(own),
+            tags=self._context.tags(set_name),
             opts=self._child(),
         )
 
     def _create_acl(self, name: str, sets: Mapping[str, aws.wafv2.IpSet]) -> aws.wafv2.WebAcl:
-        own = self._own_name
+        acl_name = self._own_name
         content = aws.wafv2.WebAclCustomResponseBodyArgs(
             key=rules.TOO_MANY, content="Too many requests\n", content_type="TEXT_PLAIN"
         )
         return aws.wafv2.WebAcl(
             f"{name}-acl",
-            name=own,
+            name=acl_name,
             description=f"{self._context.system}, {self._context.environment}",
             scope=self._args.scope,
             default_action={"allow": {}},
             rules=self._rules(sets),
             custom_response_bodies=[content],
             visibility_config=aws.wafv2.WebAclVisibilityConfigArgs(
-                metric_name=own, cloudwatch_metrics_enabled=True, sampled_requests_enabled=False
+                metric_name=acl_name, cloudwatch_metrics_enabled=True, sampled_requests_enabled=False
             ),
             region=self._region,
-            tags=self._context.tags(own),
+            tags=self._context.tags(acl_name),
             opts=self._child(),
         )
 
     def _rules(self, sets: Mapping[str, aws.wafv2.IpSet]) -> list[rules.Rule]:
-        args, found = self._args, list[rules.Rule]()
+        args, acl_rules = self._args, list[rules.Rule]()
         for part, ip_set in sets.items():
             allow = part.startswith(_FRIENDS)
-            found.append(rules.address_rule(part, len(found), ip_set.arn, args.client_header, allow=allow))
+            acl_rules.append(rules.address_rule(part, len(acl_rules), ip_set.arn, args.client_header, allow=allow))
         # Before the groups: a request that one of them refuses is part of a flood, too.
         for limit in args.limits:
-            found.append(rules.limit_rule(limit, len(found), args.client_header))
+            acl_rules.append(rules.limit_rule(limit, len(acl_rules), args.client_header))
         large_bodies = args.body_limit_mb is not None
         for group in args.groups:
-            found.append(rules.group_rule(group, len(found), args.count_only or (), large_bodies=large_bodies))
-        return found
+            acl_rules.append(rules.group_rule(group, len(acl_rules), args.count_only or (), large_bodies=large_bodies))
+        return acl_rules
 
     def _create_log(self, name: str, acl: aws.wafv2.WebAcl) -> aws.cloudwatch.LogGroup:
         args, keeps = self._args, self._context.keeps_data
@@ -229,7 +229,7 @@ class WebFirewall(pulumi.ComponentResource):
             f"{name}-logging",
             resource_arn=acl.arn,
             log_destination_configs=[group.arn],
-            redacted_fields=[{"single_header": {"name": each}} for each in _HIDDEN_HEADERS],
+            redacted_fields=[{"single_header": {"name": header}} for header in _HIDDEN_HEADERS],
             logging_filter=None if args.log_all else _filter(),
             region=self._region,
             opts=self._child(after=[policy]),
@@ -260,7 +260,7 @@ def _filter() -> aws.wafv2.WebAclLoggingConfigurationLoggingFilterArgsDict:
             {
                 "behavior": "KEEP",
                 "requirement": "MEETS_ANY",
-                "conditions": [{"action_condition": {"action": each}} for each in _LOGGED_ACTIONS],
+                "conditions": [{"action_condition": {"action": action}} for action in _LOGGED_ACTIONS],
             }
         ],
     }
@@ -283,22 +283,22 @@ def _place_problems(args: WebFirewallArgs) -> Iterator[str]:
 
 
 def _limit_problems(limits: Sequence[RateLimitArgs]) -> Iterator[str]:
-    found = [limit.name for limit in limits]
+    limit_names = [limit.name for limit in limits]
     for position, limit in enumerate(limits):
-        place = f"limits[{position}]"
-        if not _NAME.fullmatch(limit.name) or limit.name in found[:position]:
-            yield f"{place}.name is {limit.name!r}, accepted: letters, digits, _ and -, each name once"
+        where = f"limits[{position}]"
+        if not _NAME.fullmatch(limit.name) or limit.name in limit_names[:position]:
+            yield f"{where}.name is {limit.name!r}, accepted: letters, digits, _ and -, each name once"
         if not _PATH.fullmatch(limit.path):
-            yield f"{place}.path is {limit.path!r}, accepted: a path such as /api"
+            yield f"{where}.path is {limit.path!r}, accepted: a path such as /api"
         burst = limit.burst or 0
         if limit.per not in rules.PERIODS:
-            yield f"{place}.per is {limit.per!r}, accepted: {', '.join(rules.PERIODS)}"
+            yield f"{where}.per is {limit.per!r}, accepted: {', '.join(rules.PERIODS)}"
         elif limit.requests < 1 or burst < 0 or rules.coarse(limit).requests > rules.HIGHEST_LIMIT:
-            asked = f"requests is {limit.requests} with a burst of {burst}"
-            yield f"{place}.{asked}, accepted: at least 1 and 0, and what WAF can count ({rules.HIGHEST_LIMIT})"
+            rate = f"requests is {limit.requests} with a burst of {burst}"
+            yield f"{where}.{rate}, accepted: at least 1 and 0, and what WAF can count ({rules.HIGHEST_LIMIT})"
         for method in limit.methods or ():
             if method not in rules.METHODS:
-                yield f"{place}.methods has {method!r}, accepted: {', '.join(rules.METHODS)}"
+                yield f"{where}.methods has {method!r}, accepted: {', '.join(rules.METHODS)}"
 
 
 def _list_problems(args: WebFirewallArgs) -> Iterator[str]:
@@ -329,10 +329,10 @@ def _choice_problems(args: WebFirewallArgs) -> Iterator[str]:
     if args.platform is not None and args.platform not in rules.PLATFORMS:
         yield f"platform is {args.platform!r}, accepted: {', '.join(rules.PLATFORMS)}"
         return
-    for each in args.count_only or ():
-        group, _, rule = each.partition("/")
-        if group not in args.groups or ("/" in each and not _GROUP_RULE.fullmatch(rule)):
-            yield f"count_only has {each!r}, accepted: {', '.join(args.groups)}, or a rule of theirs as GROUP/RULE"
+    for name in args.count_only or ():
+        group, _, rule = name.partition("/")
+        if group not in args.groups or ("/" in name and not _GROUP_RULE.fullmatch(rule)):
+            yield f"count_only has {name!r}, accepted: {', '.join(args.groups)}, or a rule of theirs as GROUP/RULE"
 
 
 def _unit_problems(args: WebFirewallArgs) -> Iterator[str]:

@@ -80,8 +80,8 @@ def served(limit: RateLimitArgs, seconds: int) -> int:
 
 def coarse(limit: RateLimitArgs) -> Rate:
     """WAF's rate for a limit: over the shortest window in which twice what nginx serves is as much as WAF can count."""
-    found = [Rate(requests=HEADROOM * served(limit, each), window_seconds=each) for each in WINDOWS_SECONDS]
-    return next(each for each in found if each.requests >= LOWEST_LIMIT)
+    rates = [Rate(requests=HEADROOM * served(limit, window), window_seconds=window) for window in WINDOWS_SECONDS]
+    return next(rate for rate in rates if rate.requests >= LOWEST_LIMIT)
 
 
 def path_pattern(path: str) -> str | None:
@@ -118,22 +118,23 @@ def limit_rule(limit: RateLimitArgs, priority: int, client_header: str | None) -
 
 
 def _scope(limit: RateLimitArgs) -> list[pulumi.Input[_ScopeDown]]:
-    found: list[pulumi.Input[_ScopeDown]] = []
+    statements: list[pulumi.Input[_ScopeDown]] = []
     pattern = path_pattern(limit.path)
     if pattern is not None:
-        found.append(
+        statements.append(
             {
                 "regex_match_statement": {
                     "regex_string": pattern,
                     "field_to_match": {"uri_path": {}},
                     "text_transformations": [
-                        {"priority": number, "type": each} for number, each in enumerate(_AS_NGINX_READS)
+                        {"priority": number, "type": transformation}
+                        for number, transformation in enumerate(_AS_NGINX_READS)
                     ],
                 }
             }
         )
     if limit.methods:
-        found.append(
+        statements.append(
             {
                 "regex_match_statement": {
                     "regex_string": f"^(?:{'|'.join(sorted(limit.methods))})$",
@@ -142,7 +143,7 @@ def _scope(limit: RateLimitArgs) -> list[pulumi.Input[_ScopeDown]]:
                 }
             }
         )
-    return found
+    return statements
 
 
 def address_rule(
@@ -170,14 +171,14 @@ def group_names(platform: str | None, client_header: str | None) -> list[str]:
 
 def group_rule(group: str, priority: int, count_only: Sequence[str], *, large_bodies: bool) -> Rule:
     """A group of rules that AWS keeps up to date; `count_only` has groups (`GROUP`) and single rules (`GROUP/RULE`)."""
-    counted = [each.partition("/")[2] for each in count_only if each.startswith(f"{group}/")]
+    counted = [name.partition("/")[2] for name in count_only if name.startswith(f"{group}/")]
     if group == COMMON and large_bodies:
         # Its limit of 8 KB would refuse every upload; nginx and the application keep the site's own limit.
         counted.append(BODY_RULE)
     statement: aws.wafv2.WebAclRuleStatementManagedRuleGroupStatementArgsDict = {"vendor_name": "AWS", "name": group}
     if counted:
         statement["rule_action_overrides"] = [
-            {"name": each, "action_to_use": {"count": {}}} for each in sorted(set(counted))
+            {"name": rule, "action_to_use": {"count": {}}} for rule in sorted(set(counted))
         ]
     override: aws.wafv2.WebAclRuleOverrideActionArgsDict = {"count": {}} if group in count_only else {"none": {}}
     return _rule(group, priority, {"managed_rule_group_statement": statement}, override=override)
@@ -214,7 +215,7 @@ def units(limits: Iterable[RateLimitArgs], groups: Iterable[str], ip_sets: int) 
 
     At most, as WAF counts the same transformation of the same part of a request once for all rules, and this each time.
     """
-    return sum((*_limit_units(limits), *(GROUP_UNITS[each] for each in groups), _IP_SET_UNITS * ip_sets))
+    return sum((*_limit_units(limits), *(GROUP_UNITS[group] for group in groups), _IP_SET_UNITS * ip_sets))
 
 
 def _limit_units(limits: Iterable[RateLimitArgs]) -> Iterator[int]:

@@ -67,7 +67,7 @@ class BareMetalCompute(pulumi.ComponentResource):
     def __init__(self, name: str, args: BareMetalComputeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("stackwright:baremetal:BareMetalCompute", name, None, opts)
         self._machines = {host.name: self._adopt(name, host, args) for host in args.hosts}
-        self.register_outputs({"hostKeys": {name: each.host_key for name, each in self._machines.items()}})
+        self.register_outputs({"hostKeys": {name: machine.host_key for name, machine in self._machines.items()}})
 
     def _adopt(self, name: str, host: BareMetalHostArgs, args: BareMetalComputeArgs) -> Machine:
         return Machine(
@@ -91,7 +91,8 @@ class BareMetalCompute(pulumi.ComponentResource):
     def result(self) -> ComputeResult:
         """The servers by name."""
         hosts = {
-            name: HostResult(address=each.address, host_key=each.host_key) for name, each in self._machines.items()
+            name: HostResult(address=machine.address, host_key=machine.host_key)
+            for name, machine in self._machines.items()
         }
         return ComputeResult(hosts=hosts)
 

@@ -140,13 +140,13 @@ class MachineBackend:
     def read(self, resource_id: str, state: Properties) -> Found | None:
         if "hostKey" not in state:
             return self._import(resource_id)
-        inputs = {each.name: state[each.name] for each in self.inputs if each.name in state}
+        inputs = {prop.name: state[prop.name] for prop in self.inputs if prop.name in state}
         try:
             shown = _shown(self._look(inputs, known=True)[1])
         except ProviderError:
             # By now the environment may say another port, key or host key, or be without this server: `check` looks
             # at what it says, and complains. A server that does not answer is not gone.
-            shown = {each.name: state[each.name] for each in self.computed if each.name in state}
+            shown = {prop.name: state[prop.name] for prop in self.computed if prop.name in state}
         return Found(id=resource_id, inputs=inputs, properties=inputs | shown)
 
     def needs_repair(self, state: Properties) -> list[str]:
@@ -162,7 +162,7 @@ class MachineBackend:
         target, facts = self._look(inputs, known=known)
         wrong = mismatches(facts, inputs)
         if wrong:
-            listed = "".join(f"\n  - {each.property}: {each.reason}" for each in wrong)
+            listed = "".join(f"\n  - {mismatch.property}: {mismatch.reason}" for mismatch in wrong)
             raise ProviderError(f"{target} is not the server that the environment describes:{listed}")
         return _shown(facts)
 
@@ -191,10 +191,10 @@ class MachineBackend:
         raise ProviderError("\n".join(refusals))
 
     def _import(self, resource_id: str) -> Found:
-        given = re.fullmatch(r"(?P<user>[^@]+)@(?P<address>[^@]+?)(:(?P<port>\d+))?", resource_id)
-        if given is None:
+        match = re.fullmatch(r"(?P<user>[^@]+)@(?P<address>[^@]+?)(:(?P<port>\d+))?", resource_id)
+        if match is None:
             raise ProviderError(f"{resource_id!r} cannot be imported: the id is USER@ADDRESS or USER@ADDRESS:PORT")
-        target = ssh.Target(address=given["address"], user=given["user"], port=int(given["port"] or 22))
+        target = ssh.Target(address=match["address"], user=match["user"], port=int(match["port"] or 22))
         try:
             facts = self._facts(target)
             host_key = ssh.recorded_key(target)
@@ -220,50 +220,50 @@ class MachineBackend:
         lines = self._run(target, _FACTS).splitlines()
         # The server read its clock somewhere within the session; half of it is the best guess.
         now = (began + self._now()) / 2
-        found = dict(line.split("=", 1) for line in lines if "=" in line)
-        if "become" not in found:
+        answers = dict(line.split("=", 1) for line in lines if "=" in line)
+        if "become" not in answers:
             # Images of clouds admit root's key to print whom to log in as.
             raise ssh.LoginRefusedError(
                 f"{target}: the login ends in no shell, but in: {' '.join(lines[:1]) or 'nothing'}"
             )
         return Facts(
-            os=found["os"],
-            machine=found["machine"],
-            cpus=int(found["cpus"]),
-            memory_mb=int(found["memory_kb"]) // 1024,
-            disk_gb=int(found["disk_kb"]) // 2**20,
-            free_gb=int(found["free_kb"]) // 2**20,
+            os=answers["os"],
+            machine=answers["machine"],
+            cpus=int(answers["cpus"]),
+            memory_mb=int(answers["memory_kb"]) // 1024,
+            disk_gb=int(answers["disk_kb"]) // 2**20,
+            free_gb=int(answers["free_kb"]) // 2**20,
             user=target.user,
-            clock_skew_seconds=int(found["clock"]) + 0.5 - now,
-            become=found["become"] == "yes",
-            adopted=found.get("adopted") == "yes",
+            clock_skew_seconds=int(answers["clock"]) + 0.5 - now,
+            become=answers["become"] == "yes",
+            adopted=answers.get("adopted") == "yes",
         )
 
 
-def mismatches(facts: Facts, wanted: Properties) -> list[Failure]:
+def mismatches(facts: Facts, inputs: Properties) -> list[Failure]:
     """Everything in which the server is less than what the environment says."""
     wrong = []
-    if facts.os not in wanted["os"]:
-        wrong.append(Failure(property="os", reason=f"it runs {facts.os}; accepted: {', '.join(wanted['os'])}"))
-    if facts.cpus < wanted["cpus"]:
-        wrong.append(Failure(property="cpus", reason=f"it has {facts.cpus}, {wanted['cpus']:g} are needed"))
-    if facts.memory_mb < wanted["memoryMb"] * _MEMORY_TOLERANCE:
+    if facts.os not in inputs["os"]:
+        wrong.append(Failure(property="os", reason=f"it runs {facts.os}; accepted: {', '.join(inputs['os'])}"))
+    if facts.cpus < inputs["cpus"]:
+        wrong.append(Failure(property="cpus", reason=f"it has {facts.cpus}, {inputs['cpus']:g} are needed"))
+    if facts.memory_mb < inputs["memoryMb"] * _MEMORY_TOLERANCE:
         wrong.append(
-            Failure(property="memoryMb", reason=f"it has {facts.memory_mb} MiB, {wanted['memoryMb']} are needed")
+            Failure(property="memoryMb", reason=f"it has {facts.memory_mb} MiB, {inputs['memoryMb']} are needed")
         )
-    if facts.adopted and facts.disk_gb < wanted["diskGb"]:
-        wrong.append(Failure(property="diskGb", reason=f"/ has {facts.disk_gb} GiB, {wanted['diskGb']} are needed"))
-    if not facts.adopted and facts.free_gb < wanted["diskGb"]:
+    if facts.adopted and facts.disk_gb < inputs["diskGb"]:
+        wrong.append(Failure(property="diskGb", reason=f"/ has {facts.disk_gb} GiB, {inputs['diskGb']} are needed"))
+    if not facts.adopted and facts.free_gb < inputs["diskGb"]:
         wrong.append(
-            Failure(property="diskGb", reason=f"{facts.free_gb} GiB are free on /, {wanted['diskGb']} are needed")
+            Failure(property="diskGb", reason=f"{facts.free_gb} GiB are free on /, {inputs['diskGb']} are needed")
         )
-    if abs(facts.clock_skew_seconds) > wanted["clockSkewSeconds"]:
+    if abs(facts.clock_skew_seconds) > inputs["clockSkewSeconds"]:
         direction = "ahead" if facts.clock_skew_seconds > 0 else "behind"
         wrong.append(
             Failure(
                 property="clockSkewSeconds",
                 reason=f"its clock is {abs(facts.clock_skew_seconds):.0f} s {direction},"
-                f" {wanted['clockSkewSeconds']} s are accepted: set it, or start time synchronisation",
+                f" {inputs['clockSkewSeconds']} s are accepted: set it, or start time synchronisation",
             )
         )
     if not facts.become:

@@ -117,7 +117,7 @@ class SelfHostedServices(ABC):
     @cached_property
     def cache(self) -> SelfHostedCache:
         """Redis."""
-        ports = {f"redis_{purpose}": one.port for purpose, one in self._environment.system.cache.items()}
+        ports = {f"redis_{purpose}": redis.port for purpose, redis in self._environment.system.cache.items()}
         args = ServiceArgs(scheme="rediss", hosts=self._tier("cache"), ports=ports, secrets=self._secrets("redis/"))
         return SelfHostedCache(f"{self._environment.name}-cache", args)
 

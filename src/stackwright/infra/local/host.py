@@ -126,12 +126,12 @@ class HostBackend:
 
     def read(self, resource_id: str, state: Properties) -> Found | None:
         with podman_errors():
-            found = self._podman().inspect(resource_id)
-            if found is None:
+            container = self._podman().inspect(resource_id)
+            if container is None:
                 return None
-            inputs = _declared(found)
+            inputs = _declared(container)
             # What may log in is the roles' business after the first contact; only an import has to ask.
-            status = found["State"]["Status"]
+            status = container["State"]["Status"]
             properties: Properties = {"state": status, "hostKey": state.get("hostKey", "")}
             inputs["authorizedKeys"] = state.get("authorizedKeys", [])
             if status == "running":
@@ -166,19 +166,19 @@ class HostBackend:
         return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
-def _declared(found: dict[str, Any]) -> Properties:
+def _declared(container: dict[str, Any]) -> Properties:
     """A host's inputs as podman knows them."""
-    labels = found["Config"]["Labels"]
-    network, settings = next(iter(found["NetworkSettings"]["Networks"].items()))
-    image = found["ImageName"].removeprefix(f"{images.REPOSITORY}/").partition(":")[0]
+    labels = container["Config"]["Labels"]
+    network, settings = next(iter(container["NetworkSettings"]["Networks"].items()))
+    image = container["ImageName"].removeprefix(f"{images.REPOSITORY}/").partition(":")[0]
     return {
         "environment": labels.get(podman.LABEL, ""),
-        "name": labels.get(podman.LABEL_HOST, found["Config"]["Hostname"]),
+        "name": labels.get(podman.LABEL_HOST, container["Config"]["Hostname"]),
         "network": network,
         "address": labels.get(podman.LABEL_ADDRESS) or settings["IPAddress"],
         "image": image,
-        "cpus": found["HostConfig"]["NanoCpus"] / 1e9,
-        "memoryMb": found["HostConfig"]["Memory"] // 2**20,
+        "cpus": container["HostConfig"]["NanoCpus"] / 1e9,
+        "memoryMb": container["HostConfig"]["Memory"] // 2**20,
     }
 
 

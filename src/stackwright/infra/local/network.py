@@ -58,10 +58,10 @@ class NetworkBackend:
 
     def read(self, resource_id: str, state: Properties) -> Found | None:
         with podman_errors():
-            found = self._podman().find_network(resource_id)
-        if found is None:
+            network = self._podman().find_network(resource_id)
+        if network is None:
             return None
-        inputs: Properties = {"name": found.name, "environment": found.environment, "cidr": found.cidr}
+        inputs: Properties = {"name": network.name, "environment": network.environment, "cidr": network.cidr}
         return Found(id=resource_id, inputs=inputs, properties=inputs | self.preview(inputs))
 
     def needs_repair(self, state: Properties) -> list[str]:

@@ -120,10 +120,10 @@ class Podman:
 
     def find_network(self, name: str) -> Network | None:
         """The network of that name."""
-        for found in self.networks():
-            if _value(found, "name") == name:
-                environment = (_value(found, "labels") or {}).get(LABEL, "")
-                return Network(name=name, cidr=str(_subnets(found)[0]), environment=environment)
+        for network in self.networks():
+            if _value(network, "name") == name:
+                environment = (_value(network, "labels") or {}).get(LABEL, "")
+                return Network(name=name, cidr=str(_subnets(network)[0]), environment=environment)
         return None
 
     def create_network(self, network: Network) -> None:
@@ -138,56 +138,56 @@ class Podman:
 
         With `replacing`, the environment's own network may have another subnet: it goes before its successor comes.
         """
-        wanted, own = ipaddress.ip_network(network.cidr), list[Subnet]()
-        for other in self.networks():
-            subnets = _subnets(other)
-            if _value(other, "name") == network.name:
-                if (_value(other, "labels") or {}).get(LABEL) != network.environment:
+        subnet, own_subnets = ipaddress.ip_network(network.cidr), list[Subnet]()
+        for existing in self.networks():
+            subnets = _subnets(existing)
+            if _value(existing, "name") == network.name:
+                if (_value(existing, "labels") or {}).get(LABEL) != network.environment:
                     raise PodmanError(f"network {network.name} exists, but not for environment {network.environment}")
-                if subnets == [wanted]:
+                if subnets == [subnet]:
                     return
                 if replacing:
-                    own += subnets
+                    own_subnets += subnets
                     continue
                 raise PodmanError(
                     f"network {network.name} exists with subnet {', '.join(map(str, subnets))}, wanted {network.cidr}:"
                     f" remove it with `podman network rm {network.name}`"
                 )
             for taken in subnets:
-                if wanted.overlaps(taken):
+                if subnet.overlaps(taken):
                     raise PodmanError(
-                        f"subnet {network.cidr} overlaps {taken} of podman network {_value(other, 'name')}:"
+                        f"subnet {network.cidr} overlaps {taken} of podman network {_value(existing, 'name')}:"
                         " choose another `network.cidr`"
                     )
-        self._refuse_routed(wanted, own)
+        self._refuse_routed(subnet, own_subnets)
 
     def remove_network(self, name: str) -> None:
         """Remove the network if it is there."""
-        if any(_value(other, "name") == name for other in self.networks()):
+        if any(_value(network, "name") == name for network in self.networks()):
             self._run("network", "rm", name)
 
-    def _refuse_routed(self, wanted: Subnet, own: Sequence[Subnet]) -> None:
+    def _refuse_routed(self, subnet: Subnet, own_subnets: Sequence[Subnet]) -> None:
         """A subnet that this machine already routes would cut it off from those hosts."""
         for destination, interface in self.routes():
-            if destination not in own and wanted.overlaps(destination):
+            if destination not in own_subnets and subnet.overlaps(destination):
                 raise PodmanError(
-                    f"subnet {wanted} overlaps {destination}, which this machine reaches by {interface}:"
+                    f"subnet {subnet} overlaps {destination}, which this machine reaches by {interface}:"
                     " choose another `network.cidr`"
                 )
 
     def routes(self) -> list[tuple[Subnet, str]]:
         """The networks that this machine reaches other than by default, and the interface that leads to each."""
         shown = subprocess.run(["ip", "-json", "route"], capture_output=True, text=True, check=False)
-        found = [route for route in json.loads(shown.stdout or "[]") if route["dst"] != "default"]
-        return [(ipaddress.ip_network(route["dst"]), route.get("dev", "no interface")) for route in found]
+        routes = [route for route in json.loads(shown.stdout or "[]") if route["dst"] != "default"]
+        return [(ipaddress.ip_network(route["dst"]), route.get("dev", "no interface")) for route in routes]
 
     # --- hosts --------------------------------------------------------------------------------------------------
 
     def create_host(self, host: Host) -> str:
         """Create and boot a host; return the container's id. Nothing is left where this raises."""
-        found = self.inspect(host.container)
-        if found is not None:
-            if found["Config"]["Labels"].get(LABEL) != host.environment:
+        existing = self.inspect(host.container)
+        if existing is not None:
+            if existing["Config"]["Labels"].get(LABEL) != host.environment:
                 raise PodmanError(f"a container {host.container} exists that is not of environment {host.environment}")
             # Left by a run that was cut short before it was recorded: its state is unknown, so it is made anew.
             self.remove_host(host.container)
@@ -291,8 +291,8 @@ class Podman:
             if "no such container" in done.stderr.lower() or "no container with name" in done.stderr.lower():
                 return None
             raise PodmanError(f"podman container inspect {container}: {done.stderr.strip()}")
-        found: list[dict[str, Any]] = json.loads(done.stdout)
-        return found[0]
+        containers: list[dict[str, Any]] = json.loads(done.stdout)
+        return containers[0]
 
     def find_address(self, address: str) -> str | None:
         """The container of a host that has the address, running or not."""
@@ -343,9 +343,12 @@ def runtime_options() -> list[str]:
         if shutil.which("runc") is None:
             raise PodmanError("this machine has control groups v1, where local hosts need runc: run `make setup`")
         options += ["--runtime", "runc"]
-    for name, limit, wanted in (("nofile", resource.RLIMIT_NOFILE, 1048576), ("nproc", resource.RLIMIT_NPROC, 16384)):
+    for name, limit, preferred in (
+        ("nofile", resource.RLIMIT_NOFILE, 1048576),
+        ("nproc", resource.RLIMIT_NPROC, 16384),
+    ):
         hard = resource.getrlimit(limit)[1]
-        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        value = preferred if hard == resource.RLIM_INFINITY else min(preferred, hard)
         # podman's own default is above the hard limit of many machines, and then no container starts.
         options += ["--ulimit", f"{name}={value}:{value}"]
     return options
@@ -371,4 +374,4 @@ def _value(network: dict[str, Any], key: str) -> Any:
 
 
 def _subnets(network: dict[str, Any]) -> list[Subnet]:
-    return [ipaddress.ip_network(each["subnet"]) for each in network.get("subnets") or []]
+    return [ipaddress.ip_network(subnet["subnet"]) for subnet in network.get("subnets") or []]

@@ -43,15 +43,15 @@ class StackwrightProvider(api.Provider):
 
     async def check(self, request: api.CheckRequest) -> api.CheckResponse:
         backend = self._backend(request.type)
-        given = values.plain(request.new_inputs)
-        new = normalise(backend.inputs, given)
+        inputs = values.plain(request.new_inputs)
+        new = normalise(backend.inputs, inputs)
         failures = validate(backend.inputs, new, unknown=UNKNOWN)
         if not failures and UNKNOWN not in new.values():
             old = normalise(backend.inputs, values.plain(request.old_inputs))
             failures = await asyncio.to_thread(backend.check, old if request.old_inputs else None, new)
         secret = values.secrets(request.new_inputs)
         return api.CheckResponse(
-            inputs=values.wire(new, secret), failures=[_failure(backend, each, secret) for each in failures]
+            inputs=values.wire(new, secret), failures=[_failure(backend, failure, secret) for failure in failures]
         )
 
     async def diff(self, request: api.DiffRequest) -> api.DiffResponse:
@@ -60,13 +60,13 @@ class StackwrightProvider(api.Provider):
         new = normalise(backend.inputs, values.plain(request.new_inputs))
         detailed: dict[str, api.PropertyDiff] = {}
         replaces = []
-        for each in backend.inputs:
-            before, after = old.get(each.name), new.get(each.name)
-            if each.name in request.ignore_changes or before == after:
+        for prop in backend.inputs:
+            before, after = old.get(prop.name), new.get(prop.name)
+            if prop.name in request.ignore_changes or before == after:
                 continue
-            if each.replaces:
-                replaces.append(each.name)
-            detailed[each.name] = api.PropertyDiff(_difference(before, after, replaces=each.replaces), input_diff=True)
+            if prop.replaces:
+                replaces.append(prop.name)
+            detailed[prop.name] = api.PropertyDiff(_difference(before, after, replaces=prop.replaces), input_diff=True)
         for name in backend.needs_repair(old):
             detailed[name] = api.PropertyDiff(api.PropertyDiffKind.UPDATE, input_diff=False)
         return api.DiffResponse(
@@ -86,21 +86,21 @@ class StackwrightProvider(api.Provider):
             properties = await self._previewed(backend, inputs)
             return api.CreateResponse(resource_id="", properties=values.wire(properties, secret))
         self._refuse_if_cancelled()
-        found = await asyncio.to_thread(backend.create, inputs)
-        return api.CreateResponse(resource_id=found.id, properties=values.wire(found.properties, secret))
+        created = await asyncio.to_thread(backend.create, inputs)
+        return api.CreateResponse(resource_id=created.id, properties=values.wire(created.properties, secret))
 
     async def read(self, request: api.ReadRequest) -> api.ReadResponse:
         backend = self._backend(request.type)
         state = normalise(backend.inputs, values.plain(request.properties))
-        found = await asyncio.to_thread(backend.read, request.resource_id, state)
-        if found is None:
+        resource = await asyncio.to_thread(backend.read, request.resource_id, state)
+        if resource is None:
             # The engine takes the empty id for "is gone" and drops the resource.
             return api.ReadResponse(resource_id="")
         secret = values.secrets(request.properties) | values.secrets(request.inputs)
         return api.ReadResponse(
-            resource_id=found.id,
-            properties=values.wire(found.properties, secret),
-            inputs=values.wire(found.inputs, secret),
+            resource_id=resource.id,
+            properties=values.wire(resource.properties, secret),
+            inputs=values.wire(resource.inputs, secret),
         )
 
     async def update(self, request: api.UpdateRequest) -> api.UpdateResponse:
@@ -125,17 +125,17 @@ class StackwrightProvider(api.Provider):
         self._cancelled = True
 
     async def _previewed(self, backend: Backend, inputs: Properties) -> Properties:
-        unknown: dict[str, Any] = {each.name: UNKNOWN for each in backend.computed}
+        unknown: dict[str, Any] = {prop.name: UNKNOWN for prop in backend.computed}
         if UNKNOWN in inputs.values():
             return unknown | inputs
         return unknown | inputs | await asyncio.to_thread(backend.preview, inputs)
 
     def _backend(self, token: str) -> Backend:
         # Inside components, the type in a URN is the chain of all parents' types.
-        wanted = token.rsplit("$", 1)[-1]
-        if wanted not in self._backends:
-            raise ProviderError(f"{wanted} is not a resource of stackwright; there are {', '.join(self._backends)}")
-        return self._backends[wanted]
+        type_token = token.rsplit("$", 1)[-1]
+        if type_token not in self._backends:
+            raise ProviderError(f"{type_token} is not a resource of stackwright; there are {', '.join(self._backends)}")
+        return self._backends[type_token]
 
     def _refuse_if_cancelled(self) -> None:
         if self._cancelled:
@@ -146,8 +146,8 @@ def _failure(backend: Backend, failure: Failure, secret: Collection[str]) -> api
     """The engine prints the value of a property that fails, and our reasons quote it: neither may show a secret."""
     if failure.property not in secret:
         return api.CheckFailure(failure.property, failure.reason)
-    wanted = next((each.description for each in backend.inputs if each.name == failure.property), "not a property")
-    return api.CheckFailure("", f"{failure.property}: its value, a secret and not shown, is not accepted: {wanted}")
+    accepted = next((prop.description for prop in backend.inputs if prop.name == failure.property), "not a property")
+    return api.CheckFailure("", f"{failure.property}: its value, a secret and not shown, is not accepted: {accepted}")
 
 
 def _difference(before: object, after: object, *, replaces: bool) -> api.PropertyDiffKind:

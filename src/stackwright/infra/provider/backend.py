@@ -116,11 +116,11 @@ class Backend(Protocol):
         ...
 
 
-def normalise(declared: Sequence[Input], given: Mapping[str, Any]) -> Properties:
+def normalise(declared: Sequence[Input], properties: Mapping[str, Any]) -> Properties:
     """Defaults filled in, and whole numbers as int (all numbers travel as float)."""
-    known = {each.name: each for each in declared}
-    out: Properties = {each.name: each.default for each in declared if each.default is not None}
-    for name, value in given.items():
+    known = {prop.name: prop for prop in declared}
+    out: Properties = {prop.name: prop.default for prop in declared if prop.default is not None}
+    for name, value in properties.items():
         if value is None:
             continue
         whole = name in known and known[name].kind is Kind.INTEGER
@@ -128,21 +128,21 @@ def normalise(declared: Sequence[Input], given: Mapping[str, Any]) -> Properties
     return out
 
 
-def validate(declared: Sequence[Input], given: Properties, *, unknown: Any) -> list[Failure]:
+def validate(declared: Sequence[Input], properties: Properties, *, unknown: Any) -> list[Failure]:
     """Everything that is wrong with the properties taken one by one; a value that is still `unknown` passes."""
-    names = [each.name for each in declared]
-    failures = [Failure(property=name, reason=_not_a_property(name, names)) for name in given if name not in names]
-    for each in declared:
-        value = given.get(each.name)
+    names = [prop.name for prop in declared]
+    failures = [Failure(property=name, reason=_not_a_property(name, names)) for name in properties if name not in names]
+    for prop in declared:
+        value = properties.get(prop.name)
         if value is None:
-            if each.required:
-                failures.append(Failure(property=each.name, reason="is required"))
+            if prop.required:
+                failures.append(Failure(property=prop.name, reason="is required"))
         elif value == unknown:
             continue
-        elif not _is(each.kind, value):
-            failures.append(Failure(property=each.name, reason=f"{value!r} is not {_A[each.kind]}"))
-        elif each.accepts is not None and (reason := each.accepts(value)):
-            failures.append(Failure(property=each.name, reason=reason))
+        elif not _is(prop.kind, value):
+            failures.append(Failure(property=prop.name, reason=f"{value!r} is not {_A[prop.kind]}"))
+        elif prop.accepts is not None and (reason := prop.accepts(value)):
+            failures.append(Failure(property=prop.name, reason=reason))
     return failures
 
 
@@ -165,7 +165,7 @@ def _is(kind: Kind, value: object) -> bool:
         case Kind.NUMBER:
             return isinstance(value, int | float)
         case Kind.STRINGS:
-            return isinstance(value, list) and all(isinstance(each, str) for each in value)
+            return isinstance(value, list) and all(isinstance(member, str) for member in value)
 
 
 def _not_a_property(name: str, names: Sequence[str]) -> str:

@@ -31,13 +31,13 @@ def package(backends: Sequence[Backend], version: str) -> str:
 
 def _resource(backend: Backend) -> dict[str, Any]:
     declared: list[Input | Computed] = [*backend.inputs, *backend.computed]
-    required = [each.name for each in backend.inputs if each.required]
+    required = [prop.name for prop in backend.inputs if prop.required]
     return {
         "description": backend.description,
-        "inputProperties": {each.name: _property(each) for each in backend.inputs},
+        "inputProperties": {prop.name: _property(prop) for prop in backend.inputs},
         "requiredInputs": required,
-        "properties": {each.name: _property(each) for each in declared},
-        "required": [*required, *(each.name for each in backend.computed)],
+        "properties": {prop.name: _property(prop) for prop in declared},
+        "required": [*required, *(prop.name for prop in backend.computed)],
     }
 
 

@@ -34,9 +34,9 @@ def wire(values: Mapping[str, Any], secret: Collection[str] = ()) -> dict[str, P
 def _plain(value: PropertyValue) -> Any:
     inner = value.value
     if isinstance(inner, Mapping):
-        return {key: _plain(each) for key, each in inner.items()}
+        return {key: _plain(member) for key, member in inner.items()}
     if isinstance(inner, Sequence) and not isinstance(inner, str):
-        listed = [_plain(each) for each in inner]
+        listed = [_plain(member) for member in inner]
         return UNKNOWN if UNKNOWN in listed else listed
     return inner
 
@@ -47,5 +47,5 @@ def _wire(value: Any) -> PropertyValue:
     if isinstance(value, int | float):
         return PropertyValue(float(value))
     if isinstance(value, Mapping):
-        return PropertyValue({key: _wire(each) for key, each in value.items()})
-    return PropertyValue([_wire(each) for each in value])
+        return PropertyValue({key: _wire(member) for key, member in value.items()})
+    return PropertyValue([_wire(member) for member in value])

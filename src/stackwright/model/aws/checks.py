@@ -26,14 +26,14 @@ EXAMPLE_ZONE = "Z0123456789ABCDEFGHIJ"
 RESERVED_TOP_LEVELS = ("example", "invalid", "localhost", "test")
 
 
-def problems(place: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
+def problems(location: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
     """Every problem of the section, and of keys that mean something else on AWS."""
     if (stack.provider == "aws") != (stack.aws is not None):
         message = "is missing" if stack.aws is None else f"goes with `provider: aws`, and this is {stack.provider}"
         yield parsed.problem(("aws",), message, accepted="region, account, hosted_zone, ... for `provider: aws`")
     if stack.provider != "aws" or stack.aws is None:
         return
-    yield from _name(place, parsed)
+    yield from _name(location, parsed)
     if not stack.aws.example:
         yield from _placeholders(parsed, stack, stack.aws)
     yield from _network(parsed, stack, stack.aws)
@@ -81,18 +81,18 @@ def _reserved(domain: str) -> bool:
     return labels[-1] in RESERVED_TOP_LEVELS or labels[-2:] in [["example", top] for top in ("com", "net", "org")]
 
 
-def _name(place: Place, parsed: Parsed[StackFile]) -> Iterator[Problem]:
+def _name(location: Place, parsed: Parsed[StackFile]) -> Iterator[Problem]:
     """Everything on AWS begins with the environment's name, and some services refuse what others take."""
     refused = []
     for kind in ("load_balancer", "database", "security_group", "bucket", "log_group"):
         try:
-            names.name(kind, place.name, "x")
+            names.name(kind, location.name, "x")
         except ValueError:
             refused.append(kind.replace("_", " "))
     if refused:
         message = f"the folder's name is the environment's, and AWS takes it for no {', '.join(refused)}"
         accepted = "no hyphen at the end or twice in a row; not beginning with internal-, sg- or aws-"
-        yield parsed.problem((), message, value=place.name, accepted=accepted)
+        yield parsed.problem((), message, value=location.name, accepted=accepted)
 
 
 def _network(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:
@@ -153,18 +153,18 @@ def _servers(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[
     for position, name in enumerate(spot.types if spot else ()):
         named.append((("aws", "app", "group", "spot", "types", position), name))
     for path, name in named:
-        found = sizes.SERVERS.get(name)
-        if found is None:
+        server_type = sizes.SERVERS.get(name)
+        if server_type is None:
             yield _unknown(parsed, path, "is not a type of server that is known here", name, sizes.SERVERS)
-        elif found.architecture != aws.app.architecture:
-            message = f"is {found.architecture}, and the image is {aws.app.architecture}"
+        elif server_type.architecture != aws.app.architecture:
+            message = f"is {server_type.architecture}, and the image is {aws.app.architecture}"
             accepted = f"a type of {aws.app.architecture}"
             if not topology.is_windows(topology.os_of(stack, "app")):
-                accepted += f", or `aws.app.architecture: {found.architecture}`"
+                accepted += f", or `aws.app.architecture: {server_type.architecture}`"
             yield parsed.problem(path, message, value=name, accepted=accepted)
         elif not sizes.offered(name, aws.region):
-            there = (each for each in sizes.SERVERS.values() if each.architecture == found.architecture)
-            families = {each.name.partition(".")[0] for each in there if sizes.offered(each.name, aws.region)}
+            there = (server for server in sizes.SERVERS.values() if server.architecture == server_type.architecture)
+            families = {server.name.partition(".")[0] for server in there if sizes.offered(server.name, aws.region)}
             accepted = f"a size of {', '.join(sorted(families))}, or another region"
             yield parsed.problem(path, f"is not offered in {aws.region}", value=name, accepted=accepted)
     without = {tier: topology.os_of(stack, tier) for tier in topology.created(stack)}
@@ -180,10 +180,10 @@ def _servers(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[
     for tier in topology.created(stack):
         if tier != "app" or aws.app.instance_type is None:
             cpus, memory_mb = topology.SIZES[stack.class_][tier]
-            said = next((size for name, size in stack.sizes.items() if name == tier), None)
-            wanted = ((said and said.cpus) or cpus, (said and said.memory_mb) or memory_mb)
-            key: KeyPath = ("aws", "region") if said is None else ("sizes", tier)
-            yield from _offered(parsed, key, partial(_server, aws, stack, tier, *wanted))
+            override = next((size for name, size in stack.sizes.items() if name == tier), None)
+            minimum = ((override and override.cpus) or cpus, (override and override.memory_mb) or memory_mb)
+            key: KeyPath = ("aws", "region") if override is None else ("sizes", tier)
+            yield from _offered(parsed, key, partial(_server, aws, stack, tier, *minimum))
 
 
 def _server(aws: Aws, stack: StackFile, tier: str, cpus: int, memory_mb: int) -> object:
@@ -227,13 +227,13 @@ def _load_balancer(parsed: Parsed[StackFile], aws: Aws) -> Iterator[Problem]:
 
 
 def _database(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: System) -> Iterator[Problem]:
-    own, path = aws.database, ("aws", "database")
+    settings, path = aws.database, ("aws", "database")
     if system.database is None or "database" not in topology.managed(stack):
-        if own.restore is not None:
+        if settings.restore is not None:
             message = "has no effect: AWS runs no database of this environment"
             yield parsed.problem((*path, "restore"), message, accepted="none; backups on hosts: docs/how-to/restore.md")
         return
-    yield from _restore(parsed, own.restore)
+    yield from _restore(parsed, settings.restore)
     if system.database.version not in POSTGRESQL:
         message = f"is PostgreSQL {system.database.version}, which RDS does not offer or our roles cannot manage there"
         yield parsed.problem(("system",), message, value=stack.system, accepted=", ".join(POSTGRESQL))
@@ -243,16 +243,18 @@ def _database(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: Sys
             " databases and rights are applied from a host of ops"
         )
         yield parsed.problem(("topology", "ops"), message, accepted="1, or `aws.database.run_by: hosts`")
-    if own.instance_class is not None and own.instance_class not in sizes.DATABASES:
+    if settings.instance_class is not None and settings.instance_class not in sizes.DATABASES:
         message = "is not a class that RDS offers for PostgreSQL"
-        yield _unknown(parsed, (*path, "instance_class"), message, own.instance_class, sizes.DATABASES)
-    elif own.instance_class is None:
+        yield _unknown(parsed, (*path, "instance_class"), message, settings.instance_class, sizes.DATABASES)
+    elif settings.instance_class is None:
         yield from _offered(parsed, ("sizes", "database"), partial(plan.database_type, stack, aws))
-    storage = own.storage_gb or plan.STORAGE_GB[stack.class_]
+    storage = settings.storage_gb or plan.STORAGE_GB[stack.class_]
     # RDS refuses a limit that is less than a tenth above the storage.
-    if own.max_storage_gb is not None and own.max_storage_gb * 10 < storage * 11:
+    if settings.max_storage_gb is not None and settings.max_storage_gb * 10 < storage * 11:
         accepted = f"at least {-(-storage * 11 // 10)}, a tenth more than `storage_gb`"
-        yield parsed.problem((*path, "max_storage_gb"), "leaves no room", value=own.max_storage_gb, accepted=accepted)
+        yield parsed.problem(
+            (*path, "max_storage_gb"), "leaves no room", value=settings.max_storage_gb, accepted=accepted
+        )
     yield from _kept(parsed, stack, aws)
 
 
@@ -273,8 +275,8 @@ def _restore(parsed: Parsed[StackFile], restore: AwsRestore | None) -> Iterator[
 
 def _replicas(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: System) -> Iterator[Problem]:
     """RDS makes no replica of a database while it manages the master's password, which a first `up` begins with."""
-    own = aws.database
-    if system.database is None or "database" not in topology.managed(stack) or own.master_secret is not None:
+    settings = aws.database
+    if system.database is None or "database" not in topology.managed(stack) or settings.master_secret is not None:
         return
     accepted = (
         "first 0; then, once the master's password is taken over (`stackwright database take-over`),"
@@ -282,14 +284,16 @@ def _replicas(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: Sys
     )
     number = plan.replicas(stack, aws)
     if number:
-        path: KeyPath = ("aws", "database", "replicas") if own.replicas is not None else ("topology", "database")
-        ways = accepted if own.replicas is not None else accepted.replace("first 0", "first 1")
+        path: KeyPath = ("aws", "database", "replicas") if settings.replicas is not None else ("topology", "database")
+        ways = accepted if settings.replicas is not None else accepted.replace("first 0", "first 1")
         message = "asks RDS for replicas while it manages the master's password"
-        yield parsed.problem(path, message, value=own.replicas or number + 1, accepted=ways)
-    if own.replica_region is not None:
+        yield parsed.problem(path, message, value=settings.replicas or number + 1, accepted=ways)
+    if settings.replica_region is not None:
         message = "asks RDS for a replica while it manages the master's password"
         ways = accepted.replace("first 0", "first none")
-        yield parsed.problem(("aws", "database", "replica_region"), message, value=own.replica_region, accepted=ways)
+        yield parsed.problem(
+            ("aws", "database", "replica_region"), message, value=settings.replica_region, accepted=ways
+        )
 
 
 def _kept(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:
@@ -321,18 +325,18 @@ def _cache(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: System
     if not managed:
         return
     path: KeyPath = ("aws", "cache", "node_type")
-    wanted = aws.cache.node_type
-    if wanted is not None and wanted not in sizes.CACHES:
-        yield _unknown(parsed, path, "is not a node that is known here", wanted, sizes.CACHES)
+    node_type = aws.cache.node_type
+    if node_type is not None and node_type not in sizes.CACHES:
+        yield _unknown(parsed, path, "is not a node that is known here", node_type, sizes.CACHES)
         return
     for purpose in system.cache:
         need = plan.cache_memory_mb(stack, system, purpose)
         where: KeyPath = ("cache", purpose) if purpose in stack.cache else ("system",)
-        if wanted is None:
+        if node_type is None:
             yield from _offered(parsed, where, partial(sizes.cache, need))
-        elif sizes.CACHES[wanted] * 0.75 < need:
-            message = f"has {sizes.CACHES[wanted]} MB, a quarter of them kept back, and {purpose} needs {need} MB"
-            yield parsed.problem(path, message, value=wanted, accepted=sizes.cache(need))
+        elif sizes.CACHES[node_type] * 0.75 < need:
+            message = f"has {sizes.CACHES[node_type]} MB, a quarter of them kept back, and {purpose} needs {need} MB"
+            yield parsed.problem(path, message, value=node_type, accepted=sizes.cache(need))
 
 
 def _uploads(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
@@ -347,6 +351,6 @@ def _uploads(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Ite
 
 def _unknown(parsed: Parsed[StackFile], path: KeyPath, message: str, name: str, known: Iterable[str]) -> Problem:
     names = sorted(known)
-    families = sorted({each.rpartition(".")[0] for each in names})
+    families = sorted({type_name.rpartition(".")[0] for type_name in names})
     accepted = f"a size of {', '.join(families)}"
     return parsed.problem(path, message, value=name, accepted=accepted, suggestion=nearest(name, names))

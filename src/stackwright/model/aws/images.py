@@ -89,17 +89,17 @@ ARCHITECTURES = tuple(_MACHINES)
 
 def image(system: str, architecture: str) -> Image:
     """The newest image of an operating system for a processor. Raises ValueError where there is none."""
-    found = _SYSTEMS.get(system)
-    if found is None:
+    entry = _SYSTEMS.get(system)
+    if entry is None:
         raise ValueError(f"{system!r} is no operating system that is known here, accepted: {', '.join(SYSTEMS)}")
-    if architecture not in found.architectures:
-        accepted = ", ".join(found.architectures)
+    if architecture not in entry.architectures:
+        accepted = ", ".join(entry.architectures)
         raise ValueError(f"{system} has no image for {architecture!r}, accepted: {accepted}")
     return Image(
         system=system,
         architecture=architecture,
-        parameter=found.parameter.format(machine=_MACHINES[architecture]),
-        user=found.user,
-        root_device=found.root_device,
-        least_disk_gb=found.least_disk_gb,
+        parameter=entry.parameter.format(machine=_MACHINES[architecture]),
+        user=entry.user,
+        root_device=entry.root_device,
+        least_disk_gb=entry.least_disk_gb,
     )

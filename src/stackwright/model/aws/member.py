@@ -30,9 +30,9 @@ def inventory(environment: Environment, output: Mapping[str, Any], admin_key: st
     slot = replace(environment.slots[0], address="127.0.0.1")
     known = (*environment.hosts, slot)
     # Where the database's master user has its password is none of its business.
-    found = stack(environment, known, output["endpoints"], {**cloud, "master_secret": None})
+    facts = stack(environment, known, output["endpoints"], {**cloud, "master_secret": None})
     domain = "amazonaws.com.cn" if cloud["region"].startswith("cn-") else "amazonaws.com"
-    found["secrets"] |= {
+    facts["secrets"] |= {
         "names": list(application_names(environment)),
         "password_command": None,
         "cloud": {"region": cloud["region"], "domain": domain, "prefix": cloud["secrets_prefix"]},
@@ -61,16 +61,16 @@ def inventory(environment: Environment, output: Mapping[str, Any], admin_key: st
     }
     # Others have no place in it; a group that is empty is a play without hosts. Backups are those of servers that stay.
     mine = {group for group, names in groups.items() if slot.name in names} - {"backup"}
-    place: dict[str, Any] = {"hosts": {slot.name: {}}}
-    children = {group: place if group in mine else {} for group in groups}
-    return {"all": {"hosts": {slot.name: variables}, "vars": {"stack": found}, "children": children}}
+    membership: dict[str, Any] = {"hosts": {slot.name: {}}}
+    children = {group: membership if group in mine else {} for group in groups}
+    return {"all": {"hosts": {slot.name: variables}, "vars": {"stack": facts}, "children": children}}
 
 
 def _require_services(environment: Environment, output: Mapping[str, Any]) -> None:
     managed = topology.managed(environment.stack)
-    wanted = ["postgresql"] if environment.system.database is not None and "database" in managed else []
-    wanted += [f"redis_{purpose}" for purpose in environment.system.cache if "cache" in managed]
-    missing = [name for name in wanted if name not in output["endpoints"]]
+    services = ["postgresql"] if environment.system.database is not None and "database" in managed else []
+    services += [f"redis_{purpose}" for purpose in environment.system.cache if "cache" in managed]
+    missing = [name for name in services if name not in output["endpoints"]]
     if missing:
         raise InventoryError(
             f"{environment.name} is not provisioned as its file says: its output has no endpoint {', '.join(missing)};"

@@ -87,29 +87,31 @@ def database_type(stack: StackFile, aws: Aws) -> sizes.Type:
     if aws.database.instance_class is not None:
         return sizes.DATABASES[aws.database.instance_class]
     cpus, memory_mb = topology.SIZES[stack.class_]["database"]
-    said = stack.sizes.get("database")
+    override = stack.sizes.get("database")
     return sizes.database(
-        (said and said.cpus) or cpus, (said and said.memory_mb) or memory_mb, bursts=stack.class_ != "production"
+        (override and override.cpus) or cpus,
+        (override and override.memory_mb) or memory_mb,
+        bursts=stack.class_ != "production",
     )
 
 
 def cache_memory_mb(stack: StackFile, system: System, purpose: Purpose) -> int:
     """What the purpose may hold."""
-    said = {name: override.memory_mb for name, override in stack.cache.items()}
-    asked = {name: instance.memory_mb for name, instance in system.cache.items()}
-    return (asked | said)[purpose]
+    overrides = {name: override.memory_mb for name, override in stack.cache.items()}
+    defaults = {name: instance.memory_mb for name, instance in system.cache.items()}
+    return (defaults | overrides)[purpose]
 
 
 def _database(stack: StackFile, aws: Aws) -> DatabasePlan:
-    found, own = database_type(stack, aws), aws.database
-    storage_gb = own.storage_gb or STORAGE_GB[stack.class_]
+    instance_type, settings = database_type(stack, aws), aws.database
+    storage_gb = settings.storage_gb or STORAGE_GB[stack.class_]
     return DatabasePlan(
-        instance_class=found.name,
-        memory_mb=found.memory_mb,
-        cpus=found.cpus,
+        instance_class=instance_type.name,
+        memory_mb=instance_type.memory_mb,
+        cpus=instance_type.cpus,
         storage_gb=storage_gb,
-        max_storage_gb=own.max_storage_gb or 4 * storage_gb,
-        multi_az=own.multi_az if own.multi_az is not None else stack.class_ != "development",
+        max_storage_gb=settings.max_storage_gb or 4 * storage_gb,
+        multi_az=settings.multi_az if settings.multi_az is not None else stack.class_ != "development",
         replicas=replicas(stack, aws),
         backup_days=backup_days(stack, aws),
     )
@@ -119,10 +121,10 @@ def replicas(stack: StackFile, aws: Aws) -> int:
     """Replicas for reading; where nobody says, as many as on own hosts once RDS can make any."""
     if aws.database.replicas is not None:
         return aws.database.replicas
-    told = stack.topology.database if stack.topology else None
-    if told is None and aws.database.master_secret is None:
+    count = stack.topology.database if stack.topology else None
+    if count is None and aws.database.master_secret is None:
         return 0
-    return (told or topology.COUNTS["database"]) - 1
+    return (count or topology.COUNTS["database"]) - 1
 
 
 def backup_days(stack: StackFile, aws: Aws) -> int:
@@ -131,12 +133,12 @@ def backup_days(stack: StackFile, aws: Aws) -> int:
 
 
 def _cache(stack: StackFile, system: System, aws: Aws, purpose: Purpose) -> CachePlan:
-    own = aws.cache
-    node_type = own.node_type or sizes.cache(cache_memory_mb(stack, system, purpose))
-    persists = next(one.persistence for name, one in system.cache.items() if name == purpose) != "none"
-    days = own.snapshot_days if own.snapshot_days is not None else backup_days(stack, aws)
+    settings = aws.cache
+    node_type = settings.node_type or sizes.cache(cache_memory_mb(stack, system, purpose))
+    persists = next(instance.persistence for name, instance in system.cache.items() if name == purpose) != "none"
+    days = settings.snapshot_days if settings.snapshot_days is not None else backup_days(stack, aws)
     return CachePlan(
         node_type=node_type,
-        replicas=own.replicas if own.replicas is not None else int(stack.class_ != "development"),
+        replicas=settings.replicas if settings.replicas is not None else int(stack.class_ != "development"),
         snapshot_days=days if persists else 0,
     )

@@ -44,14 +44,14 @@ ZONES: Mapping[str, str] = {
 GLOBAL_REGION = "us-east-1"
 
 
-def zones(region: str, wanted: int | tuple[str, ...]) -> tuple[str, ...]:
-    """The names of the zones: the first `wanted` of the region, or those with the letters.
+def zones(region: str, count_or_letters: int | tuple[str, ...]) -> tuple[str, ...]:
+    """The names of the zones: the first `count_or_letters` of the region, or those with the letters.
 
     Raises ValueError where the region has no such zones.
     """
     letters = ZONES[region]
-    chosen = letters[:wanted] if isinstance(wanted, int) else "".join(wanted)
-    count = wanted if isinstance(wanted, int) else len(set(wanted))
+    chosen = letters[:count_or_letters] if isinstance(count_or_letters, int) else "".join(count_or_letters)
+    count = count_or_letters if isinstance(count_or_letters, int) else len(set(count_or_letters))
     missing = sorted(set(chosen) - set(letters))
     if missing or len(chosen) != count or count < 2:
         raise ValueError(f"{region} has the zones {', '.join(letters)}: at least two of them are needed")

@@ -77,24 +77,24 @@ _CACHE: Mapping[str, int] = {
 
 
 def _types() -> dict[str, Type]:
-    found = [
+    types = [
         Type(name=f"{family}.{size}", cpus=cpus, memory_mb=cpus * per_cpu, architecture=architecture)
         for family, (per_cpu, architecture) in _FAMILIES.items()
         for size, cpus in _CPUS.items()
     ]
-    found += [
+    types += [
         Type(name=f"{family}.{size}", cpus=cpus, memory_mb=memory_mb, architecture=architecture)
         for family, architecture in _BURST_FAMILIES.items()
         for size, (cpus, memory_mb) in _BURST.items()
     ]
-    return {each.name: each for each in found}
+    return {type_.name: type_ for type_ in types}
 
 
 SERVERS: Mapping[str, Type] = _types()
 #: RDS offers PostgreSQL 17 on these families; sizes as the servers'.
 DATABASES: Mapping[str, Type] = {
-    f"db.{name}": Type(name=f"db.{name}", cpus=each.cpus, memory_mb=each.memory_mb, architecture=each.architecture)
-    for name, each in SERVERS.items()
+    f"db.{name}": Type(name=f"db.{name}", cpus=type_.cpus, memory_mb=type_.memory_mb, architecture=type_.architecture)
+    for name, type_ in SERVERS.items()
     if re.match(r"(t4g|t3|m7g|m7i|r7g|r7i)\.", name)
 }
 CACHES: Mapping[str, int] = _CACHE
@@ -111,9 +111,9 @@ def server(cpus: int, memory_mb: int, *, architecture: str, bursts: bool, region
     Raises ValueError where there is none.
     """
     fitting = [
-        each
-        for each in SERVERS.values()
-        if each.architecture == architecture and (bursts or not _rationed(each.name)) and offered(each.name, region)
+        type_
+        for type_ in SERVERS.values()
+        if type_.architecture == architecture and (bursts or not _rationed(type_.name)) and offered(type_.name, region)
     ]
     return _smallest(fitting, cpus, memory_mb, f"{architecture} server of {region}")
 
@@ -128,7 +128,7 @@ def named(name: str) -> Type:
 def database(cpus: int, memory_mb: int, *, bursts: bool) -> Type:
     """The smallest database class with at least that, on arm64, which costs less for the same."""
     fitting = [
-        each for each in DATABASES.values() if each.architecture == "arm64" and (bursts or not _rationed(each.name))
+        type_ for type_ in DATABASES.values() if type_.architecture == "arm64" and (bursts or not _rationed(type_.name))
     ]
     return _smallest(fitting, cpus, memory_mb, "database")
 
@@ -149,13 +149,13 @@ def _rationed(name: str) -> bool:
 
 
 def _smallest(types: list[Type], cpus: int, memory_mb: int, what: str) -> Type:
-    fitting = [each for each in types if each.cpus >= cpus and each.memory_mb >= memory_mb]
+    fitting = [type_ for type_ in types if type_.cpus >= cpus and type_.memory_mb >= memory_mb]
     if not types:
         raise ValueError(f"no {what} is known here that fits the class: another region, architecture or class")
     if not fitting:
-        largest = max(types, key=lambda each: (each.memory_mb, each.cpus))
+        largest = max(types, key=lambda type_: (type_.memory_mb, type_.cpus))
         raise ValueError(
             f"no {what} has {cpus} CPUs and {memory_mb} MB: at most {largest.cpus} and {largest.memory_mb}"
         )
     # Of two that have as much, the one with rationed CPUs costs less; the name decides between equals.
-    return min(fitting, key=lambda each: (each.memory_mb, each.cpus, not _rationed(each.name), each.name))
+    return min(fitting, key=lambda type_: (type_.memory_mb, type_.cpus, not _rationed(type_.name), type_.name))

@@ -53,7 +53,7 @@ def reserved(
     These are the places of the kind's tiers, so that a host that comes later finds its address free, and the address of
     a host that is elsewhere.
     """
-    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    reservations: dict[str, dict[str, tuple[str, ...]]] = {}
     hosts = [ipaddress.IPv4Address(address) for address in addresses]
     for name, tiers in _TIERS.items():
         networks = {zone: ipaddress.IPv4Network(cidr) for zone, cidr in blocks[name].items()}
@@ -62,8 +62,8 @@ def reserved(
         first, last = places(tiers)
         first = max(first // _RESERVED_BLOCK, 1) * _RESERVED_BLOCK
         last = (last // _RESERVED_BLOCK + 1) * _RESERVED_BLOCK - 1
-        found[name] = {zone: _reserved(network, first, last, hosts) for zone, network in networks.items()}
-    return found
+        reservations[name] = {zone: _reserved(network, first, last, hosts) for zone, network in networks.items()}
+    return reservations
 
 
 def _reserved(
@@ -72,8 +72,8 @@ def _reserved(
     # The last address of a subnet is AWS's.
     last = min(last, network.num_addresses - _RESERVED_BLOCK - 1)
     ranges = list(ipaddress.summarize_address_range(network[first], network[last])) if first <= last else []
-    others = [host for host in hosts if host in network and not any(host in each for each in ranges)]
-    return (*map(str, ranges), *(f"{host}/32" for host in others))
+    outliers = [host for host in hosts if host in network and not any(host in block for block in ranges)]
+    return (*map(str, ranges), *(f"{host}/32" for host in outliers))
 
 
 def ipv6_index(kind: str, zone: str) -> int:

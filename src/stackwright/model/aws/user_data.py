@@ -106,7 +106,7 @@ class UserData:
     def __post_init__(self) -> None:
         problems = list(_problems(self))
         if problems:
-            raise ValueError("\n".join(f"user data: {each}" for each in problems))
+            raise ValueError("\n".join(f"user data: {problem}" for problem in problems))
 
     @property
     def domain(self) -> str:
@@ -186,9 +186,9 @@ def _boot_problems(boot: Boot) -> Iterator[str]:
 
 
 def _is_ed25519(pem: str) -> bool:
-    found = re.fullmatch(r"-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/=\n]+)-----END PUBLIC KEY-----\n?", pem)
+    match = re.fullmatch(r"-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/=\n]+)-----END PUBLIC KEY-----\n?", pem)
     try:
-        key = base64.b64decode(found.group(1)) if found else b""
+        key = base64.b64decode(match.group(1)) if match else b""
     except binascii.Error:
         return False
     return len(key) == len(_ED25519) + 32 and key.startswith(_ED25519)
@@ -224,22 +224,22 @@ def _file(path: str, content: str) -> dict[str, str]:
 
 def _files(data: UserData) -> dict[str, str]:
     names = ["__init__.py", "calls.py"]
-    found: dict[str, str] = {}
+    contents: dict[str, str] = {}
     if data.agent is not None:
         names.append("ssm_agent.py")
         url = _agent_url(data.region, data.domain, data.image.architecture, data.agent.version)
-        found[f"{_SETTINGS}/ssm-agent.json"] = _json({"url": url, "sha256": data.agent.sha256})
+        contents[f"{_SETTINGS}/ssm-agent.json"] = _json({"url": url, "sha256": data.agent.sha256})
     if data.host_key_parameter is not None:
         names.append("host_key.py")
         file = "/etc/ssh/ssh_host_ed25519_key.pub"
         settings = {"region": data.region, "domain": data.domain, "parameter": data.host_key_parameter}
-        found[f"{_SETTINGS}/host-key.json"] = _json(settings | {"host_key_file": file})
+        contents[f"{_SETTINGS}/host-key.json"] = _json(settings | {"host_key_file": file})
     if data.boot is not None:
         names += ["bundle.py", "program.py"]
-        found |= _boot_files(data, data.boot)
-    if not found:
+        contents |= _boot_files(data, data.boot)
+    if not contents:
         return {}
-    return {f"{_FOLDER}/boot/{name}": _source(name) for name in names} | found
+    return {f"{_FOLDER}/boot/{name}": _source(name) for name in names} | contents
 
 
 def _boot_files(data: UserData, boot: Boot) -> dict[str, str]:
@@ -270,7 +270,7 @@ def _commands(data: UserData) -> Iterator[list[str]]:
 
 def _once(unit: str, module: str) -> list[str]:
     options = ["Restart=on-failure", "RestartSec=60", f"WorkingDirectory={_FOLDER}"]
-    command = ["systemd-run", "--no-block", f"--unit={unit}", *(f"--property={each}" for each in options)]
+    command = ["systemd-run", "--no-block", f"--unit={unit}", *(f"--property={option}" for option in options)]
     return [*command, "/usr/bin/python3", "-m", module]
 
 

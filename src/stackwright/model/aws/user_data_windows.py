@@ -82,7 +82,7 @@ def quoted(text: str) -> str:
 
 
 def _array(values: Sequence[str]) -> str:
-    return f"@({', '.join(quoted(each) for each in values)})"
+    return f"@({', '.join(quoted(text) for text in values)})"
 
 
 def _program() -> str:

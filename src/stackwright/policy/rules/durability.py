@@ -83,9 +83,9 @@ def _backups(resource: Resource, settings: Settings) -> Iterator[str]:
     """A database can be restored to any second of at least a week, of a day in development."""
     if _is_replica(resource):
         return
-    days, wanted = resource.get("backupRetentionPeriod"), BACKUP_DAYS[settings.environment_class]
-    if days is not UNKNOWN and (days or 0) < wanted:
-        yield f"backupRetentionPeriod is {days or 0:g}, of at least {wanted}"
+    days, required_days = resource.get("backupRetentionPeriod"), BACKUP_DAYS[settings.environment_class]
+    if days is not UNKNOWN and (days or 0) < required_days:
+        yield f"backupRetentionPeriod is {days or 0:g}, of at least {required_days}"
     if settings.keeps_data and resource.get("deleteAutomatedBackups") in (None, True):
         yield "deleteAutomatedBackups is on: the backups would go with the database"
 
@@ -119,9 +119,9 @@ def _zones(resource: Resource, settings: Settings) -> Iterator[str]:
     if not settings.is_production:
         return
     name = "vpcZoneIdentifiers" if resource.kind == "autoscaling/group" else "subnets"
-    found = resource.get("subnetMappings") if name == "subnets" and not resource.given(name) else resource.get(name)
-    if found is not UNKNOWN and len(as_list(found)) < 2:
-        yield f"{name} has {len(as_list(found))} of at least 2"
+    subnets = resource.get("subnetMappings") if name == "subnets" and not resource.given(name) else resource.get(name)
+    if subnets is not UNKNOWN and len(as_list(subnets)) < 2:
+        yield f"{name} has {len(as_list(subnets))} of at least 2"
 
 
 @RULES.graph(
@@ -133,8 +133,10 @@ def _zones(resource: Resource, settings: Settings) -> Iterator[str]:
 def _versioning(graph: Graph, _settings: Settings) -> Iterator[Finding]:
     """An overwritten or deleted object can be had back."""
     for bucket in graph.of("s3/bucket"):
-        found = graph.pointing_at(bucket, "s3/bucketVersioning", "bucket")
-        if not any(each.get("versioningConfiguration.status") in ("Enabled", UNKNOWN) for each in found):
+        versionings = graph.pointing_at(bucket, "s3/bucketVersioning", "bucket")
+        if not any(
+            versioning.get("versioningConfiguration.status") in ("Enabled", UNKNOWN) for versioning in versionings
+        ):
             yield bucket, "versioning is not enabled"
 
 
@@ -162,10 +164,10 @@ def _lifecycle(graph: Graph, _settings: Settings) -> Iterator[Finding]:
 def _recovery(resource: Resource, settings: Settings) -> Iterator[str]:
     """Outside development a deleted key or secret can be taken back for a while."""
     name = "deletionWindowInDays" if resource.kind == "kms/key" else "recoveryWindowInDays"
-    days, wanted = resource.get(name), _RECOVERY_DAYS[resource.kind]
+    days, required_days = resource.get(name), _RECOVERY_DAYS[resource.kind]
     # Both services take 30 where nothing is said.
-    if settings.keeps_data and isinstance(days, (int, float)) and days < wanted:
-        yield f"{name} is {days:g}, of at least {wanted}"
+    if settings.keeps_data and isinstance(days, (int, float)) and days < required_days:
+        yield f"{name} is {days:g}, of at least {required_days}"
 
 
 @RULES.resource(

@@ -46,16 +46,16 @@ def _disks(resource: Resource) -> Iterator[tuple[str, Any]]:
     elif resource.kind == "ec2/launchTemplate":
         if resource.get("blockDeviceMappings") is UNKNOWN:
             return
-        mappings = [each for each in as_list(resource.get("blockDeviceMappings")) if isinstance(each, Mapping)]
-        disks = [(f"disk {each.get('deviceName')}", each["ebs"]) for each in mappings if each.get("ebs")]
+        mappings = [mapping for mapping in as_list(resource.get("blockDeviceMappings")) if isinstance(mapping, Mapping)]
+        disks = [(f"disk {mapping.get('deviceName')}", mapping["ebs"]) for mapping in mappings if mapping.get("ebs")]
         # Without a mapping, the image's disk comes as the image has it.
         yield from disks or [("the image's root disk", {})]
     else:
         root = resource.get("rootBlockDevice")
         if root is not None or not resource.given("launchTemplate"):
             yield "the root disk", root or {}
-        for each in as_list(resource.get("ebsBlockDevices")):
-            yield f"disk {each.get('deviceName')}", each
+        for device in as_list(resource.get("ebsBlockDevices")):
+            yield f"disk {device.get('deviceName')}", device
 
 
 @RULES.resource(
@@ -105,10 +105,10 @@ def _cache(resource: Resource, _settings: Settings) -> Iterator[str]:
 def _buckets(graph: Graph, _settings: Settings) -> Iterator[Finding]:
     """A bucket's objects are encrypted with the environment's key, except logs that AWS cannot write with one."""
     for bucket in graph.of("s3/bucket"):
-        found = list(graph.pointing_at(bucket, "s3/bucketServerSideEncryptionConfiguration", "bucket"))
-        if not found:
+        configurations = list(graph.pointing_at(bucket, "s3/bucketServerSideEncryptionConfiguration", "bucket"))
+        if not configurations:
             yield bucket, "no encryption is declared: S3's own key would be used"
-        for configuration in found:
+        for configuration in configurations:
             default = "rules.applyServerSideEncryptionByDefault"
             algorithm = configuration.get(f"{default}.sseAlgorithm")
             if algorithm is UNKNOWN:

@@ -35,7 +35,7 @@ def _buckets(graph: Graph, _settings: Settings) -> Iterator[Finding]:
         if not blocks:
             yield bucket, "it has no BucketPublicAccessBlock"
         for block in blocks:
-            off = [each for each in _BLOCKS if not block.on(each)]
+            off = [setting for setting in _BLOCKS if not block.on(setting)]
             if off:
                 yield bucket, f"off: {', '.join(off)}"
 
@@ -50,10 +50,10 @@ def _ownership(graph: Graph, _settings: Settings) -> Iterator[Finding]:
     """Access to a bucket is said by its policy alone, never by ACLs."""
     for bucket in graph.of("s3/bucket"):
         rules = [
-            each.get("rule.objectOwnership")
-            for each in graph.pointing_at(bucket, "s3/bucketOwnershipControls", "bucket")
+            controls.get("rule.objectOwnership")
+            for controls in graph.pointing_at(bucket, "s3/bucketOwnershipControls", "bucket")
         ]
-        if not any(each in ("BucketOwnerEnforced", UNKNOWN) for each in rules):
+        if not any(ownership in ("BucketOwnerEnforced", UNKNOWN) for ownership in rules):
             yield bucket, f"objectOwnership is {rules[0]!r}" if rules else "it has no BucketOwnershipControls"
 
 
@@ -81,9 +81,11 @@ def _rds(resource: Resource, _settings: Settings) -> Iterator[str]:
 )
 def _instances(resource: Resource, _settings: Settings) -> Iterator[str]:
     """No host is given a public address by the way."""
-    interfaces = [each for each in as_list(resource.get("networkInterfaces")) if isinstance(each, Mapping)]
-    for each in (resource.inputs, *interfaces):
-        if each.get("associatePublicIpAddress") in (True, "true"):
+    interfaces = [
+        interface for interface in as_list(resource.get("networkInterfaces")) if isinstance(interface, Mapping)
+    ]
+    for properties in (resource.inputs, *interfaces):
+        if properties.get("associatePublicIpAddress") in (True, "true"):
             yield "associatePublicIpAddress is on"
 
 
@@ -193,7 +195,7 @@ def _metadata(resource: Resource, _settings: Settings) -> Iterator[str]:
 def _open(graph: Graph, _settings: Settings) -> Iterator[Finding]:
     """The whole Internet reaches 80 and 443 of load balancers and of edge hosts, and nothing else."""
     balancers = list(graph.of("lb/loadBalancer"))
-    edges = [each for each in graph.of("ec2/securityGroup") if _tier(each) in _EDGE]
+    edges = [security_group for security_group in graph.of("ec2/securityGroup") if _tier(security_group) in _EDGE]
     for rule in graph.of(*_RULE_KINDS):
         if rule.kind == "ec2/securityGroupRule" and rule.get("type") == "egress":
             continue
@@ -231,9 +233,9 @@ def _port_problems(rule: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _has_group(graph: Graph, balancer: Resource, group_id: Any) -> bool:
-    wanted = [each for each in graph.of("ec2/securityGroup") if each.is_meant_by(group_id)]
+    groups = [group for group in graph.of("ec2/securityGroup") if group.is_meant_by(group_id)]
     return any(
-        value == group_id or group_id is UNKNOWN or any(each.is_meant_by(value) for each in wanted)
+        value == group_id or group_id is UNKNOWN or any(group.is_meant_by(value) for group in groups)
         for value in as_list(balancer.get("securityGroups"))
     )
 
@@ -281,7 +283,7 @@ def _reasons(resource: Resource, _settings: Settings) -> Iterator[str]:
         yield "description is missing"
     sources = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId", "cidrBlocks", "ipv6CidrBlocks",
                "prefixListIds", "sourceSecurityGroupId", "self")  # fmt: skip
-    if not any(resource.given(each) for each in sources):
+    if not any(resource.given(source) for source in sources):
         yield "it names no source"
 
 

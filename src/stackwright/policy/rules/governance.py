@@ -15,10 +15,10 @@ REQUIRED_TAGS = ("Name", "stackwright:class", "stackwright:environment", "stackw
 
 def tags(resource: Resource) -> Any:
     """A resource's tags, however it says them; UNKNOWN where only AWS knows."""
-    found = resource.get("tags")
-    if isinstance(found, list):
-        return {each.get("key"): each.get("value") for each in found if isinstance(each, Mapping)}
-    return found
+    resource_tags = resource.get("tags")
+    if isinstance(resource_tags, list):
+        return {tag.get("key"): tag.get("value") for tag in resource_tags if isinstance(tag, Mapping)}
+    return resource_tags
 
 
 @RULES.resource(
@@ -30,9 +30,9 @@ def _tags(resource: Resource, _settings: Settings) -> Iterator[str]:
     """Each resource says whose it is: costs, permissions and Ansible's groups go by tags."""
     if not is_taggable(resource.type):
         return
-    found = tags(resource)
-    if found is not UNKNOWN:
-        missing = [each for each in REQUIRED_TAGS if not (found or {}).get(each)]
+    resource_tags = tags(resource)
+    if resource_tags is not UNKNOWN:
+        missing = [name for name in REQUIRED_TAGS if not (resource_tags or {}).get(name)]
         if missing:
             yield f"missing: {', '.join(missing)}"
 
@@ -47,16 +47,19 @@ def _tags(resource: Resource, _settings: Settings) -> Iterator[str]:
 def _launched(resource: Resource, _settings: Settings) -> Iterator[str]:
     """What a launch template or a group makes says whose it is, too."""
     if resource.kind == "autoscaling/group":
-        for each in as_list(resource.get("tags")):
-            if isinstance(each, Mapping) and each.get("propagateAtLaunch") is False:
-                yield f"tag {each.get('key')} does not reach the instances"
+        for tag in as_list(resource.get("tags")):
+            if isinstance(tag, Mapping) and tag.get("propagateAtLaunch") is False:
+                yield f"tag {tag.get('key')} does not reach the instances"
         return
     if resource.get("tagSpecifications") is UNKNOWN:
         return
-    said = {each.get("resourceType"): each.get("tags") or {} for each in as_list(resource.get("tagSpecifications"))}
+    tags_by_kind = {
+        specification.get("resourceType"): specification.get("tags") or {}
+        for specification in as_list(resource.get("tagSpecifications"))
+    }
     for kind in ("instance", "volume"):
-        found = said.get(kind, {})
-        missing = [] if found is UNKNOWN else [each for each in REQUIRED_TAGS if not found.get(each)]
+        kind_tags = tags_by_kind.get(kind, {})
+        missing = [] if kind_tags is UNKNOWN else [name for name in REQUIRED_TAGS if not kind_tags.get(name)]
         if missing:
             yield f"{kind}: missing: {', '.join(missing)}"
 
@@ -64,7 +67,7 @@ def _launched(resource: Resource, _settings: Settings) -> Iterator[str]:
 @RULES.graph("budget", "medium", fix="declare a Budget with a notification that somebody reads")
 def _budget(graph: Graph, _settings: Settings) -> Iterator[Finding]:
     """Somebody hears of it before an environment costs more than it may."""
-    if not any(each.is_aws for each in graph.resources):
+    if not any(resource.is_aws for resource in graph.resources):
         return
     budgets = list(graph.of("budgets/budget"))
     if not budgets:
@@ -73,12 +76,12 @@ def _budget(graph: Graph, _settings: Settings) -> Iterator[Finding]:
         notifications = budget.get("notifications")
         if notifications is UNKNOWN:
             continue
-        told = [
-            each
-            for each in as_list(notifications)
-            if each.get("subscriberEmailAddresses") or each.get("subscriberSnsTopicArns")
+        subscribed = [
+            notification
+            for notification in as_list(notifications)
+            if notification.get("subscriberEmailAddresses") or notification.get("subscriberSnsTopicArns")
         ]
-        if not told:
+        if not subscribed:
             yield budget, "it tells nobody"
 
 

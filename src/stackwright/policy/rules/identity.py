@@ -51,7 +51,7 @@ def _actions(resource: Resource, _settings: Settings) -> Iterator[str]:
         for statement in statements.allowed(document):
             where = f"{name}: {statement.get('Sid') or 'a statement'}"
             yield from (
-                f"{where} allows {each}" for each in statements.actions(statement) if "*" in each or "?" in each
+                f"{where} allows {action}" for action in statements.actions(statement) if "*" in action or "?" in action
             )
             if "NotAction" in statement:
                 yield f"{where} allows all but some (NotAction)"
@@ -72,7 +72,7 @@ def _resources(resource: Resource, _settings: Settings) -> Iterator[str]:
             if "NotResource" in statement:
                 yield f"{where} allows all resources but some (NotResource)"
             if "*" in as_list(statement.get("Resource")):
-                could = [each for each in statements.actions(statement) if not statements.needs_star(each)]
+                could = [action for action in statements.actions(statement) if not statements.needs_star(action)]
                 if could:
                     yield f"{where} allows {', '.join(could)} on every resource"
 
@@ -143,11 +143,11 @@ def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):
-        for name, each in value.items():
-            yield from _texts(each, f"{path}.{name}" if path else str(name))
+        for name, member in value.items():
+            yield from _texts(member, f"{path}.{name}" if path else str(name))
     elif isinstance(value, list):
-        for position, each in enumerate(value):
-            yield from _texts(each, f"{path}[{position}]")
+        for position, member in enumerate(value):
+            yield from _texts(member, f"{path}[{position}]")
 
 
 @RULES.resource(

@@ -31,8 +31,8 @@ _WEB_FIREWALL_SCOPES = ("lb/loadBalancer", "cloudfront/distribution")
 def _flow_logs(graph: Graph, _settings: Settings) -> Iterator[Finding]:
     """A VPC keeps a record of who talked to whom."""
     for vpc in graph.of("ec2/vpc"):
-        kinds = [each.get("trafficType") for each in graph.pointing_at(vpc, "ec2/flowLog", "vpcId")]
-        if not any(each in ("ALL", "REJECT", UNKNOWN) for each in kinds):
+        kinds = [flow_log.get("trafficType") for flow_log in graph.pointing_at(vpc, "ec2/flowLog", "vpcId")]
+        if not any(kind in ("ALL", "REJECT", UNKNOWN) for kind in kinds):
             yield vpc, f"its flow log has {kinds[0]}" if kinds else "it has no flow log"
 
 
@@ -82,7 +82,7 @@ def _firewall(graph: Graph, settings: Settings) -> Iterator[Finding]:
     """In production what the world reaches first is behind a web firewall."""
     if not settings.is_production:
         return
-    guarded = [each for each in graph.of("cloudfront/distribution") if each.given("webAclId")]
+    guarded = [cdn for cdn in graph.of("cloudfront/distribution") if cdn.given("webAclId")]
     for distribution in graph.of("cloudfront/distribution"):
         if not distribution.given("webAclId"):
             yield distribution, "webAclId is missing"
@@ -163,11 +163,11 @@ def _dimensions(alarm: Resource) -> Iterator[Any]:
             yield UNKNOWN
         metric = query.get("metric") if isinstance(query, Mapping) else None
         maps.append(metric.get("dimensions") if isinstance(metric, Mapping) else None)
-    for found in maps:
-        if found is UNKNOWN:
+    for dimensions in maps:
+        if dimensions is UNKNOWN:
             yield UNKNOWN
-        elif isinstance(found, Mapping):
-            yield from found.values()
+        elif isinstance(dimensions, Mapping):
+            yield from dimensions.values()
 
 
 def _is_of(resource: Resource, value: Any) -> bool:
@@ -177,7 +177,7 @@ def _is_of(resource: Resource, value: Any) -> bool:
     return (
         resource.kind == "elasticache/replicationGroup"
         and isinstance(value, str)
-        and any(value.startswith(f"{each}-0") for each in resource.identities)
+        and any(value.startswith(f"{identity}-0") for identity in resource.identities)
     )
 
 

@@ -32,7 +32,7 @@ def _force_ssl(resource: Resource, _settings: Settings) -> Iterator[str]:
     """PostgreSQL refuses connections without TLS."""
     if not str(resource.get("family") or "").startswith("postgres") or resource.get("parameters") is UNKNOWN:
         return
-    values = {each.get("name"): each.get("value") for each in as_list(resource.get("parameters"))}
+    values = {parameter.get("name"): parameter.get("value") for parameter in as_list(resource.get("parameters"))}
     if values.get("rds.force_ssl") is not UNKNOWN and str(values.get("rds.force_ssl")) != "1":
         yield f"rds.force_ssl is {values.get('rds.force_ssl')!r}"
 
@@ -71,7 +71,7 @@ def _cache(resource: Resource, _settings: Settings) -> Iterator[str]:
 )
 def _cache_login(resource: Resource, _settings: Settings) -> Iterator[str]:
     """A cache asks who is there: users of its own (RBAC), or a token where the engine has no users."""
-    if not any(resource.given(each) for each in ("userGroupIds", "authToken", "authTokenWo")):
+    if not any(resource.given(name) for name in ("userGroupIds", "authToken", "authTokenWo")):
         yield "userGroupIds is empty: whoever reaches the port is in"
 
 
@@ -128,7 +128,7 @@ def _buckets(graph: Graph, _settings: Settings) -> Iterator[Finding]:
     """A bucket refuses requests without TLS."""
     for bucket in graph.of("s3/bucket"):
         policies = list(graph.pointing_at(bucket, "s3/bucketPolicy", "bucket"))
-        if not any(each.get("policy") is UNKNOWN or _denies_plain(each) for each in policies):
+        if not any(policy.get("policy") is UNKNOWN or _denies_plain(policy) for policy in policies):
             yield bucket, "its policy does not deny requests without TLS" if policies else "it has no policy"
 
 
@@ -202,7 +202,9 @@ def _origins(resource: Resource, _settings: Settings) -> Iterator[str]:
         if custom.get("originProtocolPolicy") not in ("https-only", UNKNOWN):
             yield f"{where}: originProtocolPolicy is {custom.get('originProtocolPolicy')!r}"
         protocols = custom.get("originSslProtocols")
-        old = [] if protocols is UNKNOWN else [each for each in as_list(protocols) if each not in _ORIGIN_TLS]
+        old = (
+            [] if protocols is UNKNOWN else [protocol for protocol in as_list(protocols) if protocol not in _ORIGIN_TLS]
+        )
         if old:
             yield f"{where}: originSslProtocols has {', '.join(map(str, old))}"
 

@@ -50,11 +50,11 @@ def environment(
     account: str | None = None,
 ) -> dict[str, str]:
     """The variables with which Pulumi finds the plugin in that folder, before any other."""
-    found = {
+    variables = {
         "PATH": os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath)]),
         # The only plugin is the one on PATH.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         JOURNAL: str(journal),
     }
     more = {FAILURES: failures, REPLACES: replaces, ACCOUNT: account}
-    return found | {name: str(value) for name, value in more.items() if value is not None}
+    return variables | {name: str(value) for name, value in more.items() if value is not None}

@@ -29,43 +29,43 @@ def check(what: str, properties: Mapping[str, Property], inputs: Mapping[str, An
     return list(_object(what, properties, inputs, ""))
 
 
-def _object(what: str, properties: Mapping[str, Property], given: Mapping[str, Any], prefix: str) -> Iterator[Failure]:
-    for name in given:
+def _object(what: str, properties: Mapping[str, Property], inputs: Mapping[str, Any], prefix: str) -> Iterator[Failure]:
+    for name in inputs:
         if name not in properties and not name.startswith("__"):
             close = difflib.get_close_matches(name, properties, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             yield Failure(path=prefix + name, reason=f"is not a property of {what}{hint}")
     for name, declared in properties.items():
-        if given.get(name) is not None:
-            yield from _value(declared.types, given[name], prefix + name)
+        if inputs.get(name) is not None:
+            yield from _value(declared.types, inputs[name], prefix + name)
         elif declared.required:
             yield Failure(path=prefix + name, reason=f"is required by {what} and missing")
 
 
-def _value(types: tuple[Type, ...], given: Any, path: str) -> Iterator[Failure]:
-    value = wire.unwrap(given)
+def _value(types: tuple[Type, ...], wrapped: Any, path: str) -> Iterator[Failure]:
+    value = wire.unwrap(wrapped)
     if value is None or wire.is_unknown(value):
         return
-    fitting = [each for each in types if _FITS[each.kind](value)]
+    fitting = [declared for declared in types if _FITS[declared.kind](value)]
     if not fitting:
-        wanted = " or ".join(dict.fromkeys(each.kind.value for each in types))
+        expected = " or ".join(dict.fromkeys(declared.kind.value for declared in types))
         # Not the value: it may be secret, and its kind says enough.
-        yield Failure(path=path, reason=f"has to be {wanted}, not {_kind(value)}")
+        yield Failure(path=path, reason=f"has to be {expected}, not {_kind(value)}")
         return
-    found = [list(_inside(each, value, path)) for each in fitting]
+    failure_lists = [list(_inside(declared, value, path)) for declared in fitting]
     # Of several alternatives, the one with the least to complain about is the one that was meant.
-    yield from min(found, key=len)
+    yield from min(failure_lists, key=len)
 
 
 def _inside(declared: Type, value: Any, path: str) -> Iterator[Failure]:
     match declared.kind:
         case Kind.LIST:
-            for index, each in enumerate(value):
-                yield from _value(declared.items, each, f"{path}[{index}]")
+            for index, member in enumerate(value):
+                yield from _value(declared.items, member, f"{path}[{index}]")
         case Kind.MAP:
-            for name, each in value.items():
+            for name, member in value.items():
                 yield from _value(
-                    declared.items, each, f"{path}.{name}" if name.isidentifier() else f'{path}["{name}"]'
+                    declared.items, member, f"{path}.{name}" if name.isidentifier() else f'{path}["{name}"]'
                 )
         case Kind.OBJECT if declared.declared:
             what = declared.declared.class_name.removesuffix("Args")
@@ -112,20 +112,31 @@ def completed(
     properties: Mapping[str, Property], inputs: Mapping[str, Any], default_tags: Mapping[str, str], name: str
 ) -> wire.Values:
     """The inputs as the provider keeps them: named, with the provider's tags, and policy documents as text."""
-    found = {each: _as_text(properties.get(each), value) for each, value in inputs.items()}
+    completed_inputs = {key: _as_text(properties.get(key), value) for key, value in inputs.items()}
     tags = properties.get("tags")
-    given = found.get("tags", {})
-    if default_tags and tags and tags.type(Kind.MAP) and isinstance(given, Mapping) and not wire.is_special(given):
-        found["tags"] = {**default_tags, **given}
+    resource_tags = completed_inputs.get("tags", {})
+    if (
+        default_tags
+        and tags
+        and tags.type(Kind.MAP)
+        and isinstance(resource_tags, Mapping)
+        and not wire.is_special(resource_tags)
+    ):
+        completed_inputs["tags"] = {**default_tags, **resource_tags}
     chosen = properties.get("name")
-    if chosen and not chosen.required and not {"name", "namePrefix"} & found.keys() and chosen.type(Kind.STRING):
-        found |= {"name": name, "__defaults": ["name"]}
-    return found
+    if (
+        chosen
+        and not chosen.required
+        and not {"name", "namePrefix"} & completed_inputs.keys()
+        and chosen.type(Kind.STRING)
+    ):
+        completed_inputs |= {"name": name, "__defaults": ["name"]}
+    return completed_inputs
 
 
 def _as_text(declared: Property | None, value: Any) -> Any:
     """A policy may be given as an object; AWS takes, and gives back, a string."""
-    both = declared and declared.type(Kind.STRING) and declared.type(Kind.OBJECT)
-    if not both or not _mapping(value) or wire.holds_unknown(value) or wire.holds_secret(value):
+    text_or_object = declared and declared.type(Kind.STRING) and declared.type(Kind.OBJECT)
+    if not text_or_object or not _mapping(value) or wire.holds_unknown(value) or wire.holds_secret(value):
         return value
     return json.dumps(value)

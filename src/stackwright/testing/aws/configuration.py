@@ -31,10 +31,10 @@ class Configuration:
     default_tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def decoded(given: Mapping[str, Any]) -> wire.Values:
+def decoded(settings: Mapping[str, Any]) -> wire.Values:
     """Whatever is no string travels as JSON in a string: so does Pulumi's provider configuration."""
-    found = {}
-    for name, value in given.items():
+    decoded_settings = {}
+    for name, value in settings.items():
         inner = wire.unwrap(value)
         declared = provider().get(name)
         if declared and not declared.type(Kind.STRING) and isinstance(inner, str) and not wire.is_unknown(inner):
@@ -42,23 +42,23 @@ def decoded(given: Mapping[str, Any]) -> wire.Values:
                 inner = json.loads(inner)
             except ValueError:
                 inner = value
-            found[name] = wire.secret(inner) if wire.is_secret(value) else inner
+            decoded_settings[name] = wire.secret(inner) if wire.is_secret(value) else inner
         elif name not in _ENGINES_OWN:
-            found[name] = value
-    return found
+            decoded_settings[name] = value
+    return decoded_settings
 
 
-def problems(given: Mapping[str, Any]) -> list[Failure]:
+def problems(settings: Mapping[str, Any]) -> list[Failure]:
     """What is wrong with a configuration. A missing region is not: it may yet come."""
-    return check("provider aws", provider(), decoded(given))
+    return check("provider aws", provider(), decoded(settings))
 
 
-def configured(given: Mapping[str, Any], logged_in: str) -> Configuration:
+def configured(settings: Mapping[str, Any], logged_in: str) -> Configuration:
     """The configuration; `logged_in` is the account to pretend to be in, "" for the first that is allowed."""
-    found = wire.plain(decoded(given))
-    allowed = found.get("allowedAccountIds") or []
+    plain_settings = wire.plain(decoded(settings))
+    allowed = plain_settings.get("allowedAccountIds") or []
     account = logged_in or (allowed[0] if allowed else EXAMPLE_ACCOUNT)
-    if (allowed and account not in allowed) or account in (found.get("forbiddenAccountIds") or []):
+    if (allowed and account not in allowed) or account in (plain_settings.get("forbiddenAccountIds") or []):
         raise ConfigurationError(f"AWS account ID not allowed: {account}")
-    tags = (found.get("defaultTags") or {}).get("tags") or {}
-    return Configuration(region=found.get("region") or "", account=account, default_tags=tags)
+    tags = (plain_settings.get("defaultTags") or {}).get("tags") or {}
+    return Configuration(region=plain_settings.get("region") or "", account=account, default_tags=tags)

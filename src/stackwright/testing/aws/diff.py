@@ -39,7 +39,7 @@ class Difference:
 
     @property
     def replaces(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(each.name for each in self.changes if each.replaces))
+        return tuple(dict.fromkeys(change.name for change in self.changes if change.replaces))
 
 
 def diff(
@@ -52,21 +52,21 @@ def diff(
 ) -> Difference:
     """The difference of two sets of inputs; `more` names, by type, properties that replace beside the documented."""
     also = (more or {}).get(resource.token, ())
-    documented = {path for path, said in resource.replacements.items() if not said.conditional}
+    documented = {path for path, replacement in resource.replacements.items() if not replacement.conditional}
     changes = tuple(
         Change(path=path, kind=kind, replaces=_replaces(path, documented | {*also}))
         for path, kind in _changes(_clean(old), _clean(new), "")
-        if not any(path == each or path.startswith((f"{each}.", f"{each}[")) for each in ignore)
+        if not any(path == ignored or path.startswith((f"{ignored}.", f"{ignored}[")) for ignored in ignore)
     )
-    kept = [
+    explicit_names = [
         name for name in _NAMES if name in resource.inputs and name in new and name not in new.get("__defaults", ())
     ]
-    same = any(wire.plain(old.get(name)) == wire.plain(new[name]) for name in kept)
-    return Difference(changes=changes, delete_before_replace=same and any(each.replaces for each in changes))
+    same = any(wire.plain(old.get(name)) == wire.plain(new[name]) for name in explicit_names)
+    return Difference(changes=changes, delete_before_replace=same and any(change.replaces for change in changes))
 
 
 def _clean(values: Mapping[str, Any]) -> wire.Values:
-    return {name: each for name, each in values.items() if not name.startswith("__") and each is not None}
+    return {name: argument for name, argument in values.items() if not name.startswith("__") and argument is not None}
 
 
 def _changes(old: Any, new: Any, path: str) -> Iterator[tuple[str, str]]:

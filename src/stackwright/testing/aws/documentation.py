@@ -47,22 +47,31 @@ class ImportHint:
 
 def replacement(text: str) -> Replacement | None:
     """What the documentation of one property says about its replacement."""
-    said = [each for each in _SENTENCE.split(text) if _FORCES.search(each) and not _NEGATED.search(each)]
-    found = [Replacement(sentence=each.strip(), conditional=bool(_CONDITIONAL.search(each))) for each in said]
-    return next((each for each in found if not each.conditional), found[0] if found else None)
+    sentences = [
+        sentence for sentence in _SENTENCE.split(text) if _FORCES.search(sentence) and not _NEGATED.search(sentence)
+    ]
+    candidates = [
+        Replacement(sentence=sentence.strip(), conditional=bool(_CONDITIONAL.search(sentence)))
+        for sentence in sentences
+    ]
+    return next(
+        (candidate for candidate in candidates if not candidate.conditional), candidates[0] if candidates else None
+    )
 
 
 def replaced_by_the_text(source: str, names: Mapping[str, str]) -> dict[str, Replacement]:
     """Arguments that a class's own text names in a sentence about replacement; `names`: in Python -> on the wire."""
     prose = source.partition('"""')[2].partition("## Import")[0].partition(":param ")[0]
-    found: dict[str, Replacement] = {}
+    replacements: dict[str, Replacement] = {}
     for paragraph in re.split(r"\n\s*\n", prose):
         for sentence in _SENTENCE.split(" ".join(paragraph.split())):
             if not _FORCES.search(sentence) or _NEGATED.search(sentence):
                 continue
-            said = Replacement(sentence=sentence, conditional=bool(_CONDITIONAL.search(sentence)))
-            found |= {names[each]: said for each in re.findall(r"`(\w+)`", sentence) if each in names}
-    return found
+            statement = Replacement(sentence=sentence, conditional=bool(_CONDITIONAL.search(sentence)))
+            replacements |= {
+                names[argument]: statement for argument in re.findall(r"`(\w+)`", sentence) if argument in names
+            }
+    return replacements
 
 
 def import_hint(source: str, names: Mapping[str, str]) -> ImportHint:
@@ -71,7 +80,7 @@ def import_hint(source: str, names: Mapping[str, str]) -> ImportHint:
     if example is None:
         return ImportHint()
     before = source[: example.start()].rpartition("Using ")[2].partition("For example")[0]
-    named = [names[each] for each in _USING.findall("using " + before) if each in names]
+    named = [names[argument] for argument in _USING.findall("using " + before) if argument in names]
     # More than one: the id is put together, and how is said in prose.
     single = named[0] if len(set(named)) == 1 and "separated" not in before else ""
     return ImportHint(example=example["id"].strip("\"'"), property=single)

@@ -59,7 +59,7 @@ class Failures:
         return (
             order.operation in {operation, "*"}
             and self._succeeded.get(operation, 0) >= order.after
-            and any(fnmatchcase(each, order.resource) for each in names)
+            and any(fnmatchcase(name, order.resource) for name in names)
         )
 
     def _take(self, number: int, order: Order) -> bool:
@@ -75,16 +75,16 @@ class Failures:
 
 
 def _read(path: Path) -> tuple[Order, ...]:
-    known = {each.name for each in fields(Order)}
+    known = {attribute.name for attribute in fields(Order)}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        orders = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise OrderError(f"{path} cannot be read as JSON: {error}") from error
     problems = [
-        f"order {number}: {each!r} is not an object of {', '.join(sorted(known))}"
-        for number, each in enumerate(found)
-        if not isinstance(each, dict) or each.keys() - known
+        f"order {number}: {order!r} is not an object of {', '.join(sorted(known))}"
+        for number, order in enumerate(orders)
+        if not isinstance(order, dict) or order.keys() - known
     ]
     if problems:
         raise OrderError("\n".join([f"{path}:", *problems]))
-    return tuple(Order(**each) for each in found)
+    return tuple(Order(**order) for order in orders)

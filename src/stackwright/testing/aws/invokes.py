@@ -22,11 +22,11 @@ class RefusedError(LookupError):
 
 def answer(token: str, arguments: Mapping[str, Any], configuration: Configuration) -> Values:
     """The answer to an invoke such as `aws:index/getRegion:getRegion`."""
-    found = _ANSWERS.get(token)
-    if found is None:
-        known = ", ".join(each.rsplit(":", 1)[-1] for each in _ANSWERS)
+    handler = _ANSWERS.get(token)
+    if handler is None:
+        known = ", ".join(known_token.rsplit(":", 1)[-1] for known_token in _ANSWERS)
         raise RefusedError(f"{token} would ask AWS, and there is none here: only {known} can be answered")
-    return found(arguments, configuration)
+    return handler(arguments, configuration)
 
 
 def _identity(_: Mapping[str, Any], configuration: Configuration) -> Values:
@@ -59,29 +59,29 @@ def _zones(arguments: Mapping[str, Any], configuration: Configuration) -> Values
     for word, letter in _DIRECTIONS.items():
         short = short.replace(word, letter)
     excluded = {*(arguments.get("excludeNames") or ()), *(arguments.get("excludeZoneIds") or ())}
-    found = {
+    all_zones = {
         f"{region}{letter}": f"{area.replace('-', '')}{short}{number}-az{index}"
         for index, letter in enumerate(_ZONES.get(region, "abc"), start=1)
     }
-    kept = {name: zone for name, zone in found.items() if not {name, zone} & excluded}
+    zones = {name: zone for name, zone in all_zones.items() if not {name, zone} & excluded}
     return {
         **arguments,
         "groupNames": [region],
         "id": region,
-        "names": list(kept),
+        "names": list(zones),
         "region": region,
-        "zoneIds": list(kept.values()),
+        "zoneIds": list(zones.values()),
     }
 
 
 def _prefix_list(arguments: Mapping[str, Any], configuration: Configuration) -> Values:
     region = arguments.get("region") or configuration.region
-    name, given = arguments.get("name"), arguments.get("id")
-    if not name and not given:
+    name, list_id = arguments.get("name"), arguments.get("id")
+    if not name and not list_id:
         raise RefusedError(
             "aws:ec2/getManagedPrefixList:getManagedPrefixList: only lists of a name or an id can be made up"
         )
-    number = given or f"pl-{hashlib.sha256(f'{region}|{name}'.encode()).hexdigest()[:8]}"
+    number = list_id or f"pl-{hashlib.sha256(f'{region}|{name}'.encode()).hexdigest()[:8]}"
     owner = "AWS" if not name or name.startswith("com.amazonaws.") else configuration.account
     holder = "aws" if owner == "AWS" else owner
     return {
@@ -123,7 +123,7 @@ def _policy_document(arguments: Mapping[str, Any], _: Configuration) -> Values:
         raise RefusedError("aws:iam/getPolicyDocument:getPolicyDocument: documents are not merged here")
     document = {
         "Version": arguments.get("version", "2012-10-17"),
-        "Statement": [_statement(each) for each in arguments.get("statements") or ()],
+        "Statement": [_statement(statement) for statement in arguments.get("statements") or ()],
     }
     text = json.dumps(document, indent=2)
     return {
@@ -134,24 +134,24 @@ def _policy_document(arguments: Mapping[str, Any], _: Configuration) -> Values:
     }
 
 
-def _statement(given: Mapping[str, Any]) -> Values:
-    found: Values = {"Effect": given.get("effect", "Allow")}
-    if given.get("sid"):
-        found["Sid"] = given["sid"]
+def _statement(arguments: Mapping[str, Any]) -> Values:
+    statement: Values = {"Effect": arguments.get("effect", "Allow")}
+    if arguments.get("sid"):
+        statement["Sid"] = arguments["sid"]
     for name in ("actions", "notActions", "resources", "notResources"):
-        if given.get(name):
+        if arguments.get(name):
             key = name[0].upper() + name[1:-1]
-            found[key] = given[name][0] if len(given[name]) == 1 else list(given[name])
+            statement[key] = arguments[name][0] if len(arguments[name]) == 1 else list(arguments[name])
     for name, key in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):
-        for each in given.get(name) or ():
-            values = list(each["identifiers"])
-            found.setdefault(key, {})[each["type"]] = values[0] if len(values) == 1 else values
-    for each in given.get("conditions") or ():
-        values = list(each["values"])
-        found.setdefault("Condition", {}).setdefault(each["test"], {})[each["variable"]] = (
+        for principal in arguments.get(name) or ():
+            values = list(principal["identifiers"])
+            statement.setdefault(key, {})[principal["type"]] = values[0] if len(values) == 1 else values
+    for condition in arguments.get("conditions") or ():
+        values = list(condition["values"])
+        statement.setdefault("Condition", {}).setdefault(condition["test"], {})[condition["variable"]] = (
             values[0] if len(values) == 1 else values
         )
-    return found
+    return statement
 
 
 def _suffix(region: str) -> str:

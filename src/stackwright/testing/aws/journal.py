@@ -63,7 +63,9 @@ class Journal:
 def read(path: Path, *operations: str, preview: bool = False) -> tuple[Entry, ...]:
     """The entries in the order of time, of these operations (of all if none is named), without previews unless asked."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    found = (Entry(**json.loads(line)) for line in lines)
+    entries = (Entry(**json.loads(line)) for line in lines)
     return tuple(
-        each for each in found if (not operations or each.operation in operations) and (preview or not each.preview)
+        entry
+        for entry in entries
+        if (not operations or entry.operation in operations) and (preview or not entry.preview)
     )

@@ -44,7 +44,7 @@ class Made:
 
     def __post_init__(self) -> None:
         # No secret goes into a name, an address or a digest.
-        visible = {name: each for name, each in self.inputs.items() if not wire.holds_secret(each)}
+        visible = {name: argument for name, argument in self.inputs.items() if not wire.holds_secret(argument)}
         object.__setattr__(self, "seen", visible)
 
     @property
@@ -59,11 +59,11 @@ class Made:
     def digits(self, label: str, length: int, alphabet: str = "0123456789abcdef") -> str:
         """Characters that look random and are always the same."""
         number = int.from_bytes(hashlib.sha512(f"{self._digest}|{label}".encode()).digest())
-        found = ""
+        characters = ""
         for _ in range(length):
             number, index = divmod(number, len(alphabet))
-            found += alphabet[index]
-        return found
+            characters += alphabet[index]
+        return characters
 
     def uuid(self, label: str = "uuid") -> str:
         raw = self.digits(label, 32)
@@ -76,9 +76,9 @@ class Made:
         )
 
     def _placeholder(self, name: str) -> str:
-        given = self.seen.get(name)
-        if isinstance(given, str | int) and not isinstance(given, bool) and not wire.is_unknown(given):
-            return given.lower() if name == "scope" and isinstance(given, str) else str(given)
+        argument = self.seen.get(name)
+        if isinstance(argument, str | int) and not isinstance(argument, bool) and not wire.is_unknown(argument):
+            return argument.lower() if name == "scope" and isinstance(argument, str) else str(argument)
         sized = re.fullmatch(r"(hex|base)(\d+)", name)
         if sized:
             alphabet = "0123456789abcdef" if sized[1] == "hex" else string.ascii_uppercase + string.digits
@@ -153,20 +153,22 @@ class Made:
 
 def outputs(made: Made, previous: Mapping[str, Any] | None = None, *, preview: bool = False) -> wire.Values:
     """Every output: what was put in as it is, what was there before, and the rest plausible, or unknown in a preview."""
-    found: wire.Values = {name: each for name, each in made.inputs.items() if not name.startswith("__")}
+    all_outputs: wire.Values = {name: argument for name, argument in made.inputs.items() if not name.startswith("__")}
     for name, declared in made.resource.outputs.items():
-        if name in found or not (declared.required or made.resource.computed(name)):
+        if name in all_outputs or not (declared.required or made.resource.computed(name)):
             continue
         known = _known(made, name)
         if known is not None:
-            found[name] = known
+            all_outputs[name] = known
         elif previous and name in previous:
-            found[name] = _counted(made, name, previous[name], preview=preview)
+            all_outputs[name] = _counted(made, name, previous[name], preview=preview)
         else:
-            found[name] = wire.UNKNOWN if preview else _value(made, declared)
-    if "tags" in made.inputs and wire.holds_secret(made.inputs["tags"]) and "tagsAll" in found:
-        found["tagsAll"] = wire.secret(found["tagsAll"])
-    return {name: wire.secret(each) if name in made.resource.secrets else each for name, each in found.items()}
+            all_outputs[name] = wire.UNKNOWN if preview else _value(made, declared)
+    if "tags" in made.inputs and wire.holds_secret(made.inputs["tags"]) and "tagsAll" in all_outputs:
+        all_outputs["tagsAll"] = wire.secret(all_outputs["tagsAll"])
+    return {
+        name: wire.secret(output) if name in made.resource.secrets else output for name, output in all_outputs.items()
+    }
 
 
 def _known(made: Made, name: str) -> Any:

@@ -99,7 +99,7 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
 
     @_explained
     def DiffConfig(self, request: Any, context: Any) -> Any:
-        old, new = (wire.values(each) for each in (request.old_inputs or request.olds, request.news))
+        old, new = (wire.values(message) for message in (request.old_inputs or request.olds, request.news))
         same = wire.plain(old) == wire.plain(new)
         # Resources notice by themselves that they are in another region.
         kinds = provider_pb2.DiffResponse
@@ -107,11 +107,11 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
 
     @_explained
     def Configure(self, request: Any, context: Any) -> Any:
-        given = wire.values(request.args) or {
+        settings = wire.values(request.args) or {
             name.removeprefix("aws:config:"): value for name, value in request.variables.items()
         }
-        self._configuration = configured(given, self._account)
-        self._journal.write(operation="configure", began=time.time(), inputs=given)
+        self._configuration = configured(settings, self._account)
+        self._journal.write(operation="configure", began=time.time(), inputs=settings)
         return provider_pb2.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False
         )
@@ -120,23 +120,25 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
     def Check(self, request: Any, context: Any) -> Any:
         self._ready()
         resource = sdk_schema.resource(_token(request))
-        given = wire.values(request.news)
-        failures = check(resource.token, resource.inputs, given)
+        inputs = wire.values(request.news)
+        failures = check(resource.token, resource.inputs, inputs)
         if failures:
-            return _checked(given, failures, resource.secrets)
+            return _checked(inputs, failures, resource.secrets)
         old = wire.values(request.olds)
         # A name that was chosen once stays.
         chosen = old["name"] if "name" in old.get("__defaults", ()) else self._chosen_name(resource, request.urn)
-        return _checked(completed(resource.inputs, given, self._configuration.default_tags, chosen), [])
+        return _checked(completed(resource.inputs, inputs, self._configuration.default_tags, chosen), [])
 
     @_explained
     def Diff(self, request: Any, context: Any) -> Any:
         self._ready()
         resource = sdk_schema.resource(_token(request))
         new, state = wire.values(request.news), wire.values(request.olds)
-        old = wire.values(request.old_inputs) or {name: each for name, each in state.items() if name in resource.inputs}
-        found = diff(resource, old, new, ignore=list(request.ignoreChanges), more=self._replaces)
-        return _difference(found, self._moved(resource, state, new, found))
+        old = wire.values(request.old_inputs) or {
+            name: argument for name, argument in state.items() if name in resource.inputs
+        }
+        difference = diff(resource, old, new, ignore=list(request.ignoreChanges), more=self._replaces)
+        return _difference(difference, self._moved(resource, state, new, difference))
 
     @_explained
     def Create(self, request: Any, context: Any) -> Any:
@@ -160,10 +162,14 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
     @_explained
     def Update(self, request: Any, context: Any) -> Any:
         with self._operation("update", request, request.news) as resource:
-            new, state, old = (wire.values(each) for each in (request.news, request.olds, request.old_inputs))
-            kept = {name: each for name, each in state.items() if resource.computed(name) or name not in {*new, *old}}
+            new, state, old = (wire.values(message) for message in (request.news, request.olds, request.old_inputs))
+            previous = {
+                name: property_value
+                for name, property_value in state.items()
+                if resource.computed(name) or name not in {*new, *old}
+            }
             made = self._made(resource, request.urn, new, request.id)
-            properties = plausible.outputs(made, kept, preview=request.preview)
+            properties = plausible.outputs(made, previous, preview=request.preview)
             return provider_pb2.UpdateResponse(properties=wire.message(properties))
 
     @_explained
@@ -175,9 +181,9 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
     def Invoke(self, request: Any, context: Any) -> Any:
         self._ready()
         arguments = wire.plain(wire.values(request.args))
-        found = invokes.answer(request.tok, arguments, self._configuration)
+        returned = invokes.answer(request.tok, arguments, self._configuration)
         self._journal.write(operation="invoke", type=request.tok, began=time.time(), inputs=wire.values(request.args))
-        answer: dict[str, Any] = {"return": wire.message(found)}
+        answer: dict[str, Any] = {"return": wire.message(returned)}
         return provider_pb2.InvokeResponse(**answer)
 
     def Cancel(self, request: Any, context: Any) -> Any:
@@ -218,8 +224,12 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
             raise ConfigurationError("provider aws has no region: set `region` of the provider, or aws:region")
 
     def _made(self, resource: sdk_schema.Resource, urn: str, inputs: wire.Values, known_id: str = "") -> plausible.Made:
-        own = inputs.get("region")
-        region = own if isinstance(own, str) and not wire.is_unknown(own) else self._configuration.region
+        own_region = inputs.get("region")
+        region = (
+            own_region
+            if isinstance(own_region, str) and not wire.is_unknown(own_region)
+            else self._configuration.region
+        )
         return plausible.Made(
             resource=resource,
             urn=urn,
@@ -234,21 +244,21 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
         return f"{made.name}-{made.digits('name', 7)}"
 
     def _moved(
-        self, resource: sdk_schema.Resource, state: wire.Values, new: wire.Values, found: Difference
+        self, resource: sdk_schema.Resource, state: wire.Values, new: wire.Values, difference: Difference
     ) -> tuple[Change, ...]:
         """A resource whose provider works in another region now is replaced, as since version 7 of the provider."""
-        wanted = wire.unwrap(new.get("region", self._configuration.region))
-        there = wire.unwrap(state.get("region", wanted))
-        others = tuple(each for each in found.changes if each.name != "region")
-        if "region" not in resource.inputs or there == wanted:
-            return others
-        return (*others, Change(path="region", kind="update", replaces=True))
+        new_region = wire.unwrap(new.get("region", self._configuration.region))
+        there = wire.unwrap(state.get("region", new_region))
+        other_changes = tuple(change for change in difference.changes if change.name != "region")
+        if "region" not in resource.inputs or there == new_region:
+            return other_changes
+        return (*other_changes, Change(path="region", kind="update", replaces=True))
 
 
 def _token(request: Any) -> str:
     # Inside components, the type in a URN is the chain of all parents' types.
-    found: str = request.urn.split("::")[2].rsplit("$", 1)[-1]
-    return found
+    token: str = request.urn.split("::")[2].rsplit("$", 1)[-1]
+    return token
 
 
 def _checked(inputs: wire.Values, failures: Sequence[Failure], secrets: Collection[str] = ()) -> Any:
@@ -256,28 +266,30 @@ def _checked(inputs: wire.Values, failures: Sequence[Failure], secrets: Collecti
     return provider_pb2.CheckResponse(
         inputs=wire.message(inputs),
         failures=[
-            provider_pb2.CheckFailure(property="", reason=f"{each.path} {each.reason}")
-            if each.path in secrets or wire.holds_secret(inputs.get(each.path))
-            else provider_pb2.CheckFailure(property=each.path, reason=each.reason)
-            for each in failures
+            provider_pb2.CheckFailure(property="", reason=f"{failure.path} {failure.reason}")
+            if failure.path in secrets or wire.holds_secret(inputs.get(failure.path))
+            else provider_pb2.CheckFailure(property=failure.path, reason=failure.reason)
+            for failure in failures
         ],
     )
 
 
-def _difference(found: Difference, changes: Sequence[Change]) -> Any:
+def _difference(difference: Difference, changes: Sequence[Change]) -> Any:
     kinds = provider_pb2.DiffResponse
-    replaces = list(dict.fromkeys(each.name for each in changes if each.replaces))
+    replaces = list(dict.fromkeys(change.name for change in changes if change.replaces))
     return kinds(
         changes=kinds.DIFF_SOME if changes else kinds.DIFF_NONE,
         replaces=replaces,
-        deleteBeforeReplace=bool(replaces) and found.delete_before_replace,
-        diffs=list(dict.fromkeys(each.name for each in changes)),
+        deleteBeforeReplace=bool(replaces) and difference.delete_before_replace,
+        diffs=list(dict.fromkeys(change.name for change in changes)),
         detailedDiff={
-            each.path: provider_pb2.PropertyDiff(
-                kind=provider_pb2.PropertyDiff.Kind.Value(each.kind.upper() + ("_REPLACE" if each.replaces else "")),
+            change.path: provider_pb2.PropertyDiff(
+                kind=provider_pb2.PropertyDiff.Kind.Value(
+                    change.kind.upper() + ("_REPLACE" if change.replaces else "")
+                ),
                 inputDiff=True,
             )
-            for each in changes
+            for change in changes
         },
         hasDetailedDiff=True,
     )

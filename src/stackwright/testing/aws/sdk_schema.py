@@ -67,7 +67,7 @@ class Property:
 
     def type(self, kind: Kind) -> Type | None:
         """The alternative of that kind."""
-        return next((each for each in self.types if each.kind is kind), None)
+        return next((alternative for alternative in self.types if alternative.kind is kind), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ def resource(token: str) -> Resource:
     arguments = next(name for end in ("Args", "InitArgs") if (name := location.class_name + end) in source)
     inputs = members(Location(file=location.file, class_name=arguments))
     state = f"_{location.class_name}State"
-    declared = {each.wire: each for each in source.members(location.class_name)}
+    declared = {member.wire: member for member in source.members(location.class_name)}
     shapes = members(Location(file=location.file, class_name=state)) if state in source else inputs
     outputs = {
         name: Property(
@@ -116,7 +116,7 @@ def resource(token: str) -> Resource:
         outputs=outputs,
         secrets=_secrets(text),
         replacements=_replacements(source, location.class_name, arguments, inputs) | _immutable(token),
-        import_hint=documentation.import_hint(text, {each.name: each.wire for each in declared.values()}),
+        import_hint=documentation.import_hint(text, {member.name: member.wire for member in declared.values()}),
     )
 
 
@@ -137,7 +137,7 @@ def members(location: Location) -> Mapping[str, Property]:
     source = sdk_source.module(location.file)
     if location.class_name not in source:
         return {}
-    return {each.wire: _property(each, source) for each in source.members(location.class_name)}
+    return {member.wire: _property(member, source) for member in source.members(location.class_name)}
 
 
 def _property(member: Member, source: Module) -> Property:
@@ -175,15 +175,15 @@ def _subscripted(outer: str, inner: ast.expr, folder: Path) -> tuple[Type, ...]:
         return (Type(kind=Kind.ANY),)
     if outer == "Mapping":
         return (Type(kind=Kind.MAP, items=_types(inner.elts[1], folder)),)
-    found = [each for element in inner.elts for each in _types(element, folder)]
-    return tuple(dict.fromkeys(found))
+    alternatives = [alternative for element in inner.elts for alternative in _types(element, folder)]
+    return tuple(dict.fromkeys(alternatives))
 
 
 def _named(name: str, folder: Path) -> tuple[Type, ...]:
     """A class by name: an object, an enum, or a resource, which travels as its id."""
     if "." in name:
-        other, _, name = name.partition(".")
-        folder = sdk_source.package() / other.removeprefix("_")
+        service, _, name = name.partition(".")
+        folder = sdk_source.package() / service.removeprefix("_")
     inputs, enums = sdk_source.module(folder / "_inputs.py"), sdk_source.module(folder / "_enums.py")
     if name in inputs:
         return (Type(kind=Kind.OBJECT, declared=Location(file=inputs.path, class_name=name)),)
@@ -193,8 +193,8 @@ def _named(name: str, folder: Path) -> tuple[Type, ...]:
     if name.endswith("Args"):
         imported = sdk_source.module(sdk_source.package() / "iam" / "_inputs.py")
         # `PolicyDocumentArgs` is used by other services under its bare name.
-        found = name in imported
-        return (Type(kind=Kind.OBJECT, declared=Location(file=imported.path, class_name=name)) if found else _ANY,)
+        is_of_iam = name in imported
+        return (Type(kind=Kind.OBJECT, declared=Location(file=imported.path, class_name=name)) if is_of_iam else _ANY,)
     return (Type(kind=Kind.STRING),)
 
 
@@ -209,10 +209,10 @@ def _secrets(text: str) -> frozenset[str]:
 def _replacements(
     source: Module, class_name: str, arguments: str, inputs: Mapping[str, Property]
 ) -> dict[str, Replacement]:
-    names = {each.name: each.wire for each in source.members(arguments)}
-    found = documentation.replaced_by_the_text(source.source(class_name), names)
-    _collect(inputs, "", frozenset(), found)
-    return found
+    names = {member.name: member.wire for member in source.members(arguments)}
+    by_path = documentation.replaced_by_the_text(source.source(class_name), names)
+    _collect(inputs, "", frozenset(), by_path)
+    return by_path
 
 
 def _immutable(token: str) -> dict[str, Replacement]:
@@ -221,15 +221,15 @@ def _immutable(token: str) -> dict[str, Replacement]:
 
 
 def _collect(
-    properties: Mapping[str, Property], prefix: str, above: frozenset[Location], found: dict[str, Replacement]
+    properties: Mapping[str, Property], prefix: str, above: frozenset[Location], by_path: dict[str, Replacement]
 ) -> None:
-    for each in properties.values():
-        said = documentation.replacement(each.documentation)
-        if said:
-            found[prefix + each.name] = said
-        for kind in each.types:
+    for declared in properties.values():
+        replacement = documentation.replacement(declared.documentation)
+        if replacement:
+            by_path[prefix + declared.name] = replacement
+        for kind in declared.types:
             inner, brackets = (kind.items[0], "[]") if kind.items else (kind, "")
             # Statements of a web firewall hold statements.
             if inner.declared and inner.declared not in above:
-                path = f"{prefix}{each.name}{brackets}."
-                _collect(members(inner.declared), path, above | {inner.declared}, found)
+                path = f"{prefix}{declared.name}{brackets}."
+                _collect(members(inner.declared), path, above | {inner.declared}, by_path)

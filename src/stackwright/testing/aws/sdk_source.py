@@ -96,8 +96,8 @@ def _required(source: str) -> set[str]:
     if start < 0:
         return set()
     signature = source[start : source.index("):\n", start) + 2].splitlines()[1:]
-    found = (_PARAMETER.match(line) for line in signature)
-    return {match["name"] for match in found if match and not match["optional"]}
+    matches = (_PARAMETER.match(line) for line in signature)
+    return {match["name"] for match in matches if match and not match["optional"]}
 
 
 @cache
@@ -109,10 +109,10 @@ def module(path: Path) -> Module:
 @cache
 def package() -> Path:
     """The folder of `pulumi_aws`; it is not imported."""
-    found = importlib.util.find_spec("pulumi_aws")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("pulumi_aws")
+    if spec is None or spec.origin is None:
         raise UnknownTypeError("pulumi_aws is not installed: its classes say what resources there are")
-    return Path(found.origin).parent
+    return Path(spec.origin).parent
 
 
 @cache
@@ -128,7 +128,11 @@ def tokens() -> Mapping[str, str]:
     listed = re.search(r'resource_modules="""(.*?)"""', text, re.DOTALL)
     if listed is None:
         raise UnknownTypeError("pulumi_aws/__init__.py lists no resources: this version of the SDK is not known here")
-    return {token: each["fqn"] for each in json.loads(listed[1]) for token in each["classes"]}
+    return {
+        token: resource_module["fqn"]
+        for resource_module in json.loads(listed[1])
+        for token in resource_module["classes"]
+    }
 
 
 @cache

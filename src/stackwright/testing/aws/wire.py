@@ -34,7 +34,7 @@ _MASK = "[secret]"
 
 def values(message: struct_pb2.Struct) -> Values:
     """A message in Python; nulls are the same as nothing."""
-    return {name: _value(each) for name, each in message.fields.items() if each.WhichOneof("kind") != "null_value"}
+    return {name: _value(field) for name, field in message.fields.items() if field.WhichOneof("kind") != "null_value"}
 
 
 def _value(value: struct_pb2.Value) -> Any:
@@ -49,7 +49,7 @@ def _value(value: struct_pb2.Value) -> Any:
         case "struct_value":
             return values(value.struct_value)
         case "list_value":
-            return [_value(each) for each in value.list_value.values]
+            return [_value(member) for member in value.list_value.values]
         case _:
             return None
 
@@ -98,8 +98,8 @@ def masked(value: Any) -> Any:
     return _walk(value, lambda _: _MASK, masked)
 
 
-def _walk(value: Any, on_secret: Callable[[Any], Any], each: Callable[[Any], Any] | None = None) -> Any:
-    again = each or (lambda inner: _walk(inner, on_secret))
+def _walk(value: Any, on_secret: Callable[[Any], Any], on_inner: Callable[[Any], Any] | None = None) -> Any:
+    again = on_inner or (lambda inner: _walk(inner, on_secret))
     if is_secret(value):
         return on_secret(value.get("value"))
     if isinstance(value, Mapping):
@@ -112,14 +112,14 @@ def _walk(value: Any, on_secret: Callable[[Any], Any], each: Callable[[Any], Any
 def holds_unknown(value: Any) -> bool:
     """Whether anything in it is not known."""
     if isinstance(value, Mapping):
-        return any(holds_unknown(each) for each in value.values())
+        return any(holds_unknown(member) for member in value.values())
     return any(map(holds_unknown, value)) if isinstance(value, list) else is_unknown(value)
 
 
 def holds_secret(value: Any) -> bool:
     """Whether anything in it is secret."""
     if isinstance(value, Mapping):
-        return is_secret(value) or any(holds_secret(each) for each in value.values())
+        return is_secret(value) or any(holds_secret(member) for member in value.values())
     return isinstance(value, list) and any(map(holds_secret, value))
 
 

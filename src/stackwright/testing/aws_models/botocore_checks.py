@@ -55,9 +55,9 @@ class Report:
     no_call: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        said = f"{self.resources} resources, {self.values} values checked, {self.unknown} unknown, "
-        said += f"{self.stand_ins} stand-ins, {self.not_sent.total()} not sent, {len(self.findings)} findings"
-        return "\n".join([said, *map(str, self.findings)])
+        summary = f"{self.resources} resources, {self.values} values checked, {self.unknown} unknown, "
+        summary += f"{self.stand_ins} stand-ins, {self.not_sent.total()} not sent, {len(self.findings)} findings"
+        return "\n".join([summary, *map(str, self.findings)])
 
 
 def check(resources: Iterable[Declared | Resource], *, stand_ins: Iterable[str] = ()) -> Report:
@@ -66,7 +66,7 @@ def check(resources: Iterable[Declared | Resource], *, stand_ins: Iterable[str] 
     Ids that a recording made up (`<name>-id`) are not held against patterns; `stand_ins` names further made-up values.
     """
     graph = from_declared(resources)
-    made_up = frozenset({*stand_ins, *(f"{each.name}-id" for each in graph.resources)})
+    made_up = frozenset({*stand_ins, *(f"{node.name}-id" for node in graph.resources)})
     report = Report()
     for resource in graph.resources:
         if resource.is_aws:

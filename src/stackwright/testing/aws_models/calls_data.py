@@ -90,7 +90,7 @@ CALLS: Mapping[str, Call] = {
             "family": "DBParameterGroupFamily",
             "parameters": _LATER,
         },
-        given={"Description": "Managed by Pulumi"},
+        constants={"Description": "Managed by Pulumi"},
     ),
     "rds/eventSubscription": Call(
         service="rds",
@@ -111,7 +111,7 @@ CALLS: Mapping[str, Call] = {
         service="rds",
         operation="ModifyDBProxyTargetGroup",
         fields={"dbProxyName": "DBProxyName"},
-        given={"TargetGroupName": "default"},
+        constants={"TargetGroupName": "default"},
     ),
     "rds/proxyTarget": Call(
         service="rds",
@@ -130,7 +130,7 @@ CALLS: Mapping[str, Call] = {
         service="elasticache",
         operation="CreateCacheParameterGroup",
         fields={"name": "CacheParameterGroupName", "family": "CacheParameterGroupFamily", "parameters": _LATER},
-        given={"Description": "Managed by Pulumi"},
+        constants={"Description": "Managed by Pulumi"},
     ),
     "elasticache/user": Call(service="elasticache", operation="CreateUser", fields=_PASSWORDS),
     "elasticache/userGroup": Call(service="elasticache", operation="CreateUserGroup"),

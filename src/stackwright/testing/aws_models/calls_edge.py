@@ -78,8 +78,8 @@ _LISTENER: Fields = {
     **dict.fromkeys(
         (
             *(
-                f"routingHttpRequestXAmzn{each}HeaderName"
-                for each in (
+                f"routingHttpRequestXAmzn{header}HeaderName"
+                for header in (
                     "MtlsClientcert",
                     "MtlsClientcertIssuer",
                     "MtlsClientcertLeaf",
@@ -91,8 +91,8 @@ _LISTENER: Fields = {
                 )
             ),
             *(
-                f"routingHttpResponse{each}HeaderValue"
-                for each in (
+                f"routingHttpResponse{header}HeaderValue"
+                for header in (
                     "AccessControlAllowCredentials",
                     "AccessControlAllowHeaders",
                     "AccessControlAllowMethods",
@@ -152,7 +152,7 @@ CALLS: Mapping[str, Call] = {
             "enableAcceleratedRecovery": _LATER,
             "tags": _LATER,
         },
-        given={"CallerReference": _FROM_PROVIDER},
+        constants={"CallerReference": _FROM_PROVIDER},
     ),
     "route53/record": Call(
         service="route53",
@@ -172,7 +172,7 @@ CALLS: Mapping[str, Call] = {
             "allowOverwrite": _PROVIDER,
         },
         root="ChangeBatch.Changes[].ResourceRecordSet",
-        given={"ChangeBatch.Changes[].Action": "CREATE"},
+        constants={"ChangeBatch.Changes[].Action": "CREATE"},
     ),
     "route53/healthCheck": Call(
         service="route53",
@@ -189,7 +189,7 @@ CALLS: Mapping[str, Call] = {
             "triggers": _PROVIDER,
         },
         root="HealthCheckConfig",
-        given={"CallerReference": _FROM_PROVIDER},
+        constants={"CallerReference": _FROM_PROVIDER},
     ),
     "route53/zoneAssociation": Call(
         service="route53",
@@ -225,7 +225,7 @@ CALLS: Mapping[str, Call] = {
             "waitForDeployment": _PROVIDER,
         },
         root="DistributionConfigWithTags.DistributionConfig",
-        given={
+        constants={
             "DistributionConfigWithTags.DistributionConfig.CallerReference": _FROM_PROVIDER,
             "DistributionConfigWithTags.DistributionConfig.Comment": "",
             "DistributionConfigWithTags.Tags.Items": [],
@@ -236,7 +236,7 @@ CALLS: Mapping[str, Call] = {
         operation="CreateCachePolicy",
         root="CachePolicyConfig",
         fields={"minTtl": "CachePolicyConfig.MinTTL"},
-        given={"CachePolicyConfig.MinTTL": 0},
+        constants={"CachePolicyConfig.MinTTL": 0},
     ),
     "cloudfront/originRequestPolicy": Call(
         service="cloudfront", operation="CreateOriginRequestPolicy", root="OriginRequestPolicyConfig"
@@ -254,7 +254,7 @@ CALLS: Mapping[str, Call] = {
         service="cloudfront",
         operation="CreateVpcOrigin",
         fields={"tags": "Tags.Items"},
-        given={},
+        constants={},
     ),
     "cloudfront/function": Call(
         service="cloudfront",
@@ -266,7 +266,7 @@ CALLS: Mapping[str, Call] = {
             "keyValueStoreAssociations": "FunctionConfig.KeyValueStoreAssociations",
             "publish": _PROVIDER,
         },
-        given={"FunctionConfig.Comment": ""},
+        constants={"FunctionConfig.Comment": ""},
     ),
     "cloudfront/monitoringSubscription": Call(service="cloudfront", operation="CreateMonitoringSubscription"),
 }

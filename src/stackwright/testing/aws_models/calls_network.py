@@ -23,7 +23,7 @@ def _tagged(type_: str, operation: str, fields: Fields | None = None, **more: An
         service="ec2",
         operation=operation,
         fields={"tags": "TagSpecifications[].Tags", **(fields or {})},
-        given={**more.pop("given", {})} | ({"TagSpecifications[].ResourceType": type_} if type_ else {}),
+        constants={**more.pop("constants", {})} | ({"TagSpecifications[].ResourceType": type_} if type_ else {}),
         **more,
     )
 
@@ -155,7 +155,7 @@ CALLS: Mapping[str, Call] = {
             "routes": _LATER,
             "propagatingVgws": _LATER,
         },
-        given={"Tags": []},
+        constants={"Tags": []},
     ),
     "ec2/route": Call(service="ec2", operation="CreateRoute", fields=_ROUTE),
     "ec2/routeTableAssociation": Call(service="ec2", operation="AssociateRouteTable"),
@@ -206,7 +206,7 @@ CALLS: Mapping[str, Call] = {
             "regionalNatGatewayId": "ResourceIds",
             "iamRoleArn": "DeliverLogsPermissionArn",
         },
-        given={"ResourceType": "VPC"},
+        constants={"ResourceType": "VPC"},
     ),
     "ec2/securityGroup": _tagged(
         "security-group",
@@ -221,7 +221,7 @@ CALLS: Mapping[str, Call] = {
     "vpc/securityGroupIngressRule": _rule("AuthorizeSecurityGroupIngress"),
     "vpc/securityGroupEgressRule": _rule("AuthorizeSecurityGroupEgress"),
     "ec2/launchTemplate": _tagged("launch-template", "CreateLaunchTemplate", _TEMPLATE, root="LaunchTemplateData"),
-    "ec2/instance": _tagged("instance", "RunInstances", _INSTANCE, given={"MinCount": 1, "MaxCount": 1}),
+    "ec2/instance": _tagged("instance", "RunInstances", _INSTANCE, constants={"MinCount": 1, "MaxCount": 1}),
     "ec2/placementGroup": _tagged("placement-group", "CreatePlacementGroup", {"name": "GroupName"}),
     "ec2/keyPair": _tagged("key-pair", "ImportKeyPair", {"publicKey": "PublicKeyMaterial", "keyNamePrefix": _PROVIDER}),
     "ec2/managedPrefixList": _tagged("prefix-list", "CreateManagedPrefixList", {"name": "PrefixListName"}),
@@ -251,7 +251,7 @@ CALLS: Mapping[str, Call] = {
             "lbTargetGroupArn": "TargetGroupARNs",
             "elb": NotSent(reason="classic load balancers are attached by another call"),
         },
-        given={"TargetGroupARNs": []},
+        constants={"TargetGroupARNs": []},
     ),
     "autoscaling/notification": Call(
         service="autoscaling",

@@ -154,7 +154,7 @@ CALLS: Mapping[str, Call] = {
         service="sns",
         operation="SetTopicAttributes",
         fields={"arn": "TopicArn", "policy": "AttributeValue"},
-        given={"AttributeName": "Policy"},
+        constants={"AttributeName": "Policy"},
     ),
     "sns/topicSubscription": Call(
         service="sns",
@@ -194,7 +194,7 @@ CALLS: Mapping[str, Call] = {
             "tags": "ResourceTags",
         },
         root="Budget",
-        given={"AccountId": "111122223333"},
+        constants={"AccountId": "111122223333"},
     ),
     "costexplorer/anomalyMonitor": Call(
         service="ce",

@@ -65,7 +65,7 @@ class Call:
     #: Where inputs are looked for first, by their own names: `LaunchTemplateData`.
     root: str = ""
     #: What the provider fills in.
-    given: Mapping[str, Any] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
     #: Why there is no call; the inputs are not checked then.
     no_call: str = ""
 
@@ -83,8 +83,8 @@ def one_of(*accepted: str) -> Checked:
     """A word of a few; numbers and switches are compared as AWS would read them."""
 
     def check(value: Any) -> str | None:
-        said = str(value).lower() if isinstance(value, bool) else str(value)
-        return None if said in accepted else f"is {value!r}, accepted: {', '.join(accepted)}"
+        word = str(value).lower() if isinstance(value, bool) else str(value)
+        return None if word in accepted else f"is {value!r}, accepted: {', '.join(accepted)}"
 
     return Checked(check=check)
 
@@ -130,23 +130,23 @@ class Conversion:
                 continue
             target: Target | None = self._call.fields.get(name) or _EVERYWHERE.get(name) or self._find(name, shape)
             self._take(parameters, shape, target, value, name)
-        for path, value in self._call.given.items():
+        for path, value in self._call.constants.items():
             _fill(parameters, path.split("."), value)
         _count(parameters, shape)
         return parameters
 
-    def _take(self, place: dict[str, Any], shape: Any, target: Target | None, value: Any, source: str) -> None:
+    def _take(self, parameters: dict[str, Any], shape: Any, target: Target | None, value: Any, source: str) -> None:
         """Put an input where it belongs."""
         if target is None:
             below = f"{shape.name} of " if "." in source else ""
             self.problems.append(f"{source} is not mapped to {below}{self._call.service}:{self._call.operation}")
         elif isinstance(target, str):
-            self._put(place, shape, target, value, source)
+            self._put(parameters, shape, target, value, source)
         elif isinstance(target, Members):
-            several = [{target.key: each, **target.more} for each in value] if isinstance(value, list) else value
-            self._put(place, shape, target.path, several, source)
+            several = [{target.key: scalar, **target.more} for scalar in value] if isinstance(value, list) else value
+            self._put(parameters, shape, target.path, several, source)
         elif isinstance(target, Spread):
-            self._spread(place, shape, target, value, source)
+            self._spread(parameters, shape, target, value, source)
         else:
             self._side(source, target, value)
 
@@ -157,11 +157,11 @@ class Conversion:
         if not isinstance(block, Mapping):
             self._wrong(source, value, "a block")
             return
-        for name, each in block.items():
+        for name, inner in block.items():
             if name not in target.fields:
                 self.problems.append(f"{source}.{name} is not mapped to {self._call.service}:{self._call.operation}")
-            elif each is not None:
-                self._put(parameters, shape, target.fields[name], each, f"{source}.{name}")
+            elif inner is not None:
+                self._put(parameters, shape, target.fields[name], inner, f"{source}.{name}")
 
     def _side(self, name: str, target: NotSent | Checked, value: Any) -> None:
         if isinstance(target, NotSent):
@@ -180,27 +180,29 @@ class Conversion:
             for part in self._call.root.replace("[]", "").split("."):
                 shape = shape.members[part]
                 shape = shape.member if shape.type_name == "list" else shape
-            found = member(shape, name)
-            if found:
-                return f"{self._call.root}.{found}"
+            member_name = member(shape, name)
+            if member_name:
+                return f"{self._call.root}.{member_name}"
             shape = models.operation(self._call.service, self._call.operation).input_shape
         return member(shape, name)
 
     def _put(self, parameters: dict[str, Any], shape: Any, path: str, value: Any, source: str) -> None:
-        place: Any = parameters
+        structure: Any = parameters
         *parents, last = path.split(".")
         for part in parents:
             name, is_list = part.removesuffix("[]"), part.endswith("[]")
             shape = shape.members[name]
             if is_list:
-                place = place.setdefault(name, [{}])[0]
+                structure = structure.setdefault(name, [{}])[0]
                 shape = shape.member
             else:
-                place = place.setdefault(name, {})
-        found = self._value(value, shape.members[last], source)
-        before = place.get(last)
+                structure = structure.setdefault(name, {})
+        converted = self._value(value, shape.members[last], source)
+        before = structure.get(last)
         # Two inputs may be members of one list: a root disk and further ones.
-        place[last] = [*before, *found] if isinstance(before, list) and isinstance(found, list) else found
+        structure[last] = (
+            [*before, *converted] if isinstance(before, list) and isinstance(converted, list) else converted
+        )
 
     def _value(self, value: Any, shape: Any, source: str) -> Any:
         if value is UNKNOWN:
@@ -210,11 +212,11 @@ class Conversion:
         if shape.type_name == "list":
             return self._list(value, shape, source)
         if shape.type_name == "map":
-            if isinstance(value, list) and all(isinstance(each, Mapping) and "key" in each for each in value):
-                value = {each["key"]: {k: v for k, v in each.items() if k != "key"} for each in value}
+            if isinstance(value, list) and all(isinstance(block, Mapping) and "key" in block for block in value):
+                value = {block["key"]: {k: v for k, v in block.items() if k != "key"} for block in value}
             if not isinstance(value, Mapping):
                 return self._wrong(source, value, "a map")
-            return {key: self._value(each, shape.value, f"{source}.{key}") for key, each in value.items()}
+            return {key: self._value(inner, shape.value, f"{source}.{key}") for key, inner in value.items()}
         return self._scalar(value, shape, source)
 
     def _structure(self, value: Any, shape: Any, source: str) -> Any:
@@ -229,24 +231,24 @@ class Conversion:
             return self._wrong(source, value, "a structure")
         if set(value) == {"items"} and "Quantity" in shape.members:
             return self._value(value["items"], shape, source)
-        found: dict[str, Any] = {}
+        structure: dict[str, Any] = {}
         table = self._nested.get(shape.name, {})
-        for name, each in value.items():
-            if each is not None:
-                self._take(found, shape, table.get(name) or member(shape, name), each, f"{source}.{name}")
-        return found
+        for name, inner in value.items():
+            if inner is not None:
+                self._take(structure, shape, table.get(name) or member(shape, name), inner, f"{source}.{name}")
+        return structure
 
     def _list(self, value: Any, shape: Any, source: str) -> Any:
         pair = _pair(shape.member)
         if isinstance(value, Mapping) and pair:
             key, each_value = pair
-            items: list[Any] = [{key: name, each_value: each} for name, each in value.items()]
-            return [self._pair_value(each, shape.member, source) for each in items]
+            items: list[Any] = [{key: name, each_value: inner} for name, inner in value.items()]
+            return [self._pair_value(named_pair, shape.member, source) for named_pair in items]
         many = value if isinstance(value, list) else [value]
-        return [self._value(each, shape.member, f"{source}[{position}]") for position, each in enumerate(many)]
+        return [self._value(inner, shape.member, f"{source}[{position}]") for position, inner in enumerate(many)]
 
     def _pair_value(self, pair: Mapping[str, Any], shape: Any, source: str) -> Mapping[str, Any]:
-        return {name: self._value(each, shape.members[name], f"{source}.{name}") for name, each in pair.items()}
+        return {name: self._value(inner, shape.members[name], f"{source}.{name}") for name, inner in pair.items()}
 
     def _scalar(self, value: Any, shape: Any, source: str) -> Any:
         kind = shape.type_name
@@ -284,12 +286,12 @@ def member(shape: Any, name: str) -> str | None:
     """The member that an input's name means by itself; a list is often named in the singular on one side."""
     if shape is None or shape.type_name != "structure":
         return None
-    by_name = {each.lower(): each for each in shape.members}
+    by_name = {member_name.lower(): member_name for member_name in shape.members}
     if name.lower() in by_name:
         return str(by_name[name.lower()])
-    many = {lower: each for lower, each in by_name.items() if _is_many(shape.members[each])}
-    found = [many[each] for each in _spellings(name.lower()) if each in many]
-    return str(found[0]) if found else None
+    many = {lower: member_name for lower, member_name in by_name.items() if _is_many(shape.members[member_name])}
+    candidates = [many[spelling] for spelling in _spellings(name.lower()) if spelling in many]
+    return str(candidates[0]) if candidates else None
 
 
 def _is_many(shape: Any) -> bool:
@@ -299,14 +301,14 @@ def _is_many(shape: Any) -> bool:
 def _count(value: Any, shape: Any) -> None:
     """Fill in the number of members, which CloudFront wants beside them."""
     if isinstance(value, list) and shape.type_name == "list":
-        for each in value:
-            _count(each, shape.member)
+        for inner in value:
+            _count(inner, shape.member)
     elif isinstance(value, dict) and shape is not None and shape.type_name == "structure":
         if {"Items", "Quantity"} <= set(shape.members):
             items = value.get("Items", [])
             value.setdefault("Quantity", UNKNOWN if items is UNKNOWN else len(items))
-        for name, each in value.items():
-            _count(each, shape.members[name])
+        for name, inner in value.items():
+            _count(inner, shape.members[name])
 
 
 def _spellings(name: str) -> Iterator[str]:
@@ -329,12 +331,12 @@ def _pair(shape: Any) -> tuple[str, str] | None:
     return None
 
 
-def _fill(place: dict[str, Any], path: list[str], value: Any) -> None:
+def _fill(structure: dict[str, Any], path: list[str], value: Any) -> None:
     *parents, last = path
     for part in parents:
         name = part.removesuffix("[]")
-        inner = place.setdefault(name, [{}] if part.endswith("[]") else {})
+        inner = structure.setdefault(name, [{}] if part.endswith("[]") else {})
         if inner is UNKNOWN:
             return
-        place = inner[0] if isinstance(inner, list) else inner
-    place.setdefault(last, value)
+        structure = inner[0] if isinstance(inner, list) else inner
+    structure.setdefault(last, value)

@@ -129,22 +129,28 @@ def _grammar(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"Version is {document.get('Version')!r}, accepted: {VERSION}"
     if not statements.statements(document):
         yield "Statement is empty"
-    sids = Counter(each.get("Sid") for each in statements.statements(document) if each.get("Sid"))
+    sids = Counter(statement.get("Sid") for statement in statements.statements(document) if statement.get("Sid"))
     yield from (f"Sid {sid!r} is there {count} times" for sid, count in sids.items() if count > 1)
 
 
 def _whole(document: Mapping[str, Any], kind: str, of: Kind) -> Iterator[str]:
     """What only all statements together can break."""
     if kind == "bucket":
-        arns = [arn for each in statements.statements(document) for arn in as_list(each.get("Resource"))]
+        arns = [arn for statement in statements.statements(document) for arn in as_list(statement.get("Resource"))]
         buckets = {iam_arns.resource(str(arn)).partition("/")[0] for arn in arns if arn is not UNKNOWN}
         if len(buckets) > 1:
             yield f"a bucket's policy is about that bucket alone, not about {', '.join(sorted(buckets))}"
     if kind == "key":
-        kept = [each for each in statements.allowed(document) if "kms:PutKeyPolicy" in statements.actions(each)]
-        if not kept:
+        granting = [
+            statement
+            for statement in statements.allowed(document)
+            if "kms:PutKeyPolicy" in statements.actions(statement)
+        ]
+        if not granting:
             yield "nobody may change the policy (kms:PutKeyPolicy): KMS refuses it, or the key is lost"
-    if of.resource and not any(each.get("Effect") in ("Allow", "Deny") for each in statements.statements(document)):
+    if of.resource and not any(
+        statement.get("Effect") in ("Allow", "Deny") for statement in statements.statements(document)
+    ):
         yield "no statement allows or denies anything"
 
 
@@ -164,14 +170,14 @@ def _elements(statement: Mapping[str, Any], of: Kind) -> Iterator[str]:
         yield f"Effect is {statement.get('Effect')!r}, accepted: Allow, Deny"
     if not re.fullmatch(r"[A-Za-z0-9]*", str(statement.get("Sid", ""))):
         yield "Sid has other characters than letters and digits"
-    for one, other, wanted in (
+    for key, inverse, needed in (
         ("Action", "NotAction", True),
         ("Resource", "NotResource", of.resource),
         ("Principal", "NotPrincipal", of.principal),
     ):
-        count = sum(name in statement for name in (one, other))
-        if count != int(wanted):
-            yield f"{one} is {'missing' if count < int(wanted) else 'one too many' if wanted else 'not allowed here'}"
+        count = sum(name in statement for name in (key, inverse))
+        if count != int(needed):
+            yield f"{key} is {'missing' if count < int(needed) else 'one too many' if needed else 'not allowed here'}"
     for name in ("Action", "Resource"):
         if name in statement and not as_list(statement[name]):
             yield f"{name} is empty"
@@ -206,7 +212,9 @@ def _principal(name: str, value: Any) -> str | None:
 
 def _actions(statement: Mapping[str, Any], of: Kind) -> Iterator[str]:
     allows = statement.get("Effect") == "Allow"
-    for action in (str(each) for name in ("Action", "NotAction") for each in as_list(statement.get(name))):
+    for action in (
+        str(action_name) for name in ("Action", "NotAction") for action_name in as_list(statement.get(name))
+    ):
         if "*" in action or "?" in action:
             if allows:
                 yield f"{action!r} is a wildcard"
@@ -223,7 +231,7 @@ def _actions(statement: Mapping[str, Any], of: Kind) -> Iterator[str]:
 
 def _resources(statement: Mapping[str, Any], of: Kind) -> Iterator[str]:
     allows = statement.get("Effect") == "Allow"
-    for value in (each for name in ("Resource", "NotResource") for each in as_list(statement.get(name))):
+    for value in (arn for name in ("Resource", "NotResource") for arn in as_list(statement.get(name))):
         if value is UNKNOWN:
             continue
         if value != "*":
@@ -231,7 +239,7 @@ def _resources(statement: Mapping[str, Any], of: Kind) -> Iterator[str]:
             if problem:
                 yield problem
         elif allows and not of.star:
-            could = [each for each in statements.actions(statement) if not statements.needs_star(each)]
+            could = [action for action in statements.actions(statement) if not statements.needs_star(action)]
             if could:
                 yield f"Resource is * and could be exact for {', '.join(could)}"
     if of.star and as_list(statement.get("Resource")) != ["*"]:
@@ -243,21 +251,25 @@ def _resources(statement: Mapping[str, Any], of: Kind) -> Iterator[str]:
 def _levels(statement: Mapping[str, Any], _of: Kind) -> Iterator[str]:
     """Each action finds a resource of its own sort in the statement, and each resource an action."""
     resources = as_list(statement.get("Resource"))
-    known = [each for each in statements.actions(statement) if "*" not in each]
+    known = [name for name in statements.actions(statement) if "*" not in name]
     if not known or "*" in resources or UNKNOWN in resources or len(known) < len(statements.actions(statement)):
         return
-    arns = [str(each) for each in resources]
-    services = {iam_arns.service(each) for each in arns}
+    arns = [str(resource) for resource in resources]
+    services = {iam_arns.service(arn) for arn in arns}
     for action in known:
         prefix = action.partition(":")[0].lower()
         if arns and not services & {prefix, *_ALSO.get(prefix, ())}:
             yield f"{action} is allowed on none of its own resources, but on {', '.join(sorted(services))}"
-    levels = {_is_object(each) for each in known if each.startswith("s3:")}
-    found = {"/" in iam_arns.resource(each) for each in arns if iam_arns.service(each) == "s3"}
-    if levels and found and levels != found and not _covers(arns):
-        wanted = {True: "objects (arn:aws:s3:::bucket/*)", False: "the bucket (arn:aws:s3:::bucket)"}
-        yield from (f"its actions on {wanted[level]} have no such resource" for level in sorted(levels - found))
-        yield from (f"its resource for {wanted[level]} has no such action" for level in sorted(found - levels))
+    levels = {_is_object(name) for name in known if name.startswith("s3:")}
+    resource_levels = {"/" in iam_arns.resource(arn) for arn in arns if iam_arns.service(arn) == "s3"}
+    if levels and resource_levels and levels != resource_levels and not _covers(arns):
+        level_names = {True: "objects (arn:aws:s3:::bucket/*)", False: "the bucket (arn:aws:s3:::bucket)"}
+        yield from (
+            f"its actions on {level_names[level]} have no such resource" for level in sorted(levels - resource_levels)
+        )
+        yield from (
+            f"its resource for {level_names[level]} has no such action" for level in sorted(resource_levels - levels)
+        )
 
 
 def _is_object(action: str) -> bool:
@@ -266,7 +278,7 @@ def _is_object(action: str) -> bool:
 
 def _covers(arns: Iterable[str]) -> bool:
     """A wildcard at the end of a bucket's name means its objects, too."""
-    return any(each.endswith("*") and "/" not in iam_arns.resource(each) for each in arns)
+    return any(arn.endswith("*") and "/" not in iam_arns.resource(arn) for arn in arns)
 
 
 def _conditions(statement: Mapping[str, Any], _of: Kind) -> Iterator[str]:
@@ -289,8 +301,8 @@ def _conditions(statement: Mapping[str, Any], _of: Kind) -> Iterator[str]:
 def _condition_value(operator: str, key: str, value: Any) -> str | None:
     if value is UNKNOWN:
         return None
-    said = str(value).lower()
-    if operator.startswith(("Bool", "Null")) and said not in ("true", "false"):
+    lowered = str(value).lower()
+    if operator.startswith(("Bool", "Null")) and lowered not in ("true", "false"):
         return f"{operator} {key} is {value!r}, accepted: true, false"
     if operator.startswith("Arn") and value != "*" and iam_arns.service(str(value)) == "":
         return f"{operator} {key} is {value!r}, which is no ARN"
@@ -312,9 +324,9 @@ class Report:
     unknown: int = 0
 
     def __str__(self) -> str:
-        said = f"{self.documents} policies, {self.statements} statements, {self.actions.total()} actions "
-        said += f"({len(self.actions)} different), {self.unknown} unknown, {len(self.findings)} findings"
-        return "\n".join([said, *self.findings])
+        summary = f"{self.documents} policies, {self.statements} statements, {self.actions.total()} actions "
+        summary += f"({len(self.actions)} different), {self.unknown} unknown, {len(self.findings)} findings"
+        return "\n".join([summary, *self.findings])
 
 
 def check_resources(resources: Iterable[Declared | Resource]) -> Report:
@@ -346,4 +358,6 @@ def _count(report: Report, where: str, document: str | Mapping[str, Any], kind: 
     except ValueError:
         return
     report.statements += len(statements.statements(parsed))
-    report.actions.update(action for each in statements.statements(parsed) for action in statements.actions(each))
+    report.actions.update(
+        action for statement in statements.statements(parsed) for action in statements.actions(statement)
+    )

@@ -110,9 +110,9 @@ _ORDER = ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "G
 #: Condition operators, without `IfExists` and the words for sets.
 OPERATORS = frozenset(
     {
-        *(f"String{each}" for each in _TEXT),
-        *(f"{kind}{each}" for kind in ("Numeric", "Date") for each in _ORDER),
-        *(f"Arn{each}" for each in ("Equals", "NotEquals", "Like", "NotLike")),
+        *(f"String{comparison}" for comparison in _TEXT),
+        *(f"{kind}{comparison}" for kind in ("Numeric", "Date") for comparison in _ORDER),
+        *(f"Arn{comparison}" for comparison in ("Equals", "NotEquals", "Like", "NotLike")),
         "BinaryEquals",
         "Bool",
         "IpAddress",
@@ -130,9 +130,9 @@ def actions(prefix: str) -> frozenset[str] | None:
         if prefix not in models.services():
             return None
         known = (prefix,)
-    operations = {name for each in known for name in models.service(each).operation_names}
-    found = {*operations, *_MORE.get(prefix, "").split()} - set(_NONE.get(prefix, "").split())
-    return frozenset(each.lower() for each in found)
+    operations = {name for service_name in known for name in models.service(service_name).operation_names}
+    names = {*operations, *_MORE.get(prefix, "").split()} - set(_NONE.get(prefix, "").split())
+    return frozenset(name.lower() for name in names)
 
 
 def problem(action: str) -> str | None:
@@ -144,13 +144,17 @@ def problem(action: str) -> str | None:
     if known is None:
         return f"{action!r} is of no service that is known"
     pattern = re.escape(name.lower()).replace(r"\*", ".*").replace(r"\?", ".")
-    return None if any(re.fullmatch(pattern, each) for each in known) else f"{action!r} is no action of {prefix}"
+    return (
+        None
+        if any(re.fullmatch(pattern, known_action) for known_action in known)
+        else f"{action!r} is no action of {prefix}"
+    )
 
 
 def key_is_known(key: str) -> bool:
     """Whether there is such a condition key; IAM compares them in lower case."""
     prefix, _, name = key.partition(":")
-    names = {each.lower() for each in _KEYS.get(prefix.lower(), "").split()}
+    names = {known_name.lower() for known_name in _KEYS.get(prefix.lower(), "").split()}
     return name.lower() in names or bool(_OPEN_KEYS.fullmatch(key))
 
 

@@ -66,22 +66,22 @@ _NO_ACCOUNT = {"ssm", "elasticloadbalancing", "iam", "elasticache"}
 
 def service(arn: str) -> str:
     """The service that an ARN is of; "" for what is none."""
-    found = _ARN.fullmatch(arn)
-    return found[2] if found else ""
+    match = _ARN.fullmatch(arn)
+    return match[2] if match else ""
 
 
 def resource(arn: str) -> str:
     """What stands behind the account."""
-    found = _ARN.fullmatch(arn)
-    return found[5] if found else ""
+    match = _ARN.fullmatch(arn)
+    return match[5] if match else ""
 
 
 def problem(arn: str) -> str | None:
     """What is wrong with an ARN."""
-    found = _ARN.fullmatch(arn)
-    if not found:
+    match = _ARN.fullmatch(arn)
+    if not match:
         return f"{arn!r} is no ARN, accepted: arn:partition:service:region:account:resource"
-    partition, name, region, account, rest = found.groups()
+    partition, name, region, account, resource_part = match.groups()
     form = FORMS.get(name)
     if partition not in _PARTITIONS:
         return f"{arn!r}: partition {partition!r}, accepted: {', '.join(_PARTITIONS)}"
@@ -91,8 +91,8 @@ def problem(arn: str) -> str | None:
         return f"{arn!r}: region {region!r}, accepted: {'a region' if form.region else 'none'}"
     if not _account_fits(name, account, form):
         return f"{arn!r}: account {account!r}, accepted: {'12 digits' if form.account else 'none'}"
-    if not re.fullmatch(form.resource, rest, re.DOTALL):
-        return f"{arn!r}: resource {rest!r}, accepted: {form.resource}"
+    if not re.fullmatch(form.resource, resource_part, re.DOTALL):
+        return f"{arn!r}: resource {resource_part!r}, accepted: {form.resource}"
     return None
 
 

@@ -79,9 +79,9 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 def matches(pattern: str, text: str) -> bool:
     """Whether AWS would take the text: a pattern means all of it, unless it is tied to the beginning alone."""
-    found = compiled(pattern)
+    expression = compiled(pattern)
     begins_only = pattern.startswith("^") and not pattern.endswith("$")
-    return bool(found.match(text) if begins_only else found.fullmatch(text))
+    return bool(expression.match(text) if begins_only else expression.fullmatch(text))
 
 
 class Walk:
@@ -100,13 +100,13 @@ class Walk:
             yield from self._structure(value, shape, path, stand_ins)
         elif shape.type_name == "list":
             yield from self._size(len(value), shape, f"{path} has {len(value)} members")
-            for position, each in enumerate(value):
-                yield from self.problems(each, shape.member, f"{path}[{position}]", stand_ins)
+            for position, inner in enumerate(value):
+                yield from self.problems(inner, shape.member, f"{path}[{position}]", stand_ins)
         elif shape.type_name == "map":
             yield from self._size(len(value), shape, f"{path} has {len(value)} members")
-            for key, each in value.items():
+            for key, inner in value.items():
                 yield from self.problems(key, shape.key, f"{path}.{key}", stand_ins)
-                yield from self.problems(each, shape.value, f"{path}.{key}", stand_ins)
+                yield from self.problems(inner, shape.value, f"{path}.{key}", stand_ins)
         elif isinstance(value, str) and value in stand_ins:
             self.stand_ins += 1
         else:
@@ -114,11 +114,11 @@ class Walk:
             yield from self._scalar(value, shape, path)
 
     def _structure(self, value: Mapping[str, Any], shape: Any, path: str, stand_ins: frozenset[str]) -> Iterator[str]:
-        missing = [each for each in shape.required_members if each not in value]
+        missing = [member for member in shape.required_members if member not in value]
         if missing:
             yield f"{path}: {', '.join(missing)} missing"
-        for name, each in value.items():
-            yield from self.problems(each, shape.members[name], f"{path}.{name}".lstrip("."), stand_ins)
+        for name, inner in value.items():
+            yield from self.problems(inner, shape.members[name], f"{path}.{name}".lstrip("."), stand_ins)
 
     def _scalar(self, value: Any, shape: Any, path: str) -> Iterator[str]:
         if shape.type_name == "string":
@@ -132,7 +132,7 @@ class Walk:
             yield from self._size(value, shape, f"{path} is {value}")
 
     @staticmethod
-    def _size(size: float, shape: Shape, said: str) -> Iterator[str]:
+    def _size(size: float, shape: Shape, finding: str) -> Iterator[str]:
         low, high = shape.metadata.get("min"), shape.metadata.get("max")
         if (low is not None and size < low) or (high is not None and size > high):
-            yield f"{said}, accepted: {'' if low is None else low} to {'any' if high is None else high}"
+            yield f"{finding}, accepted: {'' if low is None else low} to {'any' if high is None else high}"

@@ -41,12 +41,12 @@ def _describe(path: Path) -> str | None:
 
 def main() -> None:
     """Read them all."""
-    found = {str(path): text for path in _paths() if _managed(path) and (text := _describe(path))}
+    descriptions = {str(path): text for path in _paths() if _managed(path) and (text := _describe(path))}
     rules = subprocess.run(
         ["nft", "--stateless", "--terse", "list", "ruleset"], capture_output=True, text=True, check=True
     ).stdout
-    found["nft ruleset"] = hashlib.sha256(rules.encode()).hexdigest()[:16]
-    print(json.dumps(found))
+    descriptions["nft ruleset"] = hashlib.sha256(rules.encode()).hexdigest()[:16]
+    print(json.dumps(descriptions))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from typing import Any
 _SECONDS = 10
 
 
-def _attempt(asked: dict[str, Any], login: list[str]) -> str:
-    context = ssl.create_default_context(cafile=asked["ca_file"])
-    plain = socket.create_connection((asked["address"], asked["port"]), timeout=_SECONDS)
-    with context.wrap_socket(plain, server_hostname=asked["name"]) as connection:
+def _attempt(question: dict[str, Any], login: list[str]) -> str:
+    context = ssl.create_default_context(cafile=question["ca_file"])
+    plain = socket.create_connection((question["address"], question["port"]), timeout=_SECONDS)
+    with context.wrap_socket(plain, server_hostname=question["name"]) as connection:
         answers = connection.makefile("rb")
         for words in ([["AUTH", *login]] if login else []) + [["PING"]]:
             command = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
@@ -27,8 +27,8 @@ def _attempt(asked: dict[str, Any], login: list[str]) -> str:
 
 def main() -> None:
     """Log in with each."""
-    asked = json.load(sys.stdin)
-    print(json.dumps([_attempt(asked, login) for login in asked["logins"]]))
+    question = json.load(sys.stdin)
+    print(json.dumps([_attempt(question, login) for login in question["logins"]]))
 
 
 if __name__ == "__main__":

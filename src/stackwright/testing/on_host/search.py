@@ -1,4 +1,4 @@
-"""Where {name: [text, ...]} is found: {texts, folders, commands} -> {place: [name, ...]}.
+"""Where {name: [text, ...]} is found: {texts, folders, commands} -> {source: [name, ...]}.
 
 The texts come by standard input alone, so that the search itself does not put them where it looks.
 """
@@ -17,16 +17,16 @@ def _names(content: bytes, texts: dict[str, list[str]]) -> list[str]:
 
 def main() -> None:
     """Look at files and at what commands print."""
-    asked = json.load(sys.stdin)
-    found = {}
-    for folder in asked["folders"]:
+    question = json.load(sys.stdin)
+    names_by_source = {}
+    for folder in question["folders"]:
         for path in Path(folder).rglob("*"):
             if path.is_file() and not path.is_symlink():
-                found[str(path)] = _names(path.read_bytes(), asked["texts"])
-    for command in asked["commands"]:
+                names_by_source[str(path)] = _names(path.read_bytes(), question["texts"])
+    for command in question["commands"]:
         output = subprocess.run(command, capture_output=True, check=True).stdout
-        found[" ".join(command)] = _names(output, asked["texts"])
-    print(json.dumps({place: names for place, names in found.items() if names}))
+        names_by_source[" ".join(command)] = _names(output, question["texts"])
+    print(json.dumps({source: names for source, names in names_by_source.items() if names}))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ def main() -> None:
     """Ask systemd."""
     argv = ["systemctl", "show", "--all", f"--property={_PROPERTIES}", "*.service", "*.timer"]
     blocks = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip().split("\n\n")
-    found = {}
+    states = {}
     for block in blocks:
         unit = dict(line.split("=", 1) for line in block.splitlines())
         # Terminals come and go by themselves; a oneshot is between runs most of the time.
@@ -20,8 +20,8 @@ def main() -> None:
         if ours:
             is_timer = unit["Id"].endswith(".timer")
             run = [] if is_timer else [unit["MainPID"], unit["ActiveEnterTimestampMonotonic"]]
-            found[unit["Id"]] = [unit["ActiveState"], *run]
-    print(json.dumps(found))
+            states[unit["Id"]] = [unit["ActiveState"], *run]
+    print(json.dumps(states))
 
 
 if __name__ == "__main__":

@@ -78,10 +78,10 @@ def _address(config: Mapping[str, Any], metadata: calls.Metadata, where: str) ->
     if parts.scheme != "s3":
         return where, {}
     path = urllib.parse.quote(parts.path, safe="/-_.~")
-    own = os.environ.get("STACKWRIGHT_S3_URL")
+    endpoint = os.environ.get("STACKWRIGHT_S3_URL")
     url = (
-        f"{own}/{parts.netloc}{path}"
-        if own
+        f"{endpoint}/{parts.netloc}{path}"
+        if endpoint
         else f"https://{parts.netloc}.s3.{config['region']}.{config['domain']}{path}"
     )
     return url, calls.sign("GET", url, config["region"], "s3", metadata.credentials())
@@ -167,9 +167,9 @@ def _select(folder: Path, root: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(folder)
     fresh.replace(link)
-    for other in (root / "releases").iterdir():
-        if other not in (folder, before):
-            shutil.rmtree(other, ignore_errors=True)
+    for release in (root / "releases").iterdir():
+        if release not in (folder, before):
+            shutil.rmtree(release, ignore_errors=True)
 
 
 def environment(release: Release, settings: Path) -> dict[str, str]:
@@ -197,7 +197,7 @@ def environment(release: Release, settings: Path) -> dict[str, str]:
         ]
         _run([*pip, "install", *options])
         ready.touch()
-    found = {
+    env = {
         "PATH": f"{venv / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "HOME": os.environ.get("HOME", "/root"),
         "LANG": "C.UTF-8",
@@ -210,10 +210,10 @@ def environment(release: Release, settings: Path) -> dict[str, str]:
         "PYTHONPATH": str(folder / "src"),
     }
     # Where a test, or a host that is no instance, finds other services.
-    found |= {name: value for name, value in os.environ.items() if re.fullmatch(r"STACKWRIGHT_[A-Z0-9]+_URL", name)}
+    env |= {name: value for name, value in os.environ.items() if re.fullmatch(r"STACKWRIGHT_[A-Z0-9]+_URL", name)}
     if (folder / "ansible.cfg").is_file():
-        found["ANSIBLE_CONFIG"] = str(folder / "ansible.cfg")
-    return found
+        env["ANSIBLE_CONFIG"] = str(folder / "ansible.cfg")
+    return env
 
 
 def _run(command: list[str]) -> None:

@@ -65,16 +65,16 @@ def send(
     """The answer, to be read by the caller. Raises UnreachableError and RefusedError."""
     request = urllib.request.Request(url, data=body, headers=dict(headers or {}), method=method)  # noqa: S310
     where = urllib.parse.urlsplit(url)
-    place = f"{method} {where.scheme}://{where.netloc}{where.path}"
+    request_line = f"{method} {where.scheme}://{where.netloc}{where.path}"
     try:
         answer: IO[bytes] = _opener(context).open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         code = _code(error)
         again = error.code >= 500 or error.code == 429 or code.startswith(("Throttl", "RequestLimit"))
-        message = f"{place}: {error.code} {code}".rstrip()
+        message = f"{request_line}: {error.code} {code}".rstrip()
         raise (UnreachableError if again else RefusedError)(message) from None
     except (OSError, http.client.HTTPException) as problem:
-        raise UnreachableError(f"{place}: {getattr(problem, 'reason', problem)}") from None
+        raise UnreachableError(f"{request_line}: {getattr(problem, 'reason', problem)}") from None
     return answer
 
 
@@ -84,9 +84,9 @@ def _code(error: urllib.error.HTTPError) -> str:
         text = error.read(4096).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):
         return ""
-    found = re.search(r"<Code>([A-Za-z0-9._-]{1,60})</Code>", text)
-    found = found or re.search(r'"__type"\s*:\s*"(?:[^"#]*#)?([A-Za-z0-9._-]{1,60})"', text)
-    return found.group(1) if found else ""
+    match = re.search(r"<Code>([A-Za-z0-9._-]{1,60})</Code>", text)
+    match = match or re.search(r'"__type"\s*:\s*"(?:[^"#]*#)?([A-Za-z0-9._-]{1,60})"', text)
+    return match.group(1) if match else ""
 
 
 def read(answer: IO[bytes], limit: int = 1 << 20) -> bytes:
@@ -125,8 +125,8 @@ class Metadata:
     def get(self, path: str) -> str | None:
         """A value; None where there is none of that name."""
         if time.monotonic() >= self._until:
-            asked = {"X-aws-ec2-metadata-token-ttl-seconds": "300"}
-            self._token = read(send("PUT", f"{metadata_url()}/latest/api/token", asked, b"")).decode()
+            ttl_headers = {"X-aws-ec2-metadata-token-ttl-seconds": "300"}
+            self._token = read(send("PUT", f"{metadata_url()}/latest/api/token", ttl_headers, b"")).decode()
             self._until = time.monotonic() + 240
         headers = {"X-aws-ec2-metadata-token": self._token}
         try:
@@ -145,10 +145,10 @@ class Metadata:
         role = self.get("iam/security-credentials/")
         if not role:
             raise UnreachableError("the instance has no profile yet")
-        found = json.loads(self.get(f"iam/security-credentials/{role.splitlines()[0]}") or "{}")
-        if found.get("Code") != "Success":
+        session_keys = json.loads(self.get(f"iam/security-credentials/{role.splitlines()[0]}") or "{}")
+        if session_keys.get("Code") != "Success":
             raise UnreachableError("the instance's profile has no credentials yet")
-        return found["AccessKeyId"], found["SecretAccessKey"], found["Token"]
+        return session_keys["AccessKeyId"], session_keys["SecretAccessKey"], session_keys["Token"]
 
 
 def sign(
@@ -177,7 +177,7 @@ def sign(
         sent["x-amz-content-sha256"] = digest
     names = ";".join(sorted(sent))
     pairs = sorted(urllib.parse.parse_qsl(where.query, keep_blank_values=True))
-    query = "&".join("=".join(urllib.parse.quote(each, safe="-_.~") for each in pair) for pair in pairs)
+    query = "&".join("=".join(urllib.parse.quote(component, safe="-_.~") for component in pair) for pair in pairs)
     lines = "".join(f"{name}:{' '.join(sent[name].split())}\n" for name in sorted(sent))
     request = "\n".join([method, where.path or "/", query, lines, names, digest])
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"

@@ -19,9 +19,9 @@ _PATIENCE_SECONDS = 1800
 def install(config: Mapping[str, str]) -> None:
     """Download, compare, install."""
     package = calls.read(calls.send("GET", config["url"], timeout=60), _LIMIT)
-    found = hashlib.sha256(package).hexdigest()
-    if found != config["sha256"]:
-        raise calls.RefusedError(f"{config['url']} has the checksum {found}, and {config['sha256']} is the right one")
+    digest = hashlib.sha256(package).hexdigest()
+    if digest != config["sha256"]:
+        raise calls.RefusedError(f"{config['url']} has the checksum {digest}, and {config['sha256']} is the right one")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "amazon-ssm-agent.deb"
         file.write_bytes(package)

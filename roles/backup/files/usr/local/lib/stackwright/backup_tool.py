@@ -71,7 +71,7 @@ def status() -> int:
         ("clock", bool(settings["clock"]), files.clock_status),
     ]
     document = report(
-        collect([(kind, collector) for kind, wanted, collector in collectors if wanted]), settings["host"]
+        collect([(kind, collector) for kind, enabled, collector in collectors if enabled]), settings["host"]
     )
     keep(ANSWERED, document)
     keep(COUNTED, {"problems": len(document["problems"])}, mode=0o644)
@@ -91,8 +91,8 @@ def verified() -> list[dict[str, Any]]:
     """Return the check of the last verification."""
     installed = STATE / "installed"
     if VERIFIED.exists():
-        found, age = json.loads(VERIFIED.read_text()), now() - VERIFIED.stat().st_mtime
-        problem = "; ".join(found["problems"])
+        verification, age = json.loads(VERIFIED.read_text()), now() - VERIFIED.stat().st_mtime
+        problem = "; ".join(verification["problems"])
     else:
         problem, age = "", now() - installed.stat().st_mtime
     if not problem and age > VERIFY_HOURS * 3600:
@@ -180,10 +180,10 @@ def main(arguments: list[str]) -> int:
                 return recent()
             case ["verify"] | ["verify", "--all"]:
                 return verify(everything="--all" in arguments)
-            case ["restic", *rest]:
-                os.execvpe("restic", ["restic", *rest], {**os.environ, **files.login()})
-            case ["restic-copy", name, *rest]:
-                copies.execute(name, *rest)
+            case ["restic", *restic_arguments]:
+                os.execvpe("restic", ["restic", *restic_arguments], {**os.environ, **files.login()})
+            case ["restic-copy", name, *restic_arguments]:
+                copies.execute(name, *restic_arguments)
             case ["test-pgbackrest", path]:
                 test_pgbackrest(Path(path))
             case _:

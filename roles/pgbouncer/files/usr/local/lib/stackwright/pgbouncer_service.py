@@ -100,13 +100,13 @@ def noted() -> dict[str, str]:
         return {}
 
 
-def same(key: str, wanted: str, running: str) -> bool:
+def same(key: str, configured: str, running: str) -> bool:
     if key == "unix_socket_mode":
-        return int(wanted, 8) == int(running)
+        return int(configured, 8) == int(running)
     try:
-        return float(wanted) == float(running)
+        return float(configured) == float(running)
     except ValueError:
-        return wanted == running
+        return configured == running
 
 
 def runs_replaced_files() -> bool:
@@ -181,7 +181,7 @@ def test(path: Path) -> None:
     key = config.get("client_tls_key_file")
     groups = [Path(key).stat().st_gid] if key else []
     folder, port = Path(tempfile.mkdtemp(prefix="pgbouncer-test-")), str(free_port())
-    own = {
+    overrides = {
         "listen_addr": "",
         "listen_port": port,
         "unix_socket_dir": str(folder),
@@ -189,12 +189,12 @@ def test(path: Path) -> None:
         "pidfile": "",
         "syslog": "0",
     }
-    lines = [line for line in path.read_text().splitlines() if line.split("=")[0].strip() not in own]
+    lines = [line for line in path.read_text().splitlines() if line.split("=")[0].strip() not in overrides]
     ini = folder / "pgbouncer.ini"
     ini.touch(0o600)
-    for each in (folder, ini):
-        shutil.chown(each, USER, USER)
-    ini.write_text("\n".join([*lines, *(f"{key} = {value}" for key, value in own.items()), ""]))
+    for scratch_path in (folder, ini):
+        shutil.chown(scratch_path, USER, USER)
+    ini.write_text("\n".join([*lines, *(f"{key} = {value}" for key, value in overrides.items()), ""]))
     process = subprocess.Popen(
         [str(PROGRAM), str(ini)],
         stdout=subprocess.PIPE,

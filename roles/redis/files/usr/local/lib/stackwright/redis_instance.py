@@ -148,10 +148,10 @@ def noted(name: str) -> dict[str, str]:
 
 def differing(name: str) -> dict[str, str]:
     """Keys of the file whose value in the running instance is another one."""
-    wanted = settings(FOLDER / name / "redis.conf")
-    lines = ask(name, "CONFIG", "GET", *wanted)
+    configured = settings(FOLDER / name / "redis.conf")
+    lines = ask(name, "CONFIG", "GET", *configured)
     running = dict(zip(lines[::2], lines[1::2], strict=False))
-    return {key: value for key, value in wanted.items() if running.get(key, "").strip() != value.strip()}
+    return {key: value for key, value in configured.items() if running.get(key, "").strip() != value.strip()}
 
 
 def users_differ(name: str) -> bool:
@@ -191,8 +191,8 @@ def reload(name: str) -> None:
     changed = {key: value for key, value in differing(name).items() if key not in STATIC}
     if before.get("certificates") != now["certificates"]:
         # Setting the same path again is how Redis reads a renewed certificate.
-        wanted = settings(FOLDER / name / "redis.conf")
-        changed |= {key: wanted[key] for key in TLS}
+        configured = settings(FOLDER / name / "redis.conf")
+        changed |= {key: configured[key] for key in TLS}
     previous_port = ask(name, "CONFIG", "GET", "tls-port")[1]
     if "tls-port" in changed:
         release(changed["tls-port"])
@@ -336,9 +336,9 @@ def hand_over(name: str, host: str, port: str, password: str) -> None:
 def wait_for_copy(name: str, host: str, port: str, password: str) -> None:
     """Return when the copy has everything; writes wait meanwhile."""
     for _ in range(PAUSE_MS // 200):
-        here = info(ask(name, "INFO", "replication"))["master_repl_offset"]
+        offset = info(ask(name, "INFO", "replication"))["master_repl_offset"]
         there = info(remote(name, host, port, password, "INFO", "replication"))
-        if there.get("master_link_status") == "up" and there.get("slave_repl_offset") == here:
+        if there.get("master_link_status") == "up" and there.get("slave_repl_offset") == offset:
             return
         time.sleep(0.05)
     raise RedisError(f"redis@{name}: {host}:{port} has not caught up while writes waited")
@@ -400,7 +400,7 @@ def try_out(
     folder: Path, config: str, overrides: dict[str, str], groups: list[int], question: tuple[str, ...] = ()
 ) -> list[str]:
     """Start Redis with this configuration beside the real instances, as the service's user, until it answers."""
-    wanted = {
+    directives = {
         "port": "0",
         "unixsocket": str(folder / "redis.sock"),
         "dir": str(folder),
@@ -411,8 +411,8 @@ def try_out(
         "aclfile": str(folder / "users.acl"),
         **overrides,
     }
-    kept = [line for line in config.splitlines() if (line.split() or [""])[0] not in wanted]
-    text = "\n".join([*kept, *(f"{key} {value}" for key, value in wanted.items()), ""])
+    inherited = [line for line in config.splitlines() if (line.split() or [""])[0] not in directives]
+    text = "\n".join([*inherited, *(f"{key} {value}" for key, value in directives.items()), ""])
     (folder / "redis.conf").write_text(text)
     process = subprocess.Popen(
         ["redis-server", str(folder / "redis.conf")],
@@ -423,7 +423,7 @@ def try_out(
         group="redis",
         extra_groups=groups,
     )
-    client = ["redis-cli", "-s", wanted["unixsocket"]]
+    client = ["redis-cli", "-s", directives["unixsocket"]]
     try:
         for _ in range(400):
             answer = subprocess.run([*client, "PING"], text=True, capture_output=True, check=False)
@@ -487,8 +487,8 @@ def main(arguments: list[str]) -> int:
                 print("released" if ended else "none")
             case ["snapshot"]:
                 snapshot()
-            case ["cli", name, *rest]:
-                cli(name, *rest)
+            case ["cli", name, *command]:
+                cli(name, *command)
             case _:
                 print(__doc__, file=sys.stderr)
                 return 2

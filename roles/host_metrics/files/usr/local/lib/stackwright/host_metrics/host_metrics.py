@@ -45,9 +45,9 @@ def disks(settings: dict[str, Any]) -> Values:
     """Return of each file system the share that is used of what users may have: of its bytes or its inodes."""
     values = []
     for path in settings["paths"]:
-        found = os.statvfs(path)
-        bytes_used, inodes_used = found.f_blocks - found.f_bfree, found.f_files - found.f_ffree
-        shares = ((bytes_used, bytes_used + found.f_bavail), (inodes_used, inodes_used + found.f_favail))
+        file_system = os.statvfs(path)
+        bytes_used, inodes_used = file_system.f_blocks - file_system.f_bfree, file_system.f_files - file_system.f_ffree
+        shares = ((bytes_used, bytes_used + file_system.f_bavail), (inodes_used, inodes_used + file_system.f_favail))
         percent = max(100 * used / whole for used, whole in shares if whole)
         values.append(("disk_used_percent", "Percent", percent, {"path": path}))
     return values
@@ -76,7 +76,7 @@ def replication(settings: dict[str, Any]) -> Values:
         return []
     context = ssl.create_default_context(cafile=patroni["ca_file"])
     cluster = json.loads(calls.read(calls.send("GET", patroni["url"], context=context)))
-    member = next(each for each in cluster["members"] if each["name"] == patroni["name"])
+    member = next(entry for entry in cluster["members"] if entry["name"] == patroni["name"])
     if member["state"] not in RUNNING:
         raise ValueError(f"{member['name']} is {member['state']}")
     lag = 0 if member["role"] in ("leader", "standby_leader") else int(member["lag"])
@@ -100,9 +100,9 @@ def body(values: Values, sender: dict[str, str]) -> bytes:
     for number, (name, unit, value, dimensions) in enumerate(values, 1):
         datum = f"MetricData.member.{number}"
         request |= {f"{datum}.MetricName": name, f"{datum}.Unit": unit, f"{datum}.Value": f"{value:.3f}"}
-        for place, (key, text) in enumerate((sender | dimensions).items(), 1):
-            request[f"{datum}.Dimensions.member.{place}.Name"] = key
-            request[f"{datum}.Dimensions.member.{place}.Value"] = text
+        for position, (key, text) in enumerate((sender | dimensions).items(), 1):
+            request[f"{datum}.Dimensions.member.{position}.Name"] = key
+            request[f"{datum}.Dimensions.member.{position}.Value"] = text
     return urllib.parse.urlencode(request).encode()
 
 
