@@ -1,4 +1,4 @@
-"""Measures the project against peers, in the same run and on the same machine: `make bench`, `python -m bench --help`.
+"""Benchmarks of the project against peers, in the same run on the same machine: `make bench`, `python -m bench --help`.
 
-Every figure that leaves this package is a ratio: seconds of one machine say nothing about another.
+All published numbers are ratios: seconds of one machine say nothing about another.
 """

@@ -1,7 +1,7 @@
-"""`python -m bench`: one sub-command per measurement, each on its own; `all` runs them one after the other.
+"""`python -m bench`: one subcommand per measurement; `all` runs them one after the other.
 
-A measurement leaves `.state/bench/<name>.json`; `report` makes docs/benchmarks.md of all that are there. With `--quick` it
-leaves `<name>.quick.json`, which no report shows.
+A measurement writes `.state/bench/<name>.json`; `report` generates docs/benchmarks.md from all existing files. With
+`--quick` it writes `<name>.quick.json`, which is not part of any report.
 """
 
 from __future__ import annotations
@@ -33,44 +33,44 @@ Hosts = Annotated[list[int] | None, typer.Option("--hosts", help="1, 3 or 7; all
 
 Found = tuple[list[Comparison], dict[str, Any]]
 
-#: What a person can do something about; anything else is a traceback.
+#: Errors that the user can act on; any other exception is shown as a traceback.
 PROBLEMS = (BenchError, PodmanError, ImageError, EngineError, ModelError, OSError)
 
 
 @app.command()
 def setup(*, quick: Quick = False) -> None:
-    """Set-up of a new clone."""
+    """Measure the set-up of a new clone."""
     _keep("setup", lambda: set_up.measure(1 if quick else 2), quick=quick)
 
 
 @app.command(name="image")
 def image_command(*, quick: Quick = False) -> None:
-    """The hosts' base image."""
+    """Measure the build of the hosts' base image."""
     _keep("image", lambda: image.measure(1 if quick else 2), quick=quick)
 
 
 @app.command(name="provisioning")
 def provisioning_command(*, quick: Quick = False) -> None:
-    """Hosts by Pulumi."""
+    """Measure the provisioning of hosts by Pulumi."""
     _keep("provisioning", lambda: provisioning.measure({1: 1} if quick else {1: 3, 7: 3}), quick=quick)
 
 
 @app.command()
 def converge(hosts: Hosts = None, *, quick: Quick = False) -> None:
-    """First and second converges."""
+    """Measure first and second converges."""
     for count in hosts or _sizes(quick=quick):
         _converge(count, quick=quick)
 
 
 @app.command(name="edge")
 def edge_command(*, quick: Quick = False) -> None:
-    """Throughput and latency of the edge."""
+    """Measure throughput and latency of the edge."""
     _keep("edge", lambda: edge.measure(1, 1) if quick else edge.measure(5, 3), quick=quick)
 
 
 @app.command(name="pooler")
 def pooler_command(*, quick: Quick = False) -> None:
-    """PgBouncer with 200 clients."""
+    """Measure PgBouncer with 200 clients."""
     _keep("pooler", lambda: pooler.measure(1, shorter=10) if quick else pooler.measure(4), quick=quick)
 
 
@@ -84,7 +84,7 @@ def report() -> None:
 
 @app.command(name="all")
 def all_command(*, quick: Quick = False) -> None:
-    """Every measurement, then the report; one that fails does not keep the others from running."""
+    """Run every measurement, then write the report; a measurement that fails does not stop the others."""
     work = {"setup": setup, "image": image_command, "provisioning": provisioning_command}
     work |= {"edge": edge_command, "pooler": pooler_command}
     for hosts in _sizes(quick=quick):
@@ -103,7 +103,7 @@ def all_command(*, quick: Quick = False) -> None:
 
 
 def _sizes(*, quick: bool) -> list[int]:
-    """Hosts; the largest first: it brings the packages that the floor of the smallest needs."""
+    """Return the numbers of hosts, the largest first: it fetches the packages that the smallest needs for its floor."""
     return [1] if quick else sorted(BY_HOSTS, reverse=True)
 
 
@@ -136,7 +136,7 @@ def _keep(name: str, measure: Callable[[], Found], *, quick: bool) -> None:
 
 
 def main() -> None:
-    """Entry point: being told to end cleans up as Ctrl-C does, and a known problem is a message."""
+    """Run the application: SIGTERM cleans up like Ctrl-C, and a known problem is printed as a message."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         app()

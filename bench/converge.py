@@ -1,11 +1,13 @@
 """First and second converges.
 
-First: by role, against the floor, which is `apt-get install` of exactly the packages that the role installed, on an
-identical host, with no service started. Packages are on the host before, in both cases.
-Second, on 1, 3 and 7 hosts: nothing is left to do; against `ansible -m ping` of the same hosts, which is the start of
-Ansible, the inventory and one task; and against itself without mitogen.
-Drift and a quick converge, after it: against `ansible-playbook --list-tasks` of the same site, which is the start of Ansible
-and the playbooks.
+First converge: by role, compared with the floor, which is `apt-get install` of exactly the packages that the role
+installed, on an identical host, with no service started. In both cases the packages are already on the host.
+
+Second converge, on 1, 3 and 7 hosts: nothing is left to do. It is compared with `ansible -m ping` of the same hosts,
+which is the start of Ansible, the inventory and one task; and with itself without mitogen.
+
+Drift and a quick converge, after the second: compared with `ansible-playbook --list-tasks` of the same site, which is
+the start of Ansible and the playbooks.
 """
 
 from __future__ import annotations
@@ -34,9 +36,9 @@ _PLAIN = {"STACKWRIGHT_MITOGEN": "0"}
 def measure(
     hosts: int, *, first_rounds: int, second_rounds: int, plain_rounds: int, fetch: bool = True
 ) -> tuple[list[Comparison], dict[str, Any]]:
-    """Measure one size; `first_rounds` fresh environments, of which the last is converged again and again.
+    """Measure one size with `first_rounds` fresh environments, the last of which is converged repeatedly.
 
-    With `fetch`, packages that no earlier run has brought are fetched by a converge that is not measured.
+    With `fetch`, a converge that is not measured first fetches packages that no earlier run has fetched.
     """
     with temporary_project(results_folder() / "log" / f"converge-{hosts}.log") as project:
         bench = _Size(project, hosts)
@@ -58,7 +60,7 @@ class _Size:
     ) -> tuple[list[Comparison], dict[str, Any]]:
         firsts: list[Run] = []
         floors: list[dict[str, float]] = []
-        # Only one host's packages can be told apart by role: on several, roles overlap.
+        # Packages can be assigned to roles on a single host only: on several hosts, roles overlap.
         with_floor = self.hosts == 1
         if with_floor and fetch and not any(archive_folder().glob("*.deb")):
             say("converge: once for nothing, so that packages are on this machine")
@@ -85,7 +87,7 @@ class _Size:
             self.project.run(*command)
         seconds = self.project.provision(self.name)
         say(f"converge: {self.label} provisioned in {seconds:.1f} s, first converge begins")
-        # Elsewhere downloads are part of it: the figure is not set against the floor.
+        # On other sizes the time includes downloads and is not compared with the floor.
         for machine in self._machines() if self.hosts == 1 else ():
             preload(machine)
         run = self._site()
@@ -95,7 +97,7 @@ class _Size:
         return run
 
     def _floor(self, run: Run) -> dict[str, float]:
-        """Seconds of apt-get per role, on a new host."""
+        """Return the seconds of apt-get per role, on a new host."""
         transactions = history(self._machines()[0], run)
         host = self.project.environment(self.name).hosts[0]
         with one_host(_FLOOR, cpus=host.cpus, memory_mb=host.memory_mb) as machine:
@@ -167,7 +169,7 @@ class _Size:
         ]
 
     def _drift(self, rounds: int) -> Comparison:
-        """The last converge has changed nothing, so that there is a record."""
+        """Measure the drift check; the last converge has changed nothing, so there is a record."""
         pairs = in_turn(rounds, lambda: self._playbook("drift"), lambda: self._playbook("site", "--list-tasks"))
         return Comparison(
             section=DRIFT,
@@ -180,7 +182,7 @@ class _Size:
         )
 
     def _quick(self, rounds: int) -> Comparison:
-        """`stackwright converge --quick`, after one that may have to run in full."""
+        """Measure `stackwright converge --quick`, after a first call that may have to run in full."""
         self._converge_quickly()
         pairs = in_turn(rounds, self._converge_quickly, lambda: self._playbook("site", "--list-tasks"))
         if any(full for (_, full), _ in pairs):
@@ -268,7 +270,7 @@ class _Size:
 
 
 def shares(runs: Sequence[tuple[float, Mapping[str, float]]]) -> dict[str, tuple[float, ...]]:
-    """Seconds by role of (whole, seconds by role), most first; what is below a hundredth is summed up."""
+    """Return the seconds by role of (total, seconds by role), largest first; shares below a hundredth are summed up."""
     known = [
         role
         for role in runs[0][1]

@@ -1,4 +1,4 @@
-"""One JSON document per measurement: on which machine, the raw samples, the ratios."""
+"""One JSON document per measurement: the machine, the raw samples and the ratios."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """What one measurement found."""
+    """The results of one measurement."""
 
     bench: str
     #: ISO 8601, UTC.
     measured: str
-    #: A small form that shows that the measurement works; its figures are not for the docs.
+    #: Whether it was a short run that only shows that the measurement works; its numbers are not for the docs.
     quick: bool
     machine: Mapping[str, Any]
     comparisons: tuple[Comparison, ...]
-    #: What else a reader may want to look up: packages by role, tasks, versions on the hosts.
+    #: Further details: packages by role, tasks, versions on the hosts.
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write(
     bench: str, comparisons: Sequence[Comparison], *, quick: bool, load: float, details: Mapping[str, Any]
 ) -> Path:
-    """Keep a measurement; `load` is the machine's load average from before it."""
-    # The small form must not take the place of what was measured in earnest.
+    """Write a measurement to a file; `load` is the machine's load average before it."""
+    # A short run must not overwrite the results of a full one.
     path = results_folder() / (f"{bench}.quick.json" if quick else f"{bench}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     data = {
@@ -59,7 +59,7 @@ def write(
 
 
 def read(path: Path) -> Document:
-    """A measurement that was kept."""
+    """Return a stored measurement."""
     data = json.loads(path.read_text())
     if data["version"] != VERSION:
         raise ValueError(f"{path}: version is {data['version']!r}; accepted: {VERSION}; measure again")
@@ -74,12 +74,12 @@ def read(path: Path) -> Document:
 
 
 def read_all() -> list[Document]:
-    """Every measurement that was kept, without those in the small form."""
+    """Return all stored measurements except short runs."""
     return [read(path) for path in sorted(results_folder().glob("*.json")) if ".quick" not in path.suffixes]
 
 
 def machine() -> dict[str, Any]:
-    """What a reader has to know of this machine; nothing that names it."""
+    """Return the relevant properties of this machine, without anything that identifies it."""
     memory = re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())
     system = platform.freedesktop_os_release()
     return {

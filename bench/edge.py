@@ -1,6 +1,6 @@
-"""Our edge against the distribution's nginx with the original's configuration: one host, one binary, in turn.
+"""Our edge compared with the distribution's nginx and the original configuration: one host, one binary, alternating.
 
-Both run on the same host beside the load generator and the same trivial instances, so the ratios are those of whole
+Both run on the same host as the load generator and the same trivial instances, so the ratios are those of whole
 requests, of which nginx is a part.
 """
 
@@ -25,16 +25,16 @@ NAME = "bench-edge.test"
 _INPUTS = Path(__file__).parent / "inputs"
 _PARTS = ("main.conf", "http.conf", "tls.conf", "proxy.conf", "upstreams.conf", "default.conf")
 _STATIC = "/var/lib/bench/static"
-#: Where each listens.
+#: The port of each configuration.
 OURS, ORIGINAL = 443, 8443
-#: Below the limit of connections per client that the model has by default.
+#: Below the model's default limit of connections per client.
 _CONNECTIONS = 32
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What one run of wrk found."""
+    """The results of one run of wrk."""
 
     per_second: float
     median_ms: float
@@ -51,7 +51,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def measure(rounds: int, seconds: int) -> tuple[list[Comparison], dict[str, Any]]:
-    """Load each kind of request so many times for so many seconds on each of the two."""
+    """Load both configurations with each kind of request for `rounds` rounds of `seconds` seconds."""
     with one_host("bench-host") as machine:
         say("edge: install nginx and wrk on a host")
         versions = _prepare(machine)
@@ -105,13 +105,13 @@ def _prepare(machine: Machine) -> str:
     machine.write("/etc/nginx/sites-enabled/taaleem-emr", (_INPUTS / "original-edge.conf").read_text())
     machine.run("mkdir -p /var/log/stackwright-edge; rm -f /etc/nginx/sites-enabled/default")
     for main in ("/etc/nginx/upstream.conf", "/etc/nginx/stackwright.conf", "/etc/nginx/nginx.conf"):
-        # Each in a scope of systemd, so that it survives the call that starts it.
+        # Each in its own systemd scope, so that it survives the call that starts it.
         machine.run(f"nginx -t -q -c {main} && systemd-run --quiet --scope nginx -c {main}")
     return machine.run("nginx -v 2>&1; wrk -v 2>&1 | head -1; openssl version").strip()
 
 
 def render() -> tuple[Role, dict[str, str]]:
-    """Our configuration for taaleem on one server, by file below /etc/nginx."""
+    """Return our configuration for taaleem on one server, by file below /etc/nginx."""
     environment = model.load(checkout() / "inventories" / "taaleem-single" / "stack.yml")
     facts = inventory.stack(environment, environment.hosts)["edge"]
     neutral = [site | {"names": [NAME]} for site in facts["sites"]]
@@ -127,7 +127,7 @@ def render() -> tuple[Role, dict[str, str]]:
     files = {f"live/{part}": role.template(f"etc/nginx/live/{part}.j2") for part in _PARTS}
     for site in role.value("__nginx_sites"):
         files[f"live/sites/{site['name']}.conf"] = role.template("etc/nginx/live/sites/site.conf.j2", item=site)
-    # Two servers must not write into one log.
+    # Two servers must not write to the same log.
     files = {path: text.replace("/var/log/nginx/", "/var/log/stackwright-edge/") for path, text in files.items()}
     files["live/generation.conf"] = 'map $server_port $edge_generation { default "bench"; }\n'
     files["stackwright.conf"] = "pid /run/stackwright-edge.pid;\ninclude live/main.conf;\n"
@@ -135,18 +135,18 @@ def render() -> tuple[Role, dict[str, str]]:
 
 
 def rows() -> str:
-    """About 20 KiB of JSON that compresses like rows of a table."""
+    """Return about 20 KiB of JSON that compresses like rows of a table."""
     row = '{{"id":{0},"fullName":"Patient {0}","dateOfBirth":"19{1:02}-0{2}-1{2}","city":"Town {3}"}}'
     return "[" + ",\n".join(row.format(n, n % 97, n % 9 + 1, n * 7919 % 1000) for n in range(255)) + "]\n"
 
 
 def script() -> str:
-    """16 KiB of script."""
+    """Return 16 KiB of script."""
     return "".join(f"export const value{n} = {n * 7919};\n" for n in range(2000))[: 16 * 1024]
 
 
 def _require_equal(machine: Machine, path: str) -> None:
-    """A configuration that answers with something else would be measured against nothing."""
+    """Require that both configurations give the same answer, as otherwise the comparison would be meaningless."""
     bodies = [
         machine.run(f"curl -fsS --cacert /etc/bench/tls.crt https://{NAME}:{port}{path} | sha256sum")
         for port in (OURS, ORIGINAL)
@@ -165,14 +165,14 @@ class _Wrk:
     def load(self, port: int) -> Load:
         headers = " ".join(f"-H '{header}'" for header in self.headers)
         address = f"https://{NAME}:{port}{self.path}"
-        # The first second fills caches and opens connections.
+        # The first second is a warm-up, which fills caches and opens connections.
         wrk = f"wrk --threads 1 --connections {_CONNECTIONS} --latency {headers}"
         self.machine.run(f"{wrk} --duration 1s {address}")
         return parse(self.machine.run(f"{wrk} --duration {self.seconds}s {address}"))
 
 
 def parse(text: str) -> Load:
-    """Read what wrk prints; a run with bad answers is no measurement."""
+    """Parse the output of wrk; a run with failed requests is not a valid measurement."""
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     if bad:
         raise BenchError(f"edge: {bad[1]} requests got another answer than 2xx or 3xx\n{text}")

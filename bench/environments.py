@@ -1,4 +1,4 @@
-"""The environments that are measured: copies of the checkout's own, under other names and on free networks."""
+"""The measured environments: copies of the checkout's own, under other names and on free networks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stackwright import state_files
 from stackwright.infra import keys
 from stackwright.infra.local.podman import Host, Network, Podman, generate_key
 
-#: Hosts -> environment here, and the one that it is a copy of.
+#: Number of hosts -> name of the environment, and the one that it is a copy of.
 BY_HOSTS = {
     1: ("bench-single", "taaleem-single"),
     3: ("bench-three", "taaleem-baremetal"),
@@ -23,7 +23,7 @@ BY_HOSTS = {
 
 
 def define(project: Project, hosts: int) -> str:
-    """Define the environment with so many hosts, on a new network; return its name."""
+    """Define the environment with that number of hosts on a new network; return its name."""
     name, original = BY_HOSTS[hosts]
     stack = yaml.safe_load((checkout() / "inventories" / original / "stack.yml").read_text())
     project.add(name, moved(stack, name, free_network()))
@@ -33,7 +33,7 @@ def define(project: Project, hosts: int) -> str:
 
 
 def moved(stack: dict[str, Any], name: str, cidr: str) -> dict[str, Any]:
-    """An environment's definition under another name and on another /24."""
+    """Return an environment's definition under another name and on another /24."""
     definition = copy.deepcopy(stack)
     definition["network"] = {"cidr": cidr}
     definition["domain"] = f"{name}.test"
@@ -45,7 +45,7 @@ def moved(stack: dict[str, Any], name: str, cidr: str) -> dict[str, Any]:
 
 
 def _make_servers(project: Project, name: str) -> None:
-    """Servers that exist before the environment does, owned by somebody else."""
+    """Create servers that exist before the environment does and belong to another owner."""
     podman, environment, owner = Podman(), project.environment(name), f"{name}-servers"
     key = keys.ensure(environment.state_folder / "ssh" / "id_ed25519")
     podman.create_network(Network(name=owner, cidr=environment.network.cidr, environment=owner))
@@ -71,7 +71,7 @@ def _write_key(path: Path, public: str) -> None:
 
 
 def remove(project: Project, hosts: int) -> None:
-    """Remove the environment with so many hosts, and servers that it adopted."""
+    """Remove the environment with that number of hosts, and the servers that it adopted."""
     name, _ = BY_HOSTS[hosts]
     project.remove(name)
     project.remove(f"{name}-servers")

@@ -1,4 +1,4 @@
-"""The hosts' base image, built anew, against the distribution's smallest system by the same builder."""
+"""The hosts' base image, built from scratch, compared with the distribution's smallest system by the same builder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FLOOR = "localhost/stackwright/bench-floor"
 
 
 def measure(rounds: int) -> tuple[list[Comparison], dict[str, Any]]:
-    """Build and import both, each from nothing."""
+    """Build and import both from scratch."""
     pairs = in_turn(rounds, _ours, _floor)
     comparison = Comparison(
         section=SECTION,
@@ -39,7 +39,7 @@ def measure(rounds: int) -> tuple[list[Comparison], dict[str, Any]]:
 
 def _ours() -> float:
     podman = Podman().command
-    # Under a name and in a cache of its own: neither the image nor the archive that others use is touched.
+    # With its own name and cache, so that neither the image nor the archive that others use is changed.
     images.RECIPES[_NAME] = dataclasses.replace(images.RECIPES["debian-13"], revision=-1)
     with _cache() as _, _removed(images.reference(_NAME)):
         seconds = timed(lambda: images.ensure(_NAME, podman))

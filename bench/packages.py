@@ -1,4 +1,4 @@
-"""Which packages a role installed, from apt's own log, and the same by plain apt-get."""
+"""Finds the packages that a role installed in apt's own log, and installs the same ones with plain apt-get."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from stackwright.infra.local.podman import Podman
 
 _ARCHIVES = "/var/cache/apt/archives"
 _LOG = results_folder() / "log" / "packages.log"
-#: apt's log has whole seconds: what began at .9 is noted as .0, before its task.
+#: apt's log has whole seconds: a call that began at .9 is logged as .0, before its task.
 _ROUNDED = 0.999
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transaction:
-    """One call of apt-get that installed something."""
+    """A call of apt-get that installed packages."""
 
     role: str
-    #: `name=version`, with all that came along.
+    #: `name=version`, including dependencies.
     packages: tuple[str, ...]
 
 
 def archive_folder() -> Path:
-    """Packages that were downloaded; they are kept between runs."""
+    """Return the directory of downloaded packages, which are kept between runs."""
     folder = results_folder() / "packages"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def preload(machine: Machine) -> None:
-    """Put the packages that are known on a host, and bring its index up to date: neither is measured."""
+    """Copy the known packages to a host and update its package index, so that neither is measured."""
     if any(archive_folder().glob("*.deb")):
         copy = (*Podman().command, "cp", f"{archive_folder()}/.", f"{machine.container}:{_ARCHIVES}/")
         run(copy, folder=archive_folder(), log=_LOG)
-    # The index is as old as its folder, to Ansible; apt leaves the folder alone where nothing is new.
+    # Ansible takes the age of the index from its directory, which apt leaves unchanged if there is nothing new.
     machine.run("apt-get update -qq && touch /var/lib/apt/lists")
 
 
 def keep_archives(machine: Machine) -> None:
-    """Fetch the packages that a host has downloaded."""
+    """Copy the packages that a host has downloaded to this machine."""
     copy = (*Podman().command, "cp", f"{machine.container}:{_ARCHIVES}/.", str(archive_folder()))
     run(copy, folder=archive_folder(), log=_LOG)
     for path in archive_folder().iterdir():
@@ -54,14 +54,14 @@ def keep_archives(machine: Machine) -> None:
 
 
 def history(machine: Machine, run: Run) -> list[Transaction]:
-    """What a converge installed, by role; the host has one converge behind it."""
+    """Return what a converge installed, by role; it has to be the first converge of the host."""
     text = machine.run("cat /var/log/apt/history.log")
     offset = machine.run("date +%z").strip()
     return transactions(text, offset, run.spans)
 
 
 def transactions(text: str, offset: str, spans: Sequence[Span]) -> list[Transaction]:
-    """Read apt's history.log; times in it are local, `offset` is that of the host (`+0000`)."""
+    """Parse apt's history.log; its times are local, `offset` is that of the host (`+0000`)."""
     calls = []
     for stanza in re.split(r"\n\s*\n", text):
         fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", stanza, re.MULTILINE))
@@ -70,14 +70,14 @@ def transactions(text: str, offset: str, spans: Sequence[Span]) -> list[Transact
             continue
         started = datetime.datetime.strptime(" ".join(fields["Start-Date"].split()) + offset, "%Y-%m-%d %H:%M:%S%z")
         role = role_at(spans, started.timestamp() + _ROUNDED)
-        # None: before the first task; the image's own.
+        # None: before the first task, so the package is part of the image.
         if role is not None:
             calls.append(Transaction(role=role, packages=tuple(packages)))
     return calls
 
 
 def _names(field: str) -> list[str]:
-    """`nginx:amd64 (1.26.3, automatic), ...` as `nginx=1.26.3`; of an upgrade (old, new) the new version."""
+    """Return `nginx:amd64 (1.26.3, automatic), ...` as `nginx=1.26.3`; for an upgrade (old, new) the new version."""
     pins = []
     for name, inner in re.findall(r"([a-z0-9.+-]+)(?::[a-z0-9]+)? \(([^)]*)\)", field):
         versions = [word for word in inner.split(", ") if word != "automatic"]
@@ -86,8 +86,8 @@ def _names(field: str) -> list[str]:
 
 
 def replay(machine: Machine, calls: Sequence[Transaction]) -> dict[str, float]:
-    """Seconds by role of the same calls of apt-get on another host, without downloads and without services."""
-    # No cluster is founded, as with the role: founding one is configuration.
+    """Return seconds by role of the same apt-get calls on another host, without downloads and without services."""
+    # As in the role, no cluster is created: creating one is configuration.
     machine.write("/etc/postgresql-common/createcluster.conf", "create_main_cluster = false\n")
     machine.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", "0755")
     options = "-qq --yes --no-install-recommends --no-download --allow-downgrades -o Dpkg::Options::=--force-confold"

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md from the documents of the measurements. Pure functions."""
+"""Generates docs/benchmarks.md from the documents of the measurements. Pure functions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from bench.documents import Document
 from bench.samples import Comparison
 
-#: Measurement -> heading, and what a reader has to know of the two sides.
+#: Measurement -> heading, and a description of the two sides.
 PARTS: dict[str, tuple[str, str]] = {
     "setup": (
         "Set-up",
@@ -81,7 +81,7 @@ fastest: a ratio closer to 1 than that says nothing. An arrow tells which way is
 
 
 def page(documents: Iterable[Document]) -> str:
-    """The whole page; a measurement that is not there is named as such."""
+    """Return the whole page; a missing measurement is named as such."""
     by_bench = {document.bench: document for document in documents}
     parts = [_HEAD]
     for bench, (heading, text) in PARTS.items():
@@ -109,7 +109,7 @@ def _measured(document: Document) -> list[str]:
 
 
 def table(comparisons: Sequence[Comparison]) -> str:
-    """One line per comparison."""
+    """Return a table with one line per comparison."""
     lines = ["| what | against | ratio | range | noise | pairs |", "|---|---|---|---|---|---|"]
     for comparison in comparisons:
         arrow = "↑" if comparison.better == "higher" else "↓"
@@ -129,7 +129,7 @@ def table(comparisons: Sequence[Comparison]) -> str:
 
 
 def shown(ratio: float) -> str:
-    """Three digits at most: more would be noise."""
+    """Return a ratio with at most three digits, as more would be noise."""
     if ratio >= 100:
         return f"{ratio:.0f}"
     return f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"

@@ -1,7 +1,7 @@
-"""PgBouncer, as the role configures it, against direct connections to the same PostgreSQL with 200 clients.
+"""PgBouncer, as the role configures it, compared with direct connections to the same PostgreSQL, with 200 clients.
 
-Both reach the server by TLS with its certificate verified and log in by SCRAM; clients reach PgBouncer over the
-loopback without TLS, as applications do. pgbench, PgBouncer and PostgreSQL share one host.
+Both connect to the server over TLS with its certificate verified and log in with SCRAM; clients connect to PgBouncer
+over the loopback without TLS, as applications do. pgbench, PgBouncer and PostgreSQL share one host.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from stackwright.testing.render import Role
 SECTION = "PgBouncer"
 CLIENTS = 200
 _SERVER = "database-primary.bench.internal"
-#: Direct connections have to fit beside what the server keeps for itself.
+#: Direct connections have to fit in addition to those that the server reserves.
 _MAX_CONNECTIONS = CLIENTS + 50
-#: Of the host; half of it is PostgreSQL's.
+#: Memory of the host; half of it is for PostgreSQL.
 _MEMORY_MB = 4096
 _PASSWORD = "bench-only"  # noqa: S105 - as in inputs/pooler.sql
 
-#: Name -> options of pgbench, and transactions per client: a number and not a time, which 200 logins could use up.
-#: A thread connects one client at a time, so new connections need a thread each to be opened side by side, as 200
-#: separate processes would.
+#: Name -> options of pgbench, and transactions per client: a number and not a duration, which 200 logins could use up.
+#: A thread connects one client at a time, so new connections need one thread each to be opened in parallel, as from 200
+#: separate processes.
 KINDS = {
     "connections are kept": ("--jobs=2", 400),
     "a new connection per transaction": (f"--connect --jobs={CLIENTS}", 5),
@@ -39,14 +39,14 @@ KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What one run of pgbench found; the latency is from the wish to connect, where connections are new."""
+    """The results of one run of pgbench; with new connections, the latency includes the time to connect."""
 
     per_second: float
     latency_ms: float
 
 
 def measure(rounds: int, *, shorter: int = 1) -> tuple[list[Comparison], dict[str, Any]]:
-    """Load each kind so many times, pooled and direct; `shorter` divides the number of transactions."""
+    """Load each kind for `rounds` rounds, pooled and direct; `shorter` divides the number of transactions."""
     with one_host("bench-host", memory_mb=_MEMORY_MB) as machine:
         say("pooler: install PostgreSQL and PgBouncer on a host")
         versions = _prepare(machine)
@@ -110,7 +110,7 @@ def _prepare(machine: Machine) -> str:
 
 
 def settings(address: str) -> str:
-    """PostgreSQL's settings as the role derives them, for enough connections for the peer."""
+    """Return PostgreSQL's settings as the role derives them, with enough connections for the direct clients."""
     derived = postgresql_settings(memory_mb=_MEMORY_MB // 2, cpus=2, max_connections=_MAX_CONNECTIONS)
     overrides = {
         "listen_addresses": address,
@@ -123,7 +123,7 @@ def settings(address: str) -> str:
 
 
 def render() -> dict[str, str]:
-    """PgBouncer's files by the role's templates, with the role's own limits."""
+    """Return PgBouncer's files from the role's templates, with the role's own limits."""
     inputs = {
         "pgbouncer_databases": [
             {"name": "bench", "host": _SERVER, "port": 5432, "dbname": "bench", "pool_size": 0},
@@ -137,7 +137,7 @@ def render() -> dict[str, str]:
 
 
 def _environment(connection: str) -> str:
-    """Variables for libpq: a connection string on pgbench's command line would be a name of a database."""
+    """Return variables for libpq: on pgbench's command line a connection string would be taken as a database name."""
     names = {"dbname": "PGDATABASE"}
     words = [word.partition("=") for word in connection.split()]
     return f"PGPASSWORD={_PASSWORD} " + " ".join(f"{names.get(k, f'PG{k.upper()}')}={v}" for k, _, v in words)
@@ -154,7 +154,7 @@ class _Bench:
 
 
 def parse(text: str) -> Load:
-    """Read what pgbench prints; a run with failed transactions is no measurement."""
+    """Parse the output of pgbench; a run with failed transactions is not a valid measurement."""
     failed = re.search(r"number of failed transactions: (\d+)", text)
     latency = re.search(r"latency average = ([\d.]+) ms", text)
     rate = re.search(r"tps = ([\d.]+)", text)

@@ -1,4 +1,4 @@
-"""Runs commands for a measurement: their output goes to a log, and none outlives the measurement that started it."""
+"""Runs commands for a measurement: their output goes to a log, and no command outlives its measurement."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from typing import Any
 
 from stackwright import processes, project
 
-#: A command that hangs must not hold up the whole run.
+#: A command that hangs must not block the whole run.
 LIMIT_SECONDS = 1800
 _SHOWN_LINES = 30
 _EVENTS = {"ANSIBLE_CALLBACKS_ENABLED": "stackwright_events", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
 
-#: Set for every ansible, and so for all that it starts: its workers and shared SSH connections have sessions of their own
-#: and outlive it. By this they are found.
+#: Set for every ansible command, and so for all processes that it starts: its workers and shared SSH connections have
+#: their own sessions and outlive it. They are found by this mark.
 _MARK = ("STACKWRIGHT_RUN", uuid.uuid4().hex)
 
-#: (when it was read, in seconds since 1970; what the callback `stackwright_events` wrote).
+#: (time of reading, in seconds since 1970; the event that the callback `stackwright_events` wrote).
 Event = tuple[float, dict[str, Any]]
 
 
 class BenchError(RuntimeError):
-    """A measurement could not be made; the message is for a person."""
+    """Raised if a measurement could not be made; the message is for the user."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A command that ended well."""
+    """A command that succeeded."""
 
     seconds: float
-    #: Standard output and error as one text.
+    #: Standard output and standard error, combined.
     output: str
     events: tuple[Event, ...] = ()
 
@@ -55,10 +55,10 @@ def run(
     stdin: str = "",
     watch: bool = False,
 ) -> Finished:
-    """Run a command to its end; BenchError with the end of its output if it fails.
+    """Run a command to its end; raise BenchError with the end of its output if it fails.
 
-    It gets a session of its own, which is killed as a whole where this is interrupted. With `watch` it is an
-    ansible-playbook, whose progress is noted.
+    The command has its own session, which is killed as a whole if this process is interrupted. With `watch` it is an
+    ansible-playbook, whose progress events are recorded.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab+") as file:
@@ -98,7 +98,7 @@ def _run(
         stderr=subprocess.STDOUT,
         pass_fds=descriptors,
         start_new_session=True,
-        # An interruption may come before the `try` below, or be one that nobody can catch.
+        # An interruption may come before the `try` below, or be one that cannot be caught.
         preexec_fn=processes.child_setup(),  # noqa: PLW1509 - one call of the kernel
     )
     for descriptor in descriptors:
@@ -121,7 +121,7 @@ def _run(
 
 
 def end_marked() -> None:
-    """End what ansible has left running for hosts that go, or are gone."""
+    """End the processes that ansible has left running for hosts that are being removed, or are gone."""
     mark = "=".join(_MARK).encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -131,22 +131,22 @@ def end_marked() -> None:
 
 def _read(descriptor: int, events: list[Event]) -> None:
     with os.fdopen(descriptor) as lines:
-        # A killed run leaves half a line.
+        # A killed run leaves an incomplete line.
         events.extend((time.time(), json.loads(line)) for line in lines if line.endswith("\n"))
 
 
 def search_path() -> str:
-    """PATH with the programs of this interpreter's environment and those that set-up built."""
+    """Return PATH with the programs of this interpreter's environment and those that set-up built."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     first = [str(Path(sys.executable).parent), str(cache / "stackwright" / "bin")]
     return os.pathsep.join([*first, os.environ.get("PATH", os.defpath)])
 
 
 def results_folder() -> Path:
-    """Where samples, logs and downloaded packages are kept; ignored by git."""
+    """Return the directory for samples, logs and downloaded packages; git ignores it."""
     return Path(__file__).resolve().parents[1] / ".state" / "bench"
 
 
 def checkout() -> Path:
-    """The project that is measured, whatever STACKWRIGHT_ROOT says meanwhile."""
+    """Return the project that is measured, regardless of a temporary STACKWRIGHT_ROOT."""
     return Path(project.__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""`pulumi up` from nothing to booted hosts, against the same hosts by the same podman calls without Pulumi."""
+"""`pulumi up` from nothing to booted hosts, compared with the same hosts by the same podman calls without Pulumi."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FLOOR = "bench-floor"
 
 
 def measure(rounds: dict[int, int]) -> tuple[list[Comparison], dict[str, Any]]:
-    """Provision so many hosts so many times: {hosts: rounds}."""
+    """Provision each number of hosts repeatedly: {hosts: rounds}."""
     images.ensure("debian-13", Podman().command)
     comparisons = []
     with temporary_project(results_folder() / "log" / "provisioning.log") as project:

@@ -1,4 +1,4 @@
-"""What two things that were measured in turn come to: ratios, and how far they can be trusted. Pure functions."""
+"""Statistics of two things that were measured alternately: ratios, and how reliable they are. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ U = TypeVar("U")
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """Median, least and greatest of some numbers."""
+    """Median, minimum and maximum of some numbers."""
 
     median: float
     low: float
@@ -22,21 +22,21 @@ class Spread:
 
 
 def spread(numbers: Sequence[float]) -> Spread:
-    """Sum numbers up; there has to be one at least."""
+    """Summarize numbers, of which there must be at least one."""
     return Spread(median=statistics.median(numbers), low=min(numbers), high=max(numbers))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Something of ours and its peer, measured in turn, so that what disturbed one disturbed the other."""
+    """Our samples and those of a peer, measured alternately, so that disturbances affect both."""
 
-    #: Heading that it is shown under.
+    #: Heading under which it is shown.
     section: str
     name: str
     peer: str
-    #: Of the samples: seconds, requests/s, ms.
+    #: Unit of the samples: seconds, requests/s, ms.
     unit: str
-    #: Which way is good for us.
+    #: Whether lower or higher values are better.
     better: Better
     ours: tuple[float, ...]
     peers: tuple[float, ...]
@@ -51,28 +51,28 @@ class Comparison:
 
     @property
     def ratio(self) -> Spread:
-        """Ours divided by the peer's, pair by pair."""
+        """Return ours divided by the peer's, pair by pair."""
         return spread([mine / peer for mine, peer in zip(self.ours, self.peers, strict=True)])
 
     @property
     def noise(self) -> float:
-        """How far apart the peer's own samples are: greatest divided by least. 1 is a quiet machine."""
+        """Return the spread of the peer's own samples: maximum divided by minimum. 1 is an idle machine."""
         return max(self.peers) / min(self.peers)
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:
-    """The raw samples, and what they come to."""
+    """Return the raw samples and the values computed from them."""
     return asdict(comparison) | {"ratio": asdict(comparison.ratio), "noise": comparison.noise}
 
 
 def from_json(data: Mapping[str, Any]) -> Comparison:
-    """The comparison of raw samples; what they come to is reckoned anew."""
+    """Return the comparison of raw samples; computed values are computed again."""
     fields = {key: value for key, value in data.items() if key not in {"ratio", "noise"}}
     return Comparison(**fields | {"ours": tuple(data["ours"]), "peers": tuple(data["peers"])})
 
 
 def in_turn(rounds: int, ours: Callable[[], T], peer: Callable[[], U]) -> list[tuple[T, U]]:
-    """Measure both `rounds` times; who is first changes each time, so that a drift favours neither."""
+    """Measure both `rounds` times; the order alternates, so that a drift favours neither."""
     pairs = []
     for number in range(rounds):
         if number % 2:

@@ -1,7 +1,7 @@
-"""Set-up of a new clone against the floor: the same locked Python packages by plain pip, from wheels that are there.
+"""Set-up of a new clone compared with the floor: the same locked Python packages by plain pip, from local wheels.
 
-Only what set-up does per clone is measured. The programs that it builds once per machine are taken from the cache (a
-copy of it: the clone's set-up must not touch what others use), and system packages are there.
+Only the work that set-up does per clone is measured. The programs that it builds once per machine come from the cache
+(a copy of it: the clone's set-up must not change what others use), and system packages are installed already.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SET_UP = ("scripts/setup.sh",)
 
 
 def measure(rounds: int) -> tuple[list[Comparison], dict[str, Any]]:
-    """Set a clone up, twice, and a plain environment by pip; wheels of both are on this machine before."""
+    """Set up a clone, twice, and a plain environment by pip; the wheels of both are already on this machine."""
     with tempfile.TemporaryDirectory(prefix="stackwright-bench-") as name:
         workshop = _Workshop(Path(name))
         say("set-up: fetch the wheels that pip is given")
@@ -51,7 +51,7 @@ class _Workshop:
         self.folder, self.log = folder, results_folder() / "log" / "setup.log"
         self._clones = 0
         programs = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stackwright"
-        # A new user's: neither this checkout's programs nor its cache come first. uv's own cache stays where it was.
+        # As for a new user: this checkout's programs and cache do not come first. uv's own cache stays where it was.
         foreign = {str(checkout() / ".venv" / "bin"), str(programs / "bin")}
         path = [
             directory for directory in os.environ.get("PATH", os.defpath).split(os.pathsep) if directory not in foreign
@@ -76,7 +76,7 @@ class _Workshop:
         self._run("builder/bin/pip", *wheels)
 
     def set_up(self) -> tuple[float, float]:
-        """Seconds of set-up in a new clone, and of set-up right after it."""
+        """Return the seconds of set-up in a new clone, and of set-up right after it."""
         self._clones += 1
         clone = self.folder / f"clone{self._clones}"
         self._run("git", "clone", "--quiet", "--no-local", str(checkout()), str(clone))
@@ -87,11 +87,11 @@ class _Workshop:
         return first, again
 
     def pip(self) -> float:
-        """Seconds of an environment with the same packages, by pip."""
+        """Return the seconds to create an environment with the same packages by pip."""
 
         def install() -> None:
             self._run(sys.executable, "-m", "venv", "plain")
-            # uv does not compile either.
+            # uv does not compile, either.
             options = ("--quiet", "--no-deps", "--no-compile", "--no-index", "--find-links", "wheels")
             self._run("plain/bin/pip", "install", *options, "--requirement", "requirements.txt")
 

@@ -1,4 +1,4 @@
-"""What an ansible-playbook spent its time on, from the progress that it wrote. Pure functions."""
+"""Analyses where an ansible-playbook spent its time, from its progress events. Pure functions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A converge."""
+    """The results of a converge."""
 
     #: From the start of the command to its end.
     seconds: float
@@ -34,7 +34,7 @@ class Run:
 
 
 def run_of(finished: Finished) -> Run:
-    """What the events of a command come to."""
+    """Return the results of a command, computed from its events."""
     results = [event["status"] for _, event in finished.events if event["event"] == "result"]
     return Run(
         seconds=finished.seconds,
@@ -45,7 +45,7 @@ def run_of(finished: Finished) -> Run:
 
 
 def spans(events: Sequence[Event]) -> tuple[Span, ...]:
-    """Where the time went: every task until the next one begins; what comes before the first task is nobody's."""
+    """Return the span of each task until the next one begins; the time before the first task belongs to no span."""
     task_spans, play = [], ""
     starts: list[tuple[float, str]] = []
     for when, event in events:
@@ -60,13 +60,13 @@ def spans(events: Sequence[Event]) -> tuple[Span, ...]:
 
 
 def role_of(task: str, play: str) -> str:
-    """The role in a task's name as Ansible gives it ("nginx : install | Install packages"), else the play."""
+    """Return the role in a task's name as Ansible gives it ("nginx : install | Install packages"), else the play."""
     role, colon, _ = task.partition(" : ")
     return role if colon else f"({play.lower()})"
 
 
 def seconds_by_role(task_spans: Sequence[Span]) -> dict[str, float]:
-    """Seconds of each role, in the order in which they began."""
+    """Return the seconds of each role, in the order in which they began."""
     sums: dict[str, float] = {}
     for span in task_spans:
         sums[span.role] = sums.get(span.role, 0.0) + span.seconds
@@ -74,7 +74,7 @@ def seconds_by_role(task_spans: Sequence[Span]) -> dict[str, float]:
 
 
 def role_at(task_spans: Sequence[Span], when: float) -> str | None:
-    """Whose task ran at a time; None before the first."""
+    """Return the role whose task ran at a time; None before the first task."""
     running = None
     for span in task_spans:
         if span.began <= when:

@@ -1,7 +1,7 @@
-"""A project of its own for the environments that are measured, and hosts of its own; both are gone in the end.
+"""A separate project and hosts for the measured environments; both are removed in the end.
 
-Its folder has an `inventories/` with nothing but environments of bench and links to the rest of the checkout, so that
-commands run there as users type them, and no environment of the checkout is touched.
+The project's directory has an `inventories/` with only bench's environments, and links to the rest of the checkout, so
+that commands run there as users type them, and no environment of the checkout is changed.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from stackwright.infra import engine
 from stackwright.infra.local.podman import Host, Network, Podman, PodmanError, generate_key
 from stackwright.model import environment as model
 
-#: Everything that bench makes is labelled with an environment of one of these names, by which it is removed.
+#: Everything that bench creates is labelled with an environment of one of these names, and is removed by it.
 ENVIRONMENTS = ("bench-single", "bench-three", "bench-three-servers", "bench-seven", "bench-floor", "bench-host")
 
 _LINKED = (
     *(".venv", "ansible.cfg", "dist", "examples"),
     *("playbooks", "pyproject.toml", "roles", "src", "tools"),
 )
-#: Networks are taken from 10.232.0.0/16, each once per run: a host that is made anew under an address that had another
-#: host key meets neighbours and shared SSH connections that remember its predecessor.
+#: Networks are taken from 10.232.0.0/16, each once per run: if a host is created again at an address that had another
+#: host key, neighbours and shared SSH connections still remember its predecessor.
 _NETWORKS = iter(f"10.232.{number % 256}.0/24" for number in range(os.getpid(), os.getpid() + 256))
 
 
 def say(text: str) -> None:
-    """Tell a person how far the measurement is."""
+    """Print the progress of the measurement."""
     print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
 
 
 def free_network() -> str:
-    """A /24 that nothing on this machine uses."""
+    """Return a /24 that is not in use on this machine."""
     podman = Podman()
     for cidr in _NETWORKS:
         try:
@@ -54,27 +54,27 @@ def free_network() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A host without an environment, asked through podman."""
+    """A host without an environment, accessed through podman."""
 
     container: str
     address: str
 
     def run(self, script: str, stdin: str = "") -> str:
-        """What a shell script prints there; an error if it fails."""
+        """Return the output of a shell script on the host; raise an error if it fails."""
         return Podman().execute(self.container, script, stdin)
 
     def timed(self, script: str) -> float:
-        """How many seconds a shell script takes there."""
+        """Return how many seconds a shell script takes on the host."""
         started = time.monotonic()
         self.run(script)
         return time.monotonic() - started
 
     def write(self, path: str, text: str, mode: str = "0644") -> None:
-        """Put a file there."""
+        """Write a file on the host."""
         self.run(f"install -D -m {mode} /dev/stdin {path}", text)
 
     def install(self, *packages: str) -> None:
-        """Install packages; their services do not start by themselves."""
+        """Install packages without starting their services."""
         self.run("printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d")
         self.run(
             "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq;"
@@ -83,7 +83,7 @@ class Machine:
 
 
 def make_hosts(environment: str, names: Sequence[str], **options: Any) -> list[Machine]:
-    """Boot hosts on a network of their own, all at once where the machine can; no key admits anybody."""
+    """Boot hosts on their own network, in parallel if the machine allows it; no known key gives access to them."""
     from concurrent.futures import ThreadPoolExecutor
 
     podman, cidr = Podman(), free_network()
@@ -106,7 +106,7 @@ def make_hosts(environment: str, names: Sequence[str], **options: Any) -> list[M
 
 @contextmanager
 def one_host(environment: str, *, cpus: float = 2, memory_mb: int = 4096) -> Iterator[Machine]:
-    """A host for as long as it is needed."""
+    """Provide a host until the block ends."""
     Podman().remove_environment(environment)
     try:
         yield make_hosts(environment, ["host1"], cpus=cpus, memory_mb=memory_mb)[0]
@@ -121,30 +121,30 @@ class Project:
         self.folder, self.log = folder, log
 
     def add(self, name: str, stack: Mapping[str, Any]) -> None:
-        """Define an environment, anew where it is there."""
+        """Define an environment, or replace an existing definition."""
         inventory = self.folder / "inventories" / name
         inventory.mkdir(parents=True, exist_ok=True)
         (inventory / "stack.yml").write_text(yaml.safe_dump(dict(stack), sort_keys=False))
 
     def environment(self, name: str) -> model.Environment:
-        """The environment as the model sees it."""
+        """Return the environment as the model sees it."""
         return model.load(self.folder / "inventories" / name / "stack.yml")
 
     def run(self, *argv: str, variables: Mapping[str, str] | None = None, watch: bool = False) -> Finished:
-        """Run a command as one would type it at the project's root."""
+        """Run a command as a user would type it at the project's root."""
         return run(argv, folder=self.folder, log=self.log, variables=variables, watch=watch)
 
     def pulumi(self, command: engine.Command) -> Finished:
-        """Run one of the engine's commands."""
+        """Run an engine command."""
         return run(command.argv, folder=command.folder, log=self.log, variables=command.variables)
 
     def provision(self, name: str) -> float:
-        """Make the hosts of an environment; return the seconds of `pulumi up`."""
+        """Create the hosts of an environment; return the seconds of `pulumi up`."""
         self.pulumi(engine.select(name))
         return self.pulumi(engine.up(name)).seconds
 
     def remove(self, name: str) -> None:
-        """Remove an environment with its hosts and its state; quicker than `pulumi destroy`, and as thorough."""
+        """Remove an environment with its hosts and its state; faster than `pulumi destroy`, and as thorough."""
         Podman().remove_environment(name)
         for folder in (self.folder / ".state" / name, self.folder / "inventories" / name):
             shutil.rmtree(folder, ignore_errors=True)
@@ -153,14 +153,14 @@ class Project:
 
 @contextmanager
 def temporary_project(log: Path) -> Iterator[Project]:
-    """The project for as long as it is needed."""
+    """Provide the project until the block ends."""
     folder, before = results_folder() / "project", os.environ.get("STACKWRIGHT_ROOT")
     shutil.rmtree(folder, ignore_errors=True)
     (checkout() / "dist").mkdir(exist_ok=True)
     for name in _LINKED:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(checkout() / name)
-    # Copies: paths in Pulumi.yaml are relative to its real place, and a system has to lie inside the project.
+    # Copies: paths in Pulumi.yaml are relative to its real location, and a system has to be inside the project.
     for name in ("pulumi", "systems"):
         shutil.copytree(checkout() / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     os.environ["STACKWRIGHT_ROOT"] = str(folder)
@@ -176,7 +176,7 @@ def temporary_project(log: Path) -> Iterator[Project]:
 
 
 def sweep() -> None:
-    """Remove what bench made on this machine, also in a run that was killed."""
+    """Remove everything that bench created on this machine, also in a run that was killed."""
     podman = Podman()
     for name in ENVIRONMENTS:
         podman.remove_environment(name)
@@ -184,7 +184,7 @@ def sweep() -> None:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """One bench at a time, since hosts are told by their names; nothing is left before and after."""
+    """Allow one bench at a time, as hosts are identified by name; remove leftovers before and after."""
     results_folder().mkdir(parents=True, exist_ok=True)
     with (results_folder() / "lock").open("w") as lock:
         try:
@@ -199,7 +199,7 @@ def alone() -> Iterator[None]:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """How many seconds some work takes."""
+    """Return how many seconds a call takes."""
     started = time.monotonic()
     work()
     return time.monotonic() - started

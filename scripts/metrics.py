@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measure the code base by what a stranger stumbles over: `scripts/metrics.py` prints one line per measure.
+"""Measure what makes the code base hard to read for a newcomer: `scripts/metrics.py` prints one line per measure.
 
-tests/contract/test_metrics.py holds those that have a budget.
+tests/contract/test_metrics.py checks the measures that have a budget.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ FORBIDDEN = frozenset(
         *("former", "rest"),
     }
 )
-#: Names that say little; sometimes there is nothing more to say.
+#: Names that say little, but are sometimes the best choice.
 EMPTY = frozenset({"result", "item", "data", "value", "info", "obj", "tmp"})
-#: Folders whose paths users type.
+#: Directories whose paths users type.
 CROWDED_ON_PURPOSE = frozenset({"playbooks"})
 FILES_PER_FOLDER = 15
 FUNCTION_LINES = 40
@@ -55,14 +55,14 @@ _Loader.add_multi_constructor("!", lambda loader, _, node: loader.construct_scal
 
 
 def tracked(*patterns: str) -> list[Path]:
-    """Return the files of the checkout that git knows, or is about to."""
+    """Return the files of the checkout that git tracks or that are new and not ignored."""
     argv = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
     names = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     return [ROOT / name for name in names if (ROOT / name).is_file()]
 
 
 def modules(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
-    """Yield the Python files below folders, programs without a suffix included."""
+    """Yield the Python files below the directories, including programs without a suffix."""
     for path in tracked(*(folders or _PYTHON)):
         if path.suffix == ".py" or path.read_bytes().startswith(b"#!/usr/bin/python3"):
             yield path, ast.parse(path.read_text())
@@ -90,19 +90,27 @@ def names_among(words: frozenset[str], *folders: str) -> list[str]:
 
 
 def long_functions() -> list[str]:
-    """Return `file:line: name (lines)` of each function that is longer than a screen."""
+    """Return `file:line: name (lines)` of each function that is longer than a screen, its docstring left out."""
     return [
-        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} ({node.end_lineno - node.lineno + 1})"
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} ({lines})"
         for path, tree in modules()
         for node in ast.walk(tree)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        and node.end_lineno is not None
-        and node.end_lineno - node.lineno + 1 > FUNCTION_LINES
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (lines := _lines(node)) > FUNCTION_LINES
     ]
 
 
+def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = function.body[0]
+    docstring = first if ast.get_docstring(function) is not None else None
+    return _height(function) - (_height(docstring) if docstring is not None else 0)
+
+
+def _height(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
 def crowded_folders() -> list[str]:
-    """Return `folder: files` of each folder with more files than a reader takes in."""
+    """Return `folder: files` of each directory with too many files for a quick overview."""
     counts = Counter(
         path.parent.relative_to(ROOT) for path in tracked("src", "roles", "playbooks", "docs", "scripts", "bench")
     )
@@ -133,7 +141,7 @@ def module_of(task: dict[str, Any]) -> str:
 
 
 def wide_markdown() -> list[str]:
-    """Return `file:line` of each line of prose that is too wide; tables, code and links alone may be."""
+    """Return `file:line` of each line of prose that is too wide; tables, code and lines with only a link are exempt."""
     wide = []
     for path in tracked("*.md"):
         fenced = False
@@ -146,7 +154,7 @@ def wide_markdown() -> list[str]:
 
 
 def lines_by_part() -> Counter[str]:
-    """Return the tracked lines of each part of the project; lock files and pictures are left out."""
+    """Return the number of tracked lines of each part of the project, without lock files and pictures."""
     lines: Counter[str] = Counter()
     for path in tracked("."):
         if path.suffix in (".lock", ".svg", ".png", ".gz") or "package-lock" in path.name:

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Write what a packaged PostgreSQL accepts as settings, libraries and extensions: `postgresql_catalogue.py BIN FILE`.
+"""Write the settings, libraries and extensions of a packaged PostgreSQL to a file: `postgresql_catalogue.py BIN FILE`.
 
-BIN is the folder of its programs, such as /usr/lib/postgresql/17/bin. The catalogue is taken from a scratch instance of
-that very package, so that it knows what was compiled in. Run as root on the distribution; needs the user `postgres`.
+BIN is the directory of its programs, such as /usr/lib/postgresql/17/bin. The catalogue is read from a scratch instance
+of that package, so that it reflects the compiled-in features. Run it as root on the distribution; the user `postgres`
+must exist.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _SETTINGS = """SELECT jsonb_agg(to_jsonb(s)) FROM (
   ) s"""
 _EXTENSIONS = 'SELECT jsonb_agg(name ORDER BY name COLLATE "C") FROM pg_available_extensions'
 _VERSION = "SELECT jsonb_build_array(current_setting('server_version'))"
-#: Libraries of conversions and languages are loaded by the server itself.
+#: Libraries for conversions and languages are loaded by the server itself.
 _INTERNAL = ("_and_", "2004_", "dict_", "libpq", "pgoutput", "plpgsql", "llvmjit")
 
 
 class Scratch:
-    """An instance in a temporary folder that only ever runs as a single process."""
+    """An instance in a temporary directory that only ever runs as a single process."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         self.programs, self.folder = programs, folder
@@ -35,7 +36,7 @@ class Scratch:
         self._run(command, check=True)
 
     def query(self, sql: str, **settings: str) -> Any:
-        """Return the JSON that a query answers with; None where the server does not start with `settings`."""
+        """Return the JSON result of a query; None if the server does not start with `settings`."""
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = ["postgres", "--single", "-j", "-D", str(self.folder), *options, "postgres"]
         process = self._run(command, text=f"{sql};\n\n")
@@ -45,7 +46,7 @@ class Scratch:
         return json.loads(lines[-1].split(' = "', 1)[1].rsplit('"', 1)[0])
 
     def accepts(self, name: str, value: str) -> bool:
-        """Return whether the server takes a setting from its file."""
+        """Return whether the server accepts a setting in its configuration file."""
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             quoted = value.replace("'", "''")
@@ -71,7 +72,7 @@ class Scratch:
 
 
 def catalogue(scratch: Scratch, libraries: Path) -> dict[str, Any]:
-    """Return the catalogue of an instance whose libraries are in a folder."""
+    """Return the catalogue of an instance whose libraries are in a directory."""
     settings = {row["name"]: row for row in scratch.query(_SETTINGS)}
     return {
         "version": scratch.query(_VERSION)[0],
@@ -103,7 +104,7 @@ def _setting(scratch: Scratch, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _library(scratch: Scratch, name: str, known: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a library's own settings, or None where the server does not start with it."""
+    """Return a library's own settings, or None if the server does not start with it."""
     rows = scratch.query(_SETTINGS, shared_preload_libraries=name)
     if rows is None:
         return None
@@ -112,13 +113,13 @@ def _library(scratch: Scratch, name: str, known: dict[str, Any]) -> dict[str, An
     added = [row for row in rows if row["name"] not in known]
     return {
         "settings": {row["name"]: _setting(scratch, row) for row in added},
-        # Whether its settings count as well where it is loaded later than with the server.
+        # Whether any of its settings is missing if it is loaded later than at server start.
         "needs_preload": any(row["name"] not in later for row in added),
     }
 
 
 def text(listing: dict[str, Any]) -> str:
-    """Return the catalogue as JSON with one line for each name."""
+    """Return the catalogue as JSON with one line per name."""
     blocks = []
     for key, value in listing.items():
         if isinstance(value, str):

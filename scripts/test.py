@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Run the project's tests: `scripts/test.py check|aws|molecule [ROLE...]|e2e|all|long [STAGE...]`.
 
-`all` is what CI runs: each promise once. The checks and whole environments run in one lane, all else in a second one, since CI
-has two cores. `long` runs what is marked `long` (src/stackwright/testing/depth.py) and the scenarios on Debian 12, and writes
-docs/long-report.md. The output of every stage is kept in `.state/test/`; a failed stage shows its first failure and its end.
-The summary counts tests, and skips with their reasons.
+`all` is what CI runs: each promise once. The checks and whole environments run in one lane, everything else in a
+second one, since CI has two cores. `long` runs the tests marked `long` (src/stackwright/testing/depth.py) and the
+scenarios on Debian 12, and writes docs/long-report.md. The output of every stage is kept in `.state/test/`; for a
+failed stage, its first failure and the end of its output are printed. The summary counts tests, and skips with their
+reasons.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".state" / "test"
-#: A scenario that hangs must not take the whole run with it.
+#: A scenario that hangs must not block the whole run.
 SCENARIO_SECONDS = 1500
-#: Tests that need neither engine nor container; each ends within seconds or has hung.
+#: Tests that need neither engine nor container; a test that does not end within seconds hangs.
 QUICK = ("-n", "2", "-m", "ci and not cli", "--timeout", "120")
 
-#: `make test` leaves the check after the converge to e2e local, where it looks at all roles at once.
+#: `make test` leaves the check after the converge to e2e local, which checks all roles at once.
 LONG_SEQUENCE = ("-c", ".config/molecule/config.yml", "-c", ".config/molecule/long.yml")
 
-#: Seconds that a stage of `all` may take on two quiet cores. A unit test holds the sums of the lanes to an hour.
+#: Seconds that a stage of `all` may take on two idle cores. A unit test limits the sum of each lane to an hour.
 BUDGET = {
     "ruff": 5,
     "ruff format": 5,
@@ -47,10 +48,10 @@ BUDGET = {
     "ansible-lint": 165,
     "pulumi engine": 255,
     "application": 240,
-    "e2e baremetal": 440,
-    "e2e local": 1130,
+    "e2e baremetal": 580,
+    "e2e local": 1000,
     "e2e single": 250,
-    "aws engine": 600,
+    "aws engine": 520,
     "molecule app_release": 290,
     "molecule backup": 495,
     "molecule baseline": 95,
@@ -69,27 +70,27 @@ BUDGET = {
     "molecule static_files": 40,
     "molecule tls": 105,
 }
-#: A busy machine takes this much longer before a stage is named as over its budget.
+#: Factor by which a stage may exceed its budget on a busy machine before it is reported.
 TOLERANCE = 1.5
 LONG_REPORT = ROOT / "docs" / "long-report.md"
 
-#: How Ansible, Molecule and pytest begin to say what failed.
+#: How Ansible, Molecule and pytest begin the line that names the failure.
 _REASON = re.compile(r"\[ERROR\]|fatal: |Idempotence test failed|^(?:\x1b\[\d+m)*(?:E   |FAILED )")
-#: For a stage that is stopped to remove its hosts.
+#: Time for a stopped stage to remove its hosts.
 _TIDY_SECONDS = 90
-#: What a stage that was not begun comes to.
+#: Exit code of a stage that was not started.
 _NOT_RUN = 125
-#: pytest's exit code where no test was selected.
+#: pytest's exit code if no test was selected.
 _NOTHING_COLLECTED = 5
 _running: list[subprocess.Popen[bytes]] = []
 _stopped = threading.Event()
-#: Held from the start of a process to its entry in `_running`: whoever stops the run knows of all that it has started.
+#: Held from the start of a process until its entry in `_running`, so that a stop knows of every started process.
 _starting = threading.Lock()
 
 
 @dataclass
 class Result:
-    """What one stage came to."""
+    """The result of one stage."""
 
     name: str
     passed: int = 0
@@ -101,7 +102,7 @@ class Result:
 
 
 class Suite:
-    """Collects results of stages that may run side by side."""
+    """Runs stages, which may run in parallel, and collects their results."""
 
     def __init__(self) -> None:
         self.results: list[Result] = []
@@ -126,7 +127,7 @@ class Suite:
                 print(_failure(log), flush=True)
 
     def command(self, name: str, *argv: str) -> None:
-        """A stage that is one command: passed if it exits with 0."""
+        """Run a stage that is one command; it passes if the command exits with 0."""
 
         def work(log: Path) -> Result:
             code = _call(list(argv), log)
@@ -135,7 +136,7 @@ class Suite:
         self.run(name, work)
 
     def pytest(self, name: str, *argv: str) -> None:
-        """A stage of pytest; no test collected is a failure."""
+        """Run pytest as a stage; it fails if no test is collected."""
 
         def work(log: Path) -> Result:
             report = log.with_suffix(".xml")
@@ -149,9 +150,9 @@ class Suite:
         self.run(name, work)
 
     def molecule(self, scenario: str, depth: str = "ci", *, configuration: Sequence[str] = ()) -> None:
-        """A Molecule scenario (`ROLE` or `ROLE@IMAGE`); `configuration` stands for Molecule's options of that name.
+        """Run a Molecule scenario (`ROLE` or `ROLE@IMAGE`); `configuration` holds Molecule's `-c` options.
 
-        Where the sequence checks after the converge, that check reports no change.
+        If the sequence has a check after the converge, that check must report no changes.
         """
         role, _, image = scenario.partition("@")
         variables = {"STACKWRIGHT_TEST_DEPTH": depth} | ({"STACKWRIGHT_IMAGE": image} if image else {})
@@ -178,7 +179,7 @@ class Suite:
         self.run(f"molecule {scenario}", work)
 
     def finish(self) -> int:
-        """Print the sum; 0 only where nothing failed and nothing was skipped."""
+        """Print the summary; return 0 only if no test failed and none was skipped."""
         passed = sum(result.passed for result in self.results)
         failed = sum(result.failed for result in self.results)
         skipped = [f"{result.name}: {reason}" for result in self.results for reason in result.skipped]
@@ -191,9 +192,9 @@ class Suite:
 
 
 def _changes_in_last_check(text: str) -> list[str]:
-    """Molecule takes changes in `check` for a success; after a converge each of them is a defect.
+    """Return the changes of the last check: Molecule accepts them, but after a converge each one is a defect.
 
-    Molecule writes `➜ check: Executing` to a terminal's encoding that has the arrow, `> check] Executing` elsewhere.
+    Molecule writes `➜ check: Executing` if the terminal's encoding has the arrow, otherwise `> check] Executing`.
     """
     checks = re.findall(r"(?:➜ check:|> check\]) Executing(.*?)(?:➜ check:|> check\]) Executed", text, re.DOTALL)
     if len(checks) < 2:
@@ -228,7 +229,7 @@ def _call(argv: list[str], log: Path, seconds: int | None = None, variables: Map
         with _starting:
             if _stopped.is_set():
                 return _NOT_RUN
-            # A session of its own: whoever ends it, ends all that it started.
+            # In its own session, so that ending it ends all processes that it started.
             process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -245,13 +246,13 @@ def _call(argv: list[str], log: Path, seconds: int | None = None, variables: Map
             _end(process)
             file.write(f"\nended after {seconds} s\n")
             code = 124
-        # Not where the run is stopped: then somebody has to end it.
+        # Not if the run is being stopped: then the process still has to be ended.
         _running.remove(process)
         return code
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a stage: first as Ctrl-C would, so that tests remove their hosts, then for good with all that it started."""
+    """End a stage: first like Ctrl-C, so that tests remove their hosts, then by killing it and all that it started."""
     for number in (signal.SIGINT, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -262,7 +263,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def stoppable(work: Callable[[], int]) -> int:
-    """Run `work`; a signal to stop ends its stages first: what outlives them would collide with the next run."""
+    """Run `work`; a stop signal ends its stages first, as remaining processes would collide with the next run."""
 
     def stop(number: int, _frame: object) -> None:
         raise _StoppedError(number)
@@ -270,11 +271,11 @@ def stoppable(work: Callable[[], int]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     codes: list[int] = []
-    # Signals interrupt the main thread, which therefore does nothing that must not be left half done.
+    # Signals interrupt the main thread, so it does nothing that must not be left half done.
     worker = threading.Thread(target=lambda: codes.append(work()), daemon=True)
     try:
         worker.start()
-        # In turns: a signal that comes just before the wait is handled when that ends, not before.
+        # In short waits: a signal that arrives just before a wait is handled only when the wait ends.
         while worker.is_alive():
             worker.join(1)
         return codes[0] if codes else 1
@@ -290,7 +291,7 @@ def stoppable(work: Callable[[], int]) -> int:
         )
         for process in tuple(_running):
             _end(process)
-        # The other lane has nothing to say any more.
+        # The output of the other lane does not matter any more.
         os._exit(128 + stopped.number)
 
 
@@ -301,7 +302,7 @@ class _StoppedError(BaseException):
 
 
 def _failure(log: Path) -> str:
-    """What a failed stage said: around its first failure, as Molecule still destroys the hosts after it, and the end."""
+    """Return the output around a stage's first failure, as Molecule still destroys the hosts after it, and the end."""
     lines = log.read_text(errors="replace").splitlines()
     end = max(len(lines) - 40, 0)
     first = next((number for number, line in enumerate(lines) if _REASON.search(line)), end)
@@ -311,7 +312,7 @@ def _failure(log: Path) -> str:
 
 
 def scenarios() -> list[str]:
-    """Every folder with a molecule.yml, so that none can be forgotten; the longest first."""
+    """Return every directory with a molecule.yml, so that none is forgotten; the longest scenario first."""
     names = [path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")]
     if not names:
         raise SystemExit("no Molecule scenario found")
@@ -319,7 +320,7 @@ def scenarios() -> list[str]:
 
 
 def long_scenarios(name: str) -> list[tuple[str, str]]:
-    """(scenario, depth): with its tests marked `long`, and once more, on Debian 12 where its platforms take the image."""
+    """Return (scenario, depth): with tests marked `long`, and again, on Debian 12 if its platforms accept it."""
     folder = ROOT / "molecule" / name
     deep = any("mark.long" in path.read_text() for path in folder.glob("tests/*.py"))
     other_image = "STACKWRIGHT_IMAGE" in (folder / "molecule.yml").read_text()
@@ -328,7 +329,7 @@ def long_scenarios(name: str) -> list[tuple[str, str]]:
 
 
 def check(suite: Suite) -> None:
-    """What needs no container."""
+    """Run the checks that need no container."""
     suite.command("ruff", "ruff", "check", ".")
     suite.command("ruff format", "ruff", "format", "--check", ".")
     suite.command("yamllint", "yamllint", "--strict", ".")
@@ -340,18 +341,18 @@ def check(suite: Suite) -> None:
 
 
 def aws(suite: Suite) -> None:
-    """Programs for AWS, which take longer than a check may: recorded, no account and no container."""
+    """Test the AWS programs, which take too long for a check: recorded, without an account or a container."""
     suite.pytest("aws", *QUICK, "tests/pulumi/aws")
 
 
 def molecule(suite: Suite, names: list[str]) -> None:
-    """Scenarios one after the other."""
+    """Run scenarios one after the other."""
     for name in names:
         suite.molecule(name)
 
 
 def e2e(suite: Suite) -> None:
-    """The real engine and whole environments."""
+    """Run the tests with the real engine and with whole environments."""
     suite.pytest("pulumi engine", "tests/pulumi", "-m", "ci and cli", "--ignore", "tests/pulumi/aws")
     suite.pytest("application", "tests/app", "-m", "ci")
     for path in sorted((ROOT / "tests/e2e").glob("test_*.py")):
@@ -360,7 +361,7 @@ def e2e(suite: Suite) -> None:
 
 
 def has_tests(depth: str, *places: str) -> bool:
-    """Whether pytest would select a test of this depth there; a file that cannot be read counts, so that its stage fails."""
+    """Return whether pytest would select a test of this depth; an unreadable file counts, so that its stage fails."""
     code = subprocess.run(
         ["pytest", "-q", "--collect-only", "-m", depth, *places], capture_output=True, cwd=ROOT
     ).returncode
@@ -368,19 +369,19 @@ def has_tests(depth: str, *places: str) -> bool:
 
 
 def aws_engine(suite: Suite) -> None:
-    """Programs for AWS on the real engine, and a server that boots from its bundle."""
+    """Test AWS programs on the real engine, and a server that boots from its bundle."""
     suite.pytest("aws engine", "tests/pulumi/aws", "-m", "ci and cli")
 
 
 def ansible_lint(suite: Suite) -> None:
     """Lint playbooks, roles and scenarios, on one core."""
-    # It checks playbooks without an environment, which the project's own inventory plugin refuses to do.
+    # ansible-lint checks playbooks without an environment, which the project's inventory plugin refuses.
     lenient = ("env", "ANSIBLE_INVENTORY_ENABLED=host_list,yaml,ini", "ANSIBLE_INVENTORY_UNPARSED_FAILED=false")
     suite.command("ansible-lint", *lenient, "ansible-lint", "--offline", "--nocolor")
 
 
 def long(suite: Suite, only: Sequence[str]) -> None:
-    """What `all` leaves out, or the stages of it that are named; both runs of a scenario in one lane, as they share its hosts."""
+    """Run what `all` leaves out, or the given stages; both runs of a scenario share its hosts, so they share a lane."""
 
     def scenario(name: str) -> None:
         for variant, depth in long_scenarios(name):
@@ -400,7 +401,7 @@ def long(suite: Suite, only: Sequence[str]) -> None:
 
 
 def write_long_report(suite: Suite) -> None:
-    """Write what each stage came to, with date and commit, where docs/proofs.md links to it; stages of earlier runs stay."""
+    """Write the result of each stage, with date and commit, to the report that docs/proofs.md links; others stay."""
     commit = subprocess.run(["git", "rev-parse", "--short=8", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout
     date = time.strftime("%Y-%m-%d", time.gmtime())
     earlier = LONG_REPORT.read_text().splitlines() if LONG_REPORT.exists() else []
@@ -425,7 +426,7 @@ def write_long_report(suite: Suite) -> None:
 
 
 def side_by_side(environments: Sequence[Callable[[], None]], independent: Sequence[Callable[[], None]]) -> None:
-    """Two lanes: what has to keep its order, as environments share a release, and all else; whichever ends first helps."""
+    """Run two lanes: stages in order, as environments share a release, and the rest; the first to end helps."""
     waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     for work in independent:
         waiting.put(work)
@@ -444,7 +445,7 @@ def side_by_side(environments: Sequence[Callable[[], None]], independent: Sequen
 
 
 def main(arguments: list[str]) -> int:
-    """Run what is asked for; 0 where all of it passed."""
+    """Run the requested tests; return 0 if all of them passed."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     suite = Suite()
     match arguments or ["all"]:

@@ -1,4 +1,4 @@
-"""Secrets on a server of AWS that configures itself: read from Secrets Manager with the rights of its own role."""
+"""Secrets on an AWS server that configures itself: read from Secrets Manager with its own IAM role."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stackwright.secret_store import SecretError
 
 
 class CloudSecrets:
-    """Reads each secret once; nothing is written down."""
+    """Reads each secret once, and keeps it in memory only."""
 
     def __init__(self, *, region: str, domain: str, prefix: str) -> None:
         self._region, self._domain, self._prefix = region, domain, prefix
@@ -17,7 +17,7 @@ class CloudSecrets:
         self._values: dict[str, str] = {}
 
     def get(self, name: str) -> str:
-        """The value of the secret `name`. Raises SecretError, whose message has no value."""
+        """Return the value of the secret `name`. Raise SecretError, whose message contains no value."""
         if name not in self._values:
             self._values[name] = self._ask(self._prefix + name)
         return self._values[name]

@@ -1,4 +1,4 @@
-"""Whether a run may change a host: it has the host's own secrets, and nothing newer was converged to it."""
+"""Checks whether a run may change a host: it has the host's secrets, and nothing newer was converged to the host."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def fingerprints(pem: str) -> list[str]:
 
 
 def commit(project: Path) -> str | None:
-    """Return the commit that is checked out; None where the project is not in git."""
+    """Return the commit that is checked out; None if the project is not in git."""
     return _git(project, "rev-parse", "--verify", "HEAD") or None
 
 
 def new_record(environment: str, project: Path, secrets: Collection[str]) -> dict[str, Any]:
-    """Return what a converge leaves on each host: who, when, from which commit, with which secrets (their names)."""
+    """Return the record that a converge leaves on each host: user, time, commit, and the names of its secrets."""
     return {
         "environment": environment,
         "commit": commit(project),
@@ -51,7 +51,7 @@ def problems(
     """Return why a run must not change a host.
 
     `record` is the run's own, `ca` the CA certificates in its vault, `needed` the secrets that the environment uses,
-    `host` what the host has: `trusted` and `converged`.
+    `host` the state of the host: `trusted` and `converged`.
     """
     reasons = []
     trusted, known = fingerprints(host["trusted"]), fingerprints(ca)

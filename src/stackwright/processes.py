@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, whatever ends it."""
+"""Child processes that end with their parent, however it ends."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
-#: What a stopped command gets to end by itself before the next signal: Pulumi writes its state, Ansible ends its workers.
+#: Time for a stopped command to end by itself before the next signal: Pulumi writes its state, Ansible stops workers.
 GRACE_SECONDS = 20.0
 
 
 def machine() -> str:
-    """Name this controller for as long as its processes live: its boot, and the container that it may be.
+    """Return an ID of this controller, valid while its processes live: its boot, and its container, if any.
 
-    The host name does not: two containers of a CI have the same one.
+    The host name is not unique: two containers of a CI have the same one.
     """
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
 
 
 def end_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when the process `parent`, which started it, ends."""
+    """Make the kernel kill this process when the process `parent`, which started it, ends."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     # It may have ended between the fork and the call.
     if os.getppid() != parent:
@@ -34,15 +34,15 @@ def end_with_parent(parent: int) -> None:
 
 
 def child_setup(parent: int | None = None) -> Callable[[], None]:
-    """Return what a new child calls before its program starts; `parent` is the caller."""
+    """Return the function that a new child calls before its program starts; `parent` defaults to the caller."""
     known = os.getpid() if parent is None else parent
     return lambda: end_with_parent(known)
 
 
 def stop(process: subprocess.Popen[bytes], *, own_group: bool) -> None:
-    """End a child: by Ctrl-C's signal, then by a harder one, then by force.
+    """End a child: by SIGINT, then by SIGTERM, then by SIGKILL.
 
-    A child without a process group of its own has got Ctrl-C's signal from the terminal already.
+    A child without its own process group has already received SIGINT (Ctrl-C) from the terminal.
     """
     for step in (signal.SIGINT, signal.SIGTERM) if own_group else (None, signal.SIGTERM):
         if step is not None:
@@ -52,7 +52,7 @@ def stop(process: subprocess.Popen[bytes], *, own_group: bool) -> None:
     else:
         process.kill()
     if own_group:
-        # What it has started and left goes, too.
+        # Processes that the child has started and left behind end, too.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -64,6 +64,6 @@ def _ends(process: subprocess.Popen[bytes]) -> bool:
     except subprocess.TimeoutExpired:
         return False
     except KeyboardInterrupt:
-        # A second Ctrl-C: no more patience.
+        # A second Ctrl-C: do not wait any longer.
         return process.poll() is not None
     return True

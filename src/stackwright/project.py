@@ -1,4 +1,4 @@
-"""Where things are: the project's root and the state folder of an environment."""
+"""The locations of the project's root and of an environment's state folder."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 
 
 class ProjectError(FileNotFoundError):
-    """No project is here; the message says how one is chosen."""
+    """There is no project in this directory; the message says how to choose one."""
 
 
 def root() -> Path:
-    """Return the project's root: `STACKWRIGHT_ROOT`, or the nearest folder upwards with `inventories` and `systems`.
+    """Return the project's root: `STACKWRIGHT_ROOT`, or the nearest parent directory with `inventories` and `systems`.
 
-    Never the checkout that this package was installed from: a verb in the wrong folder would act on its environments.
+    It is never the checkout that this package was installed from: a command in the wrong directory would act on its
+    environments.
     """
     named = os.environ.get("STACKWRIGHT_ROOT")
     if named:
@@ -32,7 +33,7 @@ def root() -> Path:
 
 
 def state_folder(environment: str) -> Path:
-    """Return the folder of an environment's keys, secrets and state on this machine; ignored by git."""
+    """Return the directory of an environment's keys, secrets and state on this machine; it is ignored by git."""
     return root() / ".state" / environment
 
 
@@ -41,5 +42,5 @@ def _is_project(folder: Path) -> bool:
 
 
 def _is_bundle(folder: Path) -> bool:
-    """Whether it is what a server configures itself with: the project with its one inventory."""
+    """Return whether it is a bundle with which a server configures itself: the project with a single inventory."""
     return (folder / "manifest.json").is_file() and (folder / "inventory").is_dir()

@@ -1,10 +1,10 @@
-"""The secrets of an environment: encrypted at rest by ansible-vault, named, never printed.
+"""The secrets of an environment: encrypted at rest by ansible-vault, identified by name, never printed.
 
 One `ansible-vault` file per environment; its password is in a file of mode 0600 outside git, or comes from a command
 that the user names. `ansible-vault view` with the same password reads the file: nothing is hidden from the user.
 
-`create` makes the CA once, in the first `stackwright up`. A vault with a CA generates secrets that are new; one without
-is missing or damaged, and generating in its place would replace what the hosts use.
+`create` creates the CA once, in the first `stackwright up`. A vault with a CA generates new secrets; without a CA the
+vault is missing or damaged, and generated secrets would replace those that the hosts use.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from stackwright.model.reserved import PROVIDED_SECRETS
 
 _VAULT_ID = "stackwright"
 
-#: 32 bytes: as hard to guess as the keys of the ciphers that protect the traffic.
+#: 32 bytes are as hard to guess as the keys of the ciphers that protect the traffic.
 _PASSWORD_BYTES = 32
 _CA_YEARS = 10
 CA_KEY, CA_CERTIFICATE = "tls/ca_key", "tls/ca_crt"
-#: The key of a CA that hosts are to trust before it signs.
+#: The key of a new CA, which hosts must trust before it signs.
 _NEXT_CA_KEY = "tls/next_ca_key"
 _PROVIDED = frozenset(name for names in PROVIDED_SECRETS.values() for name in names)
 
 
 class SecretError(RuntimeError):
-    """A secret cannot be had; the message names the file or command and the remedy, never a value."""
+    """A secret is not available; the message names the file or command and the remedy, never a value."""
 
 
 class SecretStore:
     """The vault file of one environment.
 
-    `folder` is the environment's state folder. `password_command`, where given, is run instead of reading
+    `folder` is the environment's state folder. `password_command`, if given, is run instead of reading
     `folder/vault-password`; its standard output is the password.
     """
 
@@ -63,7 +63,7 @@ class SecretStore:
 
     @property
     def created(self) -> bool:
-        """Whether the environment's CA exists. Raises SecretError where a half of it is missing."""
+        """Return whether the environment's CA exists. Raise SecretError if only its key or certificate exists."""
         missing = [name for name in (CA_KEY, CA_CERTIFICATE) if name not in self._load()]
         if len(missing) == 1:
             raise SecretError(
@@ -73,20 +73,20 @@ class SecretStore:
         return not missing
 
     def create(self) -> None:
-        """Make the environment's CA, and with it the vault; an existing one stays."""
+        """Create the environment's CA, and with it the vault; an existing CA stays."""
         with self._locked():
             if not self.created:
                 self._save(self._load() | new_ca(self.environment))
 
     @property
     def rotating_ca(self) -> bool:
-        """Whether the CA is being replaced: hosts trust two."""
+        """Return whether the CA is being replaced: hosts trust two CAs meanwhile."""
         return _NEXT_CA_KEY in self._load() or len(_certificates(self.get(CA_CERTIFICATE))) > 1
 
     def advance_ca(self) -> str:
-        """Take the next step of replacing the CA, and return it in words; hosts are converged between two steps.
+        """Perform the next step of replacing the CA, and return it in words; hosts are converged between two steps.
 
-        A second CA is added, which everyone trusts then; it signs in the place of the first; the first is dropped.
+        The steps: add a second CA, which all hosts then trust; sign with the second CA; remove the first.
         """
         self._require_created()
         with self._locked():
@@ -106,7 +106,7 @@ class SecretStore:
             return "a new CA is trusted; the previous one still signs"
 
     def get(self, name: str) -> str:
-        """Return the secret `name`; generated and stored if it is new in an environment that has been created."""
+        """Return the secret `name` of a created environment; generate and store it if it does not exist yet."""
         self._require_created()
         if name not in self._load():
             with self._locked():
@@ -133,7 +133,7 @@ class SecretStore:
             )
 
     def set(self, name: str, value: str) -> None:
-        """Store a value from elsewhere, such as an API key."""
+        """Store a value from an external source, such as an API key."""
         self.update({name: value})
 
     def update(self, values: Mapping[str, str]) -> None:
@@ -142,7 +142,7 @@ class SecretStore:
             self._save(self._load() | dict(values))
 
     def all(self) -> Mapping[str, str]:
-        """Every secret that exists, by name."""
+        """Return every existing secret, by name."""
         return dict(self._load())
 
     # --- file ---------------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ class SecretStore:
         return self._values
 
     def _save(self, values: dict[str, str]) -> None:
-        # Always the whole file, under a name of its own first: a run that is cut short leaves the old one.
+        # Always write the whole file under a temporary name first: an interrupted run leaves the old file.
         text = self._vault().encrypt(yaml.safe_dump(values), vault_id=None)
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".secrets-", delete=False) as partial:
             partial.write(text)
@@ -198,7 +198,7 @@ class SecretStore:
     def _password_source(self) -> str:
         if self._password_command is None:
             return str(self.password_file)
-        # Its program alone: an argument may be what must not be shown.
+        # Only its program: an argument may be a secret.
         return f"`{self._password_command.split()[0]}` (secrets.password_command)"
 
     @contextmanager
@@ -210,7 +210,7 @@ class SecretStore:
 
 
 def new_password() -> str:
-    """Return a new password, which a URL takes as it is."""
+    """Return a new password that needs no escaping in a URL."""
     return secrets.token_urlsafe(_PASSWORD_BYTES)
 
 
@@ -236,7 +236,7 @@ def new_ca(environment: str) -> dict[str, str]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # A host whose clock is a little behind must accept a certificate made this minute.
+        # A host whose clock is slightly behind must accept a certificate issued this minute.
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=365 * _CA_YEARS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -260,7 +260,7 @@ def _certificates(pem: str) -> list[str]:
 
 @cache
 def of_process(environment: str, folder: Path, password_command: str | None) -> SecretStore:
-    """Return this process's store of an environment; forked processes inherit what it has decrypted.
+    """Return this process's store of an environment; forked processes inherit the decrypted content.
 
     The file is read again if it has changed.
     """

@@ -1,4 +1,4 @@
-"""Files and folders below `.state/`: in one step, and closed to everyone but their owner."""
+"""Files and directories below `.state/`: written atomically, and accessible only to their owner."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def create_folder(path: Path) -> None:
-    """Create the folder of an environment's state, or close it to everyone but its owner."""
+    """Create an environment's state folder, or make an existing one accessible only to its owner."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.stat().st_mode & 0o077:
         path.chmod(0o700)
 
 
 def write(path: Path, text: str, *, mode: int) -> None:
-    """Put `text` into a file in one step, unless it is there: a run that is cut short leaves no half of it."""
+    """Write `text` to a file atomically, unless it has that content: an interrupted run leaves no partial file."""
     if path.is_file() and path.read_text() == text:
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""What `stackwright verify` looks at: a running environment, from outside, by the addresses of its edge hosts.
+"""The checks of `stackwright verify`: a running environment, from outside, by the addresses of its edge hosts.
 
-Of an environment on AWS, whose hosts have no address that this machine reaches, `verify_public` looks at the names in DNS.
+For an environment on AWS, whose hosts have no address that this machine can reach, `verify_public` checks DNS names.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from urllib.parse import quote
 from stackwright.artifact import description
 
 _TIMEOUT_SECONDS = 10
-#: Sooner, whoever renews has failed: ACM renews 60 days before the end, an edge host 30.
+#: With fewer days left, the renewal has failed: ACM renews 60 days before the end, an edge host 30.
 _LEAST_DAYS = 14
 _DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     ok: bool
@@ -36,7 +36,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What an HTTP request came back with; header names are small."""
+    """The response to an HTTP request; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -44,7 +44,7 @@ class Answer:
 
 
 class Edge:
-    """An edge host, asked by its address for any name, as `curl --resolve` does."""
+    """An edge host, requested by its address for any name, as `curl --resolve` does."""
 
     def __init__(self, address: str, ca_file: Path | None, *, proxy_protocol: bool = False) -> None:
         self.address = address
@@ -60,11 +60,11 @@ class Edge:
         tls_name: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        """GET `path` of the site `name`. Raises OSError (also for a certificate that does not verify).
+        """Return the answer to a GET of `path` on the site `name`. Raise OSError (also for an untrusted certificate).
 
-        `tls_name` is the site that TLS is spoken with, where it is another one.
+        `tls_name` is the server name for TLS if it is another one.
         """
-        # Without a port, as browsers send it: the connection is made here, and only `Host` is made of this.
+        # Without a port, as browsers send it: the connection is made below, and this only sets `Host`.
         connection = http.client.HTTPConnection(name, timeout=_TIMEOUT_SECONDS)
         connection.sock = self.connect(tls_name or name, tls=tls)
         try:
@@ -81,18 +81,18 @@ class Edge:
             connection.close()
 
     def connect(self, name: str, *, tls: bool) -> socket.socket:
-        """A connection to the edge, for the site `name`."""
+        """Return a connection to the edge, for the site `name`."""
         port = 443 if tls else 80
         plain = socket.create_connection((self.address, port), timeout=_TIMEOUT_SECONDS)
         if self.proxy_protocol:
-            # As the balancer in front does; the edge does not believe this machine's word, and listens to no one without it.
+            # Send the header as the load balancer does: the edge requires it, although it distrusts this machine's.
             client, client_port = plain.getsockname()[:2]
             plain.sendall(f"PROXY TCP4 {client} {self.address} {client_port} {port}\r\n".encode())
         return self.context.wrap_socket(plain, server_hostname=name) if tls else plain
 
 
 def verify(stack: dict[str, Any], ca_file: Path | None, root: Path) -> Iterator[Finding]:
-    """Look at every site on every edge host of `stack` (the inventory's variable); releases are named from `root`."""
+    """Check every site on every edge host of `stack` (the inventory's variable); releases are relative to `root`."""
     for host in stack["groups"]["edge"]:
         edge = Edge(stack["hosts"][host]["address"], ca_file, proxy_protocol=stack["edge"]["proxy_protocol"])
         for site in stack["edge"]["sites"]:
@@ -113,7 +113,7 @@ def _site(host: str, edge: Edge, name: str, health: dict[str, Any]) -> Iterator[
 
 
 def finding(name: str, look: Callable[[], tuple[bool, str]]) -> Finding:
-    """What a look came to; a connection that fails is what was found, not an error."""
+    """Run a check and return its finding; a failed connection is a failed check, not an error."""
     try:
         ok, detail = look()
     except OSError as error:
@@ -128,7 +128,7 @@ def _redirect(edge: Edge, name: str) -> tuple[bool, str]:
 
 
 def status(edge: Edge, name: str, path: str) -> tuple[bool, str]:
-    """Whether the answer is 200."""
+    """Return whether the answer is 200, with the status."""
     answer = edge.get(name, path)
     return answer.status == 200, f"{answer.status}"
 
@@ -152,7 +152,7 @@ def _hsts(edge: Edge, name: str, path: str) -> tuple[bool, str]:
 
 
 def _static(edge: Edge, name: str, static: dict[str, Any], file: Path) -> tuple[bool, str]:
-    """Whether the edge serves a file that the release has below an address."""
+    """Return whether the edge serves a file that the release has below an address."""
     folder = static["url"].strip("/")
     try:
         release = description.read(file)
@@ -165,15 +165,15 @@ def _static(edge: Edge, name: str, static: dict[str, Any], file: Path) -> tuple[
 
 
 def status_of(answer: Answer, subject: str) -> tuple[bool, str]:
-    """Whether the answer is 200, with what was asked for."""
+    """Return whether the answer is 200, with the status and the requested subject."""
     return answer.status == 200, f"{answer.status} {subject}"
 
 
 def first_file(archive: Path, folder: str) -> str | None:
-    """Return the path, below `folder` of an archive of static files, of one that a web server shows."""
+    """Return the path, below `folder` of an archive of static files, of a file that a web server serves."""
     with tarfile.open(archive) as files:
         for member in files:
-            # The first part is the archive's one top folder.
+            # The first part is the archive's single top-level directory.
             parts = tuple(part for part in PurePosixPath(member.name).parts if part != ".")[1:]
             folder_parts = PurePosixPath(folder).parts
             below = parts[len(folder_parts) :]

@@ -1,7 +1,7 @@
-"""What `stackwright verify` looks at on AWS: the sites as their users reach them, by their names in DNS and over the Internet.
+"""The checks of `stackwright verify` on AWS: the sites as users reach them, by their DNS names over the Internet.
 
-The certificates are those that browsers trust, the first answer is the one of DNS, and what is between users and hosts (a
-CDN, a load balancer, an edge host) is part of what is looked at. Nothing is written, nobody logs in.
+The certificates are those that browsers trust, DNS is checked first, and everything between users and hosts (a CDN, a
+load balancer, an edge host) is included in the checks. The checks write nothing and do not log in.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stackwright.verify import Answer, Edge, Finding, certificate, finding, stat
 #: A name that no one can own (RFC 2606).
 UNKNOWN = "unknown.invalid"
 _DAY_SECONDS = 86_400
-#: Each of CloudFront's places keeps files by itself, and the first request of each is a miss.
+#: Each of CloudFront's edge locations has its own cache, and the first request to each is a miss.
 _CACHE_TRIES = 5
 _PAUSE_SECONDS = 1.0
 _MOST_REDIRECTS = 5
@@ -32,24 +32,24 @@ _REFUSALS = range(400, 500)
 
 
 class Internet:
-    """How names are looked up and reached; a test has another one."""
+    """Looks up names and connects to them; tests replace it."""
 
     def __init__(self, ca_file: Path | None) -> None:
         self._ca_file = ca_file
 
     def addresses(self, name: str) -> list[str]:
-        """What DNS answers. Raises socket.gaierror."""
+        """Return the addresses from DNS. Raise socket.gaierror."""
         answers = socket.getaddrinfo(name, 443, type=socket.SOCK_STREAM)
         return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
     def edge(self, name: str) -> Edge:
-        """Whoever answers for the name: the connection goes to one of its addresses."""
+        """Return the edge that answers for the name: the connection goes to one of its addresses."""
         return Edge(name, self._ca_file)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Site:
-    """A name of a site, and what is promised of it."""
+    """A name of a site, and its expected properties."""
 
     name: str
     site: dict[str, Any]
@@ -57,12 +57,12 @@ class _Site:
     edge: Edge
     #: CloudFront is in front.
     cdn: bool
-    #: AWS answers, not a host of ours.
+    #: AWS answers, not one of our hosts.
     cloud: bool
 
 
 def of(environment: Environment, stack: dict[str, Any], ca_file: Path | None) -> Iterator[Finding]:
-    """Look at an environment on AWS; `ca_file` is None where browsers trust the issuer."""
+    """Check an environment on AWS; `ca_file` is None if browsers trust the issuer."""
     aws = environment.stack.aws
     assert aws is not None, "only an environment on AWS has a hosted zone"
     cdn = not stack["groups"]["edge"] and aws.load_balancer.cdn
@@ -70,14 +70,14 @@ def of(environment: Environment, stack: dict[str, Any], ca_file: Path | None) ->
 
 
 def verify(stack: dict[str, Any], zone: HostedZone, internet: Internet, *, cdn: bool) -> Iterator[Finding]:
-    """Look at every name of every site of `stack` (the inventory's variable)."""
+    """Check every name of every site of `stack` (the inventory's variable)."""
     cloud = not stack["groups"]["edge"]
     for site in stack["edge"]["sites"]:
         health = stack["apps"][site["app"]]["health"]
         for name in site["names"]:
             dns_finding = finding(f"{name} is in DNS", partial(_resolved, internet, name, zone))
             yield dns_finding
-            # Whatever else is asked would say the same once more.
+            # Without DNS every other check would only repeat this failure.
             if dns_finding.ok:
                 edge = internet.edge(name)
                 yield from _name(_Site(name=name, site=site, health=health, edge=edge, cdn=cdn, cloud=cloud))
@@ -120,7 +120,7 @@ def _name(site: _Site) -> Iterator[Finding]:
 def _redirect(site: _Site) -> tuple[bool, str]:
     answer = site.edge.get(site.name, "/a?b=c", tls=False)
     target = answer.headers.get("location", "")
-    # A load balancer of AWS writes the port.
+    # A load balancer of AWS includes the port.
     plain = target.replace(f"https://{site.name}:443/", f"https://{site.name}/", 1)
     return answer.status in {301, 308} and plain == f"https://{site.name}/a?b=c", f"{answer.status} {target}".rstrip()
 
@@ -185,7 +185,7 @@ def _static(site: _Site, folder: dict[str, Any]) -> tuple[bool, str]:
 
 
 def _page(site: _Site) -> tuple[Answer, str]:
-    """What a browser ends at when it asks for the site, and where that is."""
+    """Return the page that a browser reaches when it requests the site, and its path."""
     path = "/"
     for _ in range(_MOST_REDIRECTS):
         answer = site.edge.get(site.name, path)
@@ -201,7 +201,7 @@ def _page(site: _Site) -> tuple[Answer, str]:
 def _unknown(site: _Site) -> tuple[bool, str]:
     requests = {
         "http": partial(site.edge.get, UNKNOWN, "/", tls=False),
-        # With the site's own certificate, so that it is the name in the request that is refused.
+        # With the site's own server name in TLS, so that the name in the request is what is refused.
         "https": partial(site.edge.get, UNKNOWN, "/", tls_name=site.name),
     }
     answers, fine = list[str](), True
@@ -211,7 +211,7 @@ def _unknown(site: _Site) -> tuple[bool, str]:
         except OSError:
             answers.append(f"{scheme}: closed without an answer")
             continue
-        # A load balancer sends everything from HTTP to HTTPS, where it refuses; a host of ours gives no answer.
+        # A load balancer redirects all HTTP to HTTPS, where it refuses the request; our own hosts give no answer.
         onward = scheme == "http" and answer.headers.get("location", "").startswith(f"https://{UNKNOWN}")
         refused = site.cloud and (answer.status in _REFUSALS or onward)
         fine = fine and refused

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Put the names of the environment's hosts into /etc/hosts; run at boot, and whenever something has written that file.
+"""Write the names of the environment's hosts to /etc/hosts; run at boot and after every change of that file.
 
-Container engines write /etc/hosts anew at each start, cloud-init at each boot.
+Container engines rewrite /etc/hosts at each start, and cloud-init rewrites it at each boot.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BEGIN, END = "# BEGIN stackwright", "# END stackwright"
 
 
 def with_block(text: str, names: str) -> str:
-    """`text` with the block of `names` in front, and these names nowhere else: glibc answers with the addresses of all lines."""
+    """Return `text` with the block of `names` first and these names nowhere else, as glibc uses all matching lines."""
     block = f"{BEGIN}\n{names.rstrip()}\n{END}\n" if names.strip() else ""
     ours = {name for line in names.splitlines() for name in line.split()[1:]}
     if block and text.count(BEGIN) == 1 and block in text:
@@ -28,7 +28,7 @@ def with_block(text: str, names: str) -> str:
 
 
 def without(text: str, names: set[str]) -> str:
-    """Lines of /etc/hosts without some names; a line that had no other name goes."""
+    """Return the lines of /etc/hosts without `names`; lines with no other name are dropped."""
     lines = []
     for line in text.splitlines(keepends=True):
         address, *listed = line.partition("#")[0].split() or [""]
@@ -41,7 +41,7 @@ def without(text: str, names: set[str]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace the file; where it is a mount, as in a container, write it in place."""
+    """Replace the file; if it is a mount, as in a container, write it in place."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
         file.write(text)
         os.fchmod(file.fileno(), 0o644)
@@ -53,7 +53,7 @@ def write(path: Path, text: str) -> None:
 
 
 def main() -> None:
-    """Compare first: writing it unasked would start the unit that watches the file again."""
+    """Write the file only if it differs, because each write starts the unit that watches it."""
     names, path = (Path(argument) for argument in sys.argv[1:3])
     text = path.read_text() if path.exists() else ""
     updated = with_block(text, names.read_text())

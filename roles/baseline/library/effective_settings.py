@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Compare what programs make of all their files with what the role has set: see DOCUMENTATION."""
+"""Compare the effective settings of programs with those of the role: see DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ RETURN = r"""
 differing: {type: list, elements: str, returned: always, description: 'What differs, in words: empty if all is in force.'}
 """
 
-#: From anywhere: what depends on the client's address stands in a `Match` block.
+#: An arbitrary client: settings that depend on the client's address are in a `Match` block.
 _CLIENT = "host=client.invalid,addr=192.0.2.1"
 
 
 def shown(value: str) -> str:
-    """As sshd prints a value: some have two words for one, and lists have no spaces."""
+    """Return a value as sshd prints it: some values have two spellings, and lists have no spaces."""
     words = value.strip().strip('"').split()
     return " ".join({"without-password": "prohibit-password"}.get(word.lower(), word) for word in words)
 
 
 def sshd_files(path: Path, known: list[Path] | None = None) -> list[Path]:
-    """The file, and those that it includes, each once in the order of reading."""
+    """Return the file and the files that it includes, each once, in the order in which they are read."""
     files = known if known is not None else []
     files.append(path)
     for line in path.read_text(errors="replace").splitlines():
@@ -62,7 +62,7 @@ def sshd_files(path: Path, known: list[Path] | None = None) -> list[Path]:
 
 
 def match_overrides(path: Path, settings: dict[str, str]) -> list[str]:
-    """Lines within `Match` blocks that give one of the settings another value, under whatever condition."""
+    """Return the lines within `Match` blocks, of any condition, that give one of the settings another value."""
     required = {name.lower(): shown(str(value)) for name, value in settings.items()}
     overrides = []
     condition = None
@@ -76,7 +76,7 @@ def match_overrides(path: Path, settings: dict[str, str]) -> list[str]:
 
 
 def lockout(effective: dict[str, list[str]], user: str, groups: set[str]) -> str | None:
-    """The setting by which sshd would turn the user away, by name; patterns count as names."""
+    """Return the setting by which sshd would reject the user by name; patterns are compared as names."""
     for keyword, names, present in (
         ("allowusers", {user}, True),
         ("allowgroups", groups, True),
@@ -90,7 +90,7 @@ def lockout(effective: dict[str, list[str]], user: str, groups: set[str]) -> str
 
 
 def parse(text: str) -> dict[str, list[str]]:
-    """What `sshd -T` prints; keywords that may be repeated have several values."""
+    """Return the settings that `sshd -T` prints; keywords that may be repeated have several values."""
     settings: dict[str, list[str]] = {}
     for line in text.splitlines():
         name, _, value = line.partition(" ")
@@ -99,7 +99,7 @@ def parse(text: str) -> dict[str, list[str]]:
 
 
 def last_assignments(text: str) -> dict[str, tuple[str, str]]:
-    """Of `systemd-analyze cat-config`: the value that counts and the file that has it."""
+    """Return the effective value of each setting in `systemd-analyze cat-config`, and the file that sets it."""
     assignments: dict[str, tuple[str, str]] = {}
     file = ""
     for line in text.splitlines():
@@ -113,7 +113,7 @@ def last_assignments(text: str) -> dict[str, tuple[str, str]]:
 
 
 def differing_assignments(text: str, settings: dict[str, str]) -> list[str]:
-    """The settings that another file outranks."""
+    """Return the settings that another file overrides."""
     assignments = last_assignments(text)
     report = []
     for name, value in settings.items():
@@ -124,7 +124,7 @@ def differing_assignments(text: str, settings: dict[str, str]) -> list[str]:
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "sshd": {"type": "dict", "default": {}},

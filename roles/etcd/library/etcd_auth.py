@@ -38,7 +38,7 @@ actions: {type: list, elements: str, returned: always, description: What was don
 
 
 class Auth:
-    """Brings a cluster's users to what is wanted and remembers what it did."""
+    """Changes a cluster's users to the requested state and records its actions."""
 
     def __init__(self, etcd: Etcd, *, check_mode: bool) -> None:
         self.etcd = etcd
@@ -54,7 +54,7 @@ class Auth:
         return list(self.etcd.call(f"auth/{kind}/list").get(f"{kind}s") or [])
 
     def user(self, name: str, password: str, role: str) -> None:
-        """A user with this one role."""
+        """Ensure that the user exists and has this role only."""
         if name not in self.names("user"):
             self.change(f"add user {name}", "auth/user/add", name=name, password=password)
         roles = [] if self.check_mode and self.actions else self._roles_of(name)
@@ -67,14 +67,14 @@ class Auth:
         return list(self.etcd.call("auth/user/get", name=name).get("roles") or [])
 
     def role(self, name: str, prefix: str) -> None:
-        """A role that may read and write below the prefix, and nothing else."""
+        """Ensure that the role exists and may read and write below the prefix, and nothing else."""
         required = {"permType": "READWRITE", "key": encode(prefix), "range_end": encode(range_end(prefix))}
         permissions: list[dict[str, str]] = []
         if name in self.names("role"):
             permissions = self.etcd.call("auth/role/get", role=name).get("perm") or []
         else:
             self.change(f"add role {name}", "auth/role/add", name=name)
-        # etcd leaves out what is zero, and READ is its zero.
+        # etcd omits fields that are zero, and READ is zero.
         granted = [{"permType": "READ", "range_end": "", **permission} for permission in permissions]
         for surplus in (permission for permission in granted if permission != required):
             self.change(
@@ -88,14 +88,14 @@ class Auth:
             self.change(f"permit {name} {prefix}", "auth/role/grant", name=name, perm=required)
 
     def password(self, probe: Etcd, name: str, password: str) -> None:
-        """The user's password, compared by logging in."""
+        """Set the user's password if logging in with it fails."""
         if f"add user {name}" in self.actions or probe.login(name, password):
             return
         self.change(f"change the password of {name}", "auth/user/changepw", name=name, password=password)
 
 
 def login(etcd: Etcd, params: dict[str, Any]) -> tuple[bool, bool]:
-    """(authentication is on, root's password is the wanted one); takes root's rights where it is on."""
+    """Return (authentication is on, root's password is the requested one); log in as root if it is on."""
     try:
         if etcd.login("root", params["root_password"]):
             return True, True
@@ -118,7 +118,7 @@ def apply(params: dict[str, Any], *, check_mode: bool) -> list[str]:
     auth.user("root", params["root_password"], "root")
     if not root_is_right and "add user root" not in auth.actions:
         auth.change("change the password of root", "auth/user/changepw", name="root", password=params["root_password"])
-        # A changed password ends every session.
+        # Changing a password ends all sessions.
         if enabled and not check_mode:
             etcd.login("root", params["root_password"])
     names = [user["name"] for user in params["users"]]

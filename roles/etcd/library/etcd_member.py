@@ -61,12 +61,12 @@ RETURN = r"""
 """
 
 
-#: Failed starts after which a host is taken for one that cannot start.
+#: The number of failed starts after which a host counts as unable to start.
 ATTEMPTS = 3
 
 
 def settings(state: str, token: str, cluster: list[tuple[str, str]]) -> str:
-    """The environment file of a first start."""
+    """Return the environment file for the first start."""
     return (
         "# Read by etcd at its first start alone; written by Ansible.\n"
         f"ETCD_INITIAL_CLUSTER_STATE={state}\n"
@@ -76,7 +76,7 @@ def settings(state: str, token: str, cluster: list[tuple[str, str]]) -> str:
 
 
 def write(path: Path, text: str) -> bool:
-    """Whether the file had another content."""
+    """Write the file and return whether its content changed."""
     if path.exists() and path.read_text() == text:
         return False
     descriptor, staged = tempfile.mkstemp(dir=path.parent)
@@ -88,7 +88,7 @@ def write(path: Path, text: str) -> bool:
 
 
 class Host:
-    """This host's etcd: its unit, its data, the file of its first start."""
+    """The etcd of this host: its unit, its data and the environment file for the first start."""
 
     def __init__(self, module: AnsibleModule) -> None:
         self._module = module
@@ -107,13 +107,13 @@ class Host:
             shutil.rmtree(self.data / "member")
 
     def start(self, seconds: int) -> None:
-        """Start the unit, which is up when the cluster knows this host; raises with etcd's own words."""
+        """Start the unit, which is active once the cluster knows this host; raise EtcdError with etcd's own message."""
         self._systemctl("daemon-reload")
         self._systemctl("reset-failed", self.unit, check=False)
         self._systemctl("start", "--no-block", self.unit)
         deadline = time.monotonic() + seconds
         while (state := self._state())["ActiveState"] != "active":
-            # systemd tries again and again.
+            # systemd restarts the unit repeatedly.
             gives_up = state["ActiveState"] == "failed" or int(state["NRestarts"]) >= ATTEMPTS
             if gives_up or time.monotonic() > deadline:
                 raise EtcdError(f"{self.unit} does not start: {self.last_words()}")
@@ -124,7 +124,7 @@ class Host:
         return dict(line.split("=", 1) for line in lines)
 
     def last_words(self) -> str:
-        """The last lines of the journal, for a message."""
+        """Return the last lines of the journal, for an error message."""
         lines = self._run("journalctl", "--no-pager", "--output=cat", "--lines=4", f"--unit={self.unit}")
         return " / ".join(line.strip()[:300] for line in lines.splitlines())
 
@@ -136,12 +136,12 @@ class Host:
 
 
 def is_voter(entry: Member | None, *, has_data: bool) -> bool:
-    """Whether the cluster counts this host as a voter, and the host has what it needs to be one."""
+    """Return whether the cluster counts this host as a voter and the host has the data that it needs to be one."""
     return entry is not None and bool(entry.name) and not entry.learner and has_data
 
 
 def join(membership: Membership, host: Host, me: dict[str, str], token: str, *, seconds: int) -> None:
-    """Add the host as a learner, start it, let it vote. What fails is undone."""
+    """Add the host as a learner, start it and promote it to a voter; undo this if it fails."""
     name, address = me["name"], me["address"]
     stale = [member for member in membership.list() if address == member.address or name == member.name]
     host.stop()
@@ -163,7 +163,7 @@ def join(membership: Membership, host: Host, me: dict[str, str], token: str, *, 
 
 
 def settle(module: AnsibleModule) -> bool:
-    """Whether anything was or would be changed."""
+    """Return whether anything was or would be changed."""
     params = module.params
     host = Host(module)
     me = next(member for member in params["members"] if member["name"] == params["name"])
@@ -174,7 +174,7 @@ def settle(module: AnsibleModule) -> bool:
         return not host.has_data()
     previous = previous_password(params["credentials_file"])
     passwords = [params["root_password"], *([previous] if previous else [])]
-    # Not this host itself: it may be removed on the way. A cluster of this host alone needs nothing.
+    # Without this host, as it may be removed in the process. A cluster of only this host needs nothing.
     addresses = [address for address in params["running"] if address != me["address"]]
     if not addresses:
         return False

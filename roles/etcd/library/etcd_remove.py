@@ -39,7 +39,7 @@ removed: {type: list, elements: str, returned: always, description: Members that
 
 
 def cluster(params: dict[str, Any], passwords: list[str]) -> Membership | None:
-    """The running cluster; None where there is none and no member was named."""
+    """Return the running cluster, or None if there is none and no member was named."""
     membership = Membership.of(params["stay"], params["tls"], passwords, seconds=params["seconds"])
     if membership is None and params["remove"]:
         raise EtcdError(f"none of {', '.join(params['stay'])} belongs to a cluster with a quorum")
@@ -47,7 +47,7 @@ def cluster(params: dict[str, Any], passwords: list[str]) -> Membership | None:
 
 
 def outgoing(membership: Membership, params: dict[str, Any]) -> list[Member]:
-    """The members that are to be removed."""
+    """Return the members to remove."""
     stay, listed = params["stay"], membership.list()
     members = [member for member in listed if member.address not in stay]
     if params["remove"] is not None:
@@ -80,7 +80,7 @@ def main() -> None:
             if not module.check_mode:
                 membership.remove(members)
     except (EtcdError, OSError) as error:
-        # A bare host in check mode has no certificates yet.
+        # A new host in check mode has no certificates yet.
         if not (module.check_mode and isinstance(error, FileNotFoundError)):
             module.fail_json(msg=str(error))
     module.exit_json(changed=bool(members), removed=[member.label for member in members])

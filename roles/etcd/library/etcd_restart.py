@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Restart a voter that runs with older settings, while the cluster can spare it: see DOCUMENTATION."""
+"""Restart a voter that runs with outdated settings if the cluster can do without it: see DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ RETURN = r"""
 
 
 def restart(module: AnsibleModule) -> bool:
-    """Whether the voter was or would be restarted."""
+    """Return whether the voter was or would be restarted."""
     params: dict[str, Any] = module.params
-    # A voter that was up once is not down because it does not answer at once: that would be one restart for all.
+    # An active voter that does not answer at once does not count as down: otherwise all could restart together.
     starting = module.run_command(["systemctl", "is-active", params["unit"]])[1].strip() != "active"
     if (params["only_down"] and not starting) or not stale(
         module, params["unit"], params["files"], updates=params["updates"]
@@ -76,7 +76,7 @@ def restart(module: AnsibleModule) -> bool:
 
 
 def wait_for(local: Etcd, seconds: int) -> None:
-    """Give a voter that was down time to answer; whether it has to is checked by what comes after."""
+    """Give a voter that was down time to answer; later steps check whether it has to."""
     deadline = time.monotonic() + seconds
     while not local.healthy() and time.monotonic() < deadline:
         time.sleep(1)

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Read what a host's etcd is and whom it knows: see DOCUMENTATION."""
+"""Read the state of a host's etcd and the members that it knows: see DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def state(environment: dict[str, str]) -> str:
         version = client(environment, peer_url(address(environment))).get("/version")
     except EtcdError:
         return "broken"
-    # A founding voter has not agreed on the cluster's version with the others yet.
+    # A voter of a new cluster has not yet agreed with the others on the cluster's version.
     return "founding" if version.get("etcdcluster") == "not_decided" else "broken"
 
 

@@ -1,4 +1,4 @@
-"""etcd's JSON gateway, as far as a converge needs it: over TLS with a client certificate, standard library alone."""
+"""A client of etcd's JSON gateway for converges: TLS with a client certificate, only the standard library."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-#: Seconds for one request; a voter without quorum answers writes only after its own five.
+#: Timeout of one request in seconds; a voter without quorum answers writes only after its own timeout of five.
 TIMEOUT = 10
 
-#: Refusals that pass: another change is settling, a learner catches up, a leader is being elected.
+#: Temporary errors: another change is settling, a learner catches up, or a leader is being elected.
 PASSING = (
     "unhealthy cluster",
     "not enough started",
@@ -41,25 +41,25 @@ TLS_SPEC: dict[str, Any] = {
 
 
 class EtcdError(RuntimeError):
-    """etcd refused a request; the text is etcd's own."""
+    """etcd rejected a request; the message is etcd's own."""
 
 
 class UnreachableError(EtcdError):
-    """Nobody answered."""
+    """No endpoint answered."""
 
 
 def encode(text: str) -> str:
-    """Keys travel as base64."""
+    """Return a key in base64, the encoding of the gateway."""
     return base64.b64encode(text.encode()).decode()
 
 
 def range_end(prefix: str) -> str:
-    """The first key after all keys that start with `prefix`."""
+    """Return the first key after all keys that start with `prefix`."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 def previous_password(path: str) -> str | None:
-    """Root's password as the last converge left it."""
+    """Return root's password as set by the last converge."""
     if Path(path).exists():
         for line in Path(path).read_text().splitlines():
             if line.startswith("ETCDCTL_PASSWORD="):
@@ -68,7 +68,7 @@ def previous_password(path: str) -> str | None:
 
 
 def read_environment(path: str) -> dict[str, str]:
-    """The variables of an environment file; nothing where there is none."""
+    """Return the variables of an environment file; empty if the file does not exist."""
     if not Path(path).exists():
         return {}
     lines = (line.split("=", 1) for line in Path(path).read_text().splitlines() if "=" in line and line[0] != "#")
@@ -76,7 +76,7 @@ def read_environment(path: str) -> dict[str, str]:
 
 
 class Etcd:
-    """One cluster, asked through the first of its endpoints that answers."""
+    """A client of one cluster that uses the first endpoint that answers."""
 
     def __init__(self, endpoints: list[str], tls: dict[str, str]) -> None:
         self.endpoints = endpoints
@@ -85,19 +85,19 @@ class Etcd:
         self._context.load_cert_chain(tls["certificate_file"], tls["key_file"])
 
     def get(self, path: str) -> dict[str, Any]:
-        """What `path` says, whatever its status: /health answers 503 with its reason."""
+        """Return the response of `path` regardless of its status: /health returns 503 with the reason."""
         return self._first(path, None)
 
     def call(self, path: str, **body: Any) -> dict[str, Any]:
-        """Call a method of the gateway; raises what etcd refuses."""
+        """Call a method of the gateway and return the response; raise EtcdError if etcd rejects the request."""
         answer = self._first(f"/v3/{path}", body)
-        # Every refusal has a code; older gateways put its text into `error`.
+        # Every error has a code; older gateways put the message into `error`.
         if "code" in answer:
             raise EtcdError(str(answer.get("message") or answer.get("error")))
         return answer
 
     def login(self, user: str, password: str) -> bool:
-        """Take the user's rights for all that follows; False where the password is wrong."""
+        """Log in as the user for all following requests; return False if the password is wrong."""
         try:
             self._token = str(self.call("auth/authenticate", name=user, password=password)["token"])
         except EtcdError as error:
@@ -110,14 +110,14 @@ class Etcd:
         self._token = ""
 
     def healthy(self) -> bool:
-        """Whether a quorum answers behind this endpoint."""
+        """Return whether this endpoint answers and has a quorum."""
         try:
             return str(self.get("/health").get("health")) == "true"
         except UnreachableError:
             return False
 
     def leads(self) -> bool:
-        """Whether this endpoint is the leader."""
+        """Return whether this endpoint is the leader."""
         try:
             status = self.call("maintenance/status")
         except EtcdError:
@@ -146,14 +146,14 @@ class Etcd:
         try:
             answer: dict[str, Any] = json.loads(text)
         except ValueError:
-            # Among them: a client certificate with a common name, which the gateway refuses once authentication is on.
+            # For example a client certificate with a common name, which the gateway rejects once authentication is on.
             raise EtcdError(f"{url}: {text.decode(errors='replace').strip()}") from None
         return answer
 
 
 @dataclass(frozen=True)
 class Member:
-    """An entry of etcd's list of members; `name` is empty until the member has started once."""
+    """An entry of etcd's member list; `name` is empty until the first start of the member."""
 
     id: str
     name: str
@@ -162,7 +162,7 @@ class Member:
 
     @property
     def label(self) -> str:
-        """What a person calls it."""
+        """Return the name of the member for messages."""
         return self.name or f"{self.address} (never started)"
 
 
@@ -175,7 +175,7 @@ def peer_url(address: str) -> str:
 
 
 def parse_members(answer: dict[str, Any]) -> list[Member]:
-    """The members in an answer of etcd, which leaves out what is empty."""
+    """Return the members in a response of etcd, which omits empty fields."""
     return [
         Member(
             id=str(entry["ID"]),
@@ -190,8 +190,8 @@ def parse_members(answer: dict[str, Any]) -> list[Member]:
 class Membership:
     """The members of a running cluster, changed one at a time.
 
-    Every change is refused, before anything is touched, where a member that stays does not answer or where the rest
-    would have no quorum; it ends when the members that stay answer again.
+    A change is refused before it begins if a remaining member does not answer or if the remaining members would have no
+    quorum. It ends when the remaining members answer again.
     """
 
     def __init__(
@@ -211,9 +211,9 @@ class Membership:
     def of(
         cls, addresses: list[str], tls: dict[str, str], passwords: list[str], *, seconds: float = 60
     ) -> Membership | None:
-        """The cluster behind the first address that has a quorum, as root; None where there is none.
+        """Return the cluster at the first address that has a quorum, logged in as root, or None if there is none.
 
-        `passwords` are root's: the configured one, and the one before it, which is in force until users are applied.
+        `passwords` are root's: the configured one and the previous one, which is valid until the users are applied.
         """
         for address in addresses:
             cluster = Etcd([client_url(address)], tls)
@@ -232,15 +232,15 @@ class Membership:
         return parse_members(self.cluster.call("cluster/member/list"))
 
     def answers(self, member: Member) -> bool:
-        """Whether this member runs and has a quorum behind it."""
+        """Return whether this member runs and has a quorum."""
         return self._connect(member.address).healthy()
 
     def silent(self, members: list[Member]) -> list[Member]:
-        """Those of the members that do not answer."""
+        """Return the members that do not answer."""
         return [member for member in members if not self.answers(member)]
 
     def require(self, members: list[Member], purpose: str) -> None:
-        """Raise, naming the members, where one of them does not answer within the time."""
+        """Raise EtcdError with the names of the members that do not answer in time, if there are any."""
         deadline = time.monotonic() + self._seconds
         while silent := self.silent(members):
             if time.monotonic() > deadline:
@@ -252,13 +252,13 @@ class Membership:
             time.sleep(1)
 
     def outgoing(self, addresses: list[str]) -> list[Member]:
-        """The members that are not at one of these addresses."""
+        """Return the members that are not at one of these addresses."""
         return [member for member in self.list() if member.address not in addresses]
 
     def remove(self, members: list[Member]) -> None:
-        """Take members out one after the other, first those that are down anyway.
+        """Remove members one after the other, beginning with those that are down.
 
-        A member that is down does not keep another one that is down from being removed, as long as a quorum is left.
+        A member that is down does not prevent the removal of another one that is down, as long as a quorum is left.
         """
         down = self.silent(members)
         for member in [*down, *(member for member in members if member not in down)]:
@@ -287,7 +287,7 @@ class Membership:
         return member is not None and not member.learner
 
     def add_learner(self, address: str) -> Member:
-        """Have the cluster expect a member, which does not vote yet."""
+        """Add a member that does not vote yet to the cluster, and return it."""
         voters = [voter for voter in self.list() if not voter.learner]
         self.require(voters, f"{address} was not added to etcd")
         self._change(
@@ -302,10 +302,10 @@ class Membership:
         return learner
 
     def promote(self, member: Member) -> None:
-        """Let a learner vote, as soon as it has what the voters have."""
+        """Promote a learner to a voter as soon as it has caught up with the voters."""
         voters = [voter for voter in self.list() if not voter.learner]
 
-        # A follower passes the request on without its login, which the leader then refuses.
+        # A follower forwards the request without the login, and the leader then rejects it.
         def by_leader() -> Etcd:
             for voter in voters:
                 peer = self._connect(voter.address)
@@ -321,10 +321,10 @@ class Membership:
     def _change(
         self, path: str, *, done: Callable[[], bool], by: Callable[[], Etcd] | None = None, **body: Any
     ) -> None:
-        """Call a method until it has its effect.
+        """Call a method until it has taken effect.
 
-        etcd refuses a change for some seconds after another one and while a learner catches up; a request that timed out
-        may have had its effect nevertheless.
+        etcd rejects a change for some seconds after another one and while a learner catches up. A request that timed
+        out may have taken effect nevertheless.
         """
         deadline = time.monotonic() + self._seconds
         while True:
@@ -349,12 +349,12 @@ class Membership:
 
 
 def log_in(cluster: Etcd, passwords: list[str]) -> None:
-    """Take root's rights with the first password that is accepted."""
+    """Log in as root with the first password that is accepted."""
     try:
         if any(cluster.login("root", password) for password in passwords):
             return
     except EtcdError as error:
-        # Before its first converge has ended, a cluster lets everybody in.
+        # A cluster requires no login until its first converge has ended.
         if "not enabled" in str(error):
             return
         raise

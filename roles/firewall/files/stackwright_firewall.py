@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Bring the packet filter's rule set into force without locking the operator out.
+"""Apply the packet filter's rule set without locking the operator out.
 
-The table `inet stackwright` is ours; tables of others are never touched. A new rule set is applied with a timer that
-takes it back unless `confirm` comes first, which only a connection that the new rules admit can call.
+Only the table `inet stackwright` is managed; other tables are never touched. A new rule set is applied with a timer
+that rolls it back unless `confirm` is called first, which only a connection that the new rules admit can do.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ WANTED = Path("/etc/stackwright/firewall.wanted.nft")
 LIVE = Path("/etc/stackwright/firewall.nft")
 PREVIOUS = Path("/run/stackwright-firewall.previous.nft")
 ROLLBACK_UNIT = "stackwright-firewall-rollback"
-# In one transaction: makes the table if it is missing, so that deleting it cannot fail.
+# In one transaction: create the table if it is missing, so that deleting it cannot fail.
 FLUSH = "table inet stackwright\ndelete table inet stackwright\n"
 
 
 class FirewallError(Exception):
-    """A fault that the operator has to see."""
+    """An error that is shown to the operator."""
 
 
 def run(*command: str, text: str | None = None) -> str:
@@ -38,7 +38,7 @@ def run(*command: str, text: str | None = None) -> str:
 
 
 def normal(listing: str) -> list[Any]:
-    """A listing without what changes by itself: handles, counters and the members of sets that rules fill."""
+    """Return a listing without the parts that change by themselves: handles, counters and members of dynamic sets."""
     objects = []
     for entry in json.loads(listing)["nftables"]:
         ((kind, value),) = entry.items()
@@ -64,15 +64,15 @@ def running() -> list[Any] | None:
 
 
 def as_loaded(path: Path) -> list[Any]:
-    """What the kernel makes of the file, seen in a network namespace of its own."""
+    """Return the rules as the kernel lists them after loading the file in a separate network namespace."""
     script = 'nft -f "$1" && nft -j -s list table inet stackwright'
     return normal(run("unshare", "--net", "sh", "-c", script, "sh", str(path)))
 
 
 def ssh_peer() -> tuple[str, int] | None:
-    """Address of the SSH client whose session started this process, and the port that it connected to.
+    """Return the address of the SSH client whose session started this process, and the port that it connected to.
 
-    `sudo` drops SSH_CONNECTION, so ask the processes above; without SSH (a console, a container) there is none.
+    `sudo` drops SSH_CONNECTION, so search the parent processes; without SSH (a console, a container), return None.
     """
     pid = os.getpid()
     while pid > 1:
@@ -90,7 +90,7 @@ def ssh_peer() -> tuple[str, int] | None:
 
 
 def guard(port: int, sources: list[str]) -> dict[str, Any]:
-    """Refuse rules that do not admit the session that asks for them."""
+    """Raise FirewallError if the rules do not admit the session that applies them; return its address as `peer`."""
     peer = ssh_peer()
     if peer is None:
         return {"peer": None}
@@ -106,7 +106,7 @@ def guard(port: int, sources: list[str]) -> dict[str, Any]:
 
 
 def plan() -> dict[str, Any]:
-    """What is out of step: the running table, or the file for the next boot."""
+    """Return what differs from the requested rules: the running table or the file for the next boot."""
     differences = []
     if running() != as_loaded(WANTED):
         differences.append("running")
@@ -116,7 +116,7 @@ def plan() -> dict[str, Any]:
 
 
 def apply(seconds: int) -> dict[str, Any]:
-    """Replace the running table, to be taken back after so many seconds unless confirmed."""
+    """Replace the running table, and roll it back after this many seconds unless it is confirmed."""
     listing = ["nft", "-s", "list", "table", *TABLE]
     result = subprocess.run(listing, capture_output=True, text=True, check=False)
     PREVIOUS.write_text(FLUSH + (result.stdout if result.returncode == 0 else ""))
@@ -135,7 +135,7 @@ def cancel() -> None:
 
 
 def confirm() -> dict[str, Any]:
-    """Keep what runs, for the next boot too."""
+    """Keep the running rules, also for the next boot."""
     cancel()
     if running() != as_loaded(WANTED):
         raise FirewallError("the new rules were taken back before they were confirmed")
@@ -148,7 +148,7 @@ def confirm() -> dict[str, Any]:
 
 
 def rollback() -> dict[str, Any]:
-    """Go back to the rules before the last `apply`."""
+    """Restore the rules from before the last `apply`."""
     run("nft", "-f", str(PREVIOUS))
     print("no connection confirmed the new rules: the former ones are back", file=sys.stderr)
     return {"changed": ["running"]}

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What logrotate leaves undone: reopen after an interruption, keep packages from rotating the same files."""
+"""Complement logrotate: reopen logs after an interruption, and keep packages from rotating the same files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ASIDE = Path("/etc/stackwright/logrotate.d.replaced")
 
 
 class RotationError(Exception):
-    """A fault that the operator has to see."""
+    """An error that is shown to the operator."""
 
 
 def run(*command: str) -> str:
@@ -30,7 +30,7 @@ def run(*command: str) -> str:
 
 
 def reopen(logs: list[dict[str, Any]], names: list[str]) -> None:
-    """Have the writers of these logs (without names: of all that are owed it) use the new files."""
+    """Run the commands that reopen the named logs or, without names, all logs whose reopening is pending."""
     commands = {log["name"]: log["reopen"] for log in logs}
     faults = []
     for name in names or sorted(path.name for path in PENDING.iterdir()):
@@ -47,9 +47,9 @@ def reopen(logs: list[dict[str, Any]], names: list[str]) -> None:
 
 
 def patterns(entry: Path) -> list[str]:
-    """The files that an entry of logrotate names: what stands before each opening brace."""
+    """Return the file patterns of a logrotate entry, which are the words before each opening brace."""
     text = re.sub(r"^\s*#.*$", "", entry.read_text(errors="replace"), flags=re.M)
-    # Scripts hold braces and paths of their own.
+    # Scripts contain other braces and paths.
     text = re.sub(r"^\s*(?:pre|post|first|last)(?:rotate|action)\b.*?^\s*endscript", "", text, flags=re.M | re.S)
     heads = re.findall(r"([^{}]*)\{[^{}]*\}", text)
     return [word.strip("\"'") for head in heads for word in head.split() if word.strip("\"'").startswith("/")]
@@ -60,7 +60,7 @@ def overlap(first: str, second: str) -> bool:
 
 
 def covered(entry: Path, ours: list[str]) -> bool:
-    """Does the entry rotate files of ours? One that rotates others too cannot be put aside."""
+    """Return whether the entry rotates only our files; raise RotationError if it rotates our files and others."""
     theirs = patterns(entry)
     shared = [pattern for pattern in theirs if any(overlap(pattern, path) for path in ours)]
     if shared and len(shared) < len(theirs):
@@ -70,7 +70,7 @@ def covered(entry: Path, ours: list[str]) -> bool:
 
 
 def replace(logs: list[dict[str, Any]], *, dry_run: bool) -> list[str]:
-    """Divert entries of packages that rotate our files, so that upgrades do not bring them back; undo former ones."""
+    """Divert package entries that rotate our files, so that upgrades do not restore them; undo obsolete diversions."""
     ours = [path for log in logs for path in log["paths"]]
     changes = []
     for entry in sorted(PACKAGES.iterdir()):

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Make a Patroni cluster's dynamic configuration the wanted one: see DOCUMENTATION."""
+"""Set a Patroni cluster's dynamic configuration: see DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ paused: {type: bool, returned: always, description: Whether an operator has paus
 changed_settings: {type: list, elements: str, returned: always, description: 'Names of the settings that differed, with dots.'}
 """
 
-#: Seconds between a member's reading of the configuration and its knowing what needs a restart: it reloads, waits one
-#: second and looks.
+#: Seconds from a member's reading of the configuration until it knows what needs a restart: it reloads, waits one
+#: second and checks.
 SETTLES = 3
 POSTGRESQL_PORT = 5432
 
 
 def find(members: list[Patroni], *, seconds: int) -> tuple[Patroni, dict[str, Any]]:
-    """The first member that knows the cluster's configuration, and the configuration."""
+    """Return the first member that knows the cluster's configuration, and the configuration."""
     answers: list[tuple[Patroni, dict[str, Any]]] = []
 
     def look() -> bool:
@@ -68,9 +68,9 @@ def find(members: list[Patroni], *, seconds: int) -> tuple[Patroni, dict[str, An
 
 
 def unkept(patroni: Patroni, members: list[Patroni]) -> list[str]:
-    """Members without a running Patroni on which PostgreSQL answers, while nobody leads.
+    """Return the members on which PostgreSQL answers without a running Patroni, while the cluster has no leader.
 
-    To end a pause would let another member lead besides.
+    Ending a pause now could make another member a second leader.
     """
     if patroni.leaders():
         return []
@@ -99,13 +99,13 @@ def end_left_over_pause(patroni: Patroni, members: list[Patroni], config: dict[s
 
 
 def takes_over(members: list[Patroni], after: dict[str, Any]) -> bool:
-    """Whether every member that answers has read the configuration."""
+    """Return whether every member that answers has read the configuration."""
     answers = [config for member in members if (config := member.config())]
     return bool(answers) and all(config == after for config in answers)
 
 
 def apply(module: AnsibleModule) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the configuration (before, after)."""
+    """Apply the configuration and return it as (before, after)."""
     params, seconds = module.params, module.params["seconds"]
     first = Patroni(params["api"])
     members = [first.at(url) for url in params["urls"]]

@@ -34,12 +34,12 @@ cloning: {type: bool, returned: always, description: Whether this member still c
 
 
 def cloning(status: dict[str, Any]) -> bool:
-    """Whether the member copies the data of the leader."""
+    """Return whether the member is copying the data of the leader."""
     return str(status.get("state", "")).startswith("creating replica")
 
 
 def streams(status: dict[str, Any]) -> bool:
-    # Patroni before 4 has no `replication_state`; a replica that runs then has to do.
+    # Patroni before 4 has no `replication_state`; there a running replica is sufficient.
     return (
         status.get("role") == "replica"
         and status.get("state") in {"running", "streaming"}
@@ -54,7 +54,7 @@ def takes_part(patroni: Patroni) -> bool:
 
 
 def led(patroni: Patroni) -> bool:
-    """Whether somebody leads, and this member knows what it is: not a leader that has not started yet."""
+    """Return whether the cluster has a leader and this member has a state, other than a leader that has not started."""
     status = patroni.status()
     leads = status.get("role") == "primary"
     return bool(status) and len(patroni.leaders()) == 1 and (not leads or status.get("state") == "running")
@@ -71,7 +71,7 @@ def ready(patroni: Patroni, params: dict[str, Any]) -> None:
 
 
 def settled(patroni: Patroni, params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
-    """Return the member's status once it takes part. A check does not wait, and may come before the first converge."""
+    """Return the member's status once it takes part. Check mode does not wait and may precede the first converge."""
     if not check_mode:
         ready(patroni, params)
     elif patroni.status():
@@ -80,7 +80,7 @@ def settled(patroni: Patroni, params: dict[str, Any], *, check_mode: bool) -> di
 
 
 def _in_time(seconds: int, patroni: Patroni) -> bool:
-    """Whether the copy ends within the time."""
+    """Return whether the copy ends within the time."""
     try:
         wait(seconds, "", lambda: not cloning(patroni.status()))
     except PatroniError:

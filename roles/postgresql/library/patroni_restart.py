@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Restart what runs with older settings, one member at a time and without a failover: see DOCUMENTATION."""
+"""Restart members that run with outdated settings, one at a time and without a failover: see DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ restarted: {type: list, elements: str, returned: always, description: Members th
 """
 
 
-#: States of a member whose PostgreSQL runs. One that reads the archive may wait for what this run is about to apply.
+#: States of a member whose PostgreSQL runs. A member that reads the archive may be waiting for this run's changes.
 RUNNING = ("running", "streaming", "in archive recovery")
-#: Failed starts after which a unit is taken for one that cannot start.
+#: The number of failed starts after which a unit counts as unable to start.
 ATTEMPTS = 2
 
 
 def require_whole(patroni: Patroni, *, besides: str = "", seconds: int) -> None:
-    """Raise where a member of the cluster does not run; one that copies the data would have to begin again."""
+    """Raise PatroniError if a member is not running; a member that copies the data would have to start over."""
 
     def absent() -> list[str]:
         return [
@@ -76,12 +76,12 @@ def require_whole(patroni: Patroni, *, besides: str = "", seconds: int) -> None:
 
 
 def copying(patroni: Patroni) -> list[str]:
-    """Members that copy the data of the leader, which a restart would make them begin again."""
+    """Return the members that are copying the data of the leader; a restart would make them start over."""
     return [member["name"] for member in patroni.cluster() if member.get("state") == "creating replica"]
 
 
 def restart_postgresql(patroni: Patroni, *, seconds: int, check_mode: bool) -> list[str]:
-    """Return the members that were restarted."""
+    """Restart PostgreSQL on the members that need it, and return these members."""
     restarted = []
     for role in ("replica", "primary", "replica"):
         for entry in patroni.cluster():
@@ -99,7 +99,7 @@ def restart_postgresql(patroni: Patroni, *, seconds: int, check_mode: bool) -> l
 
 
 def restart_patroni(module: AnsibleModule, patroni: Patroni) -> list[str]:
-    """Return this host where its Patroni was restarted."""
+    """Restart Patroni on this host if needed, and return the host if it was restarted."""
     params, seconds = module.params, module.params["seconds"]
     status = patroni.status()
     if params["role"] and status.get("role", "replica") != params["role"]:
@@ -109,7 +109,7 @@ def restart_patroni(module: AnsibleModule, patroni: Patroni) -> list[str]:
     if module.check_mode:
         return [params["host"]]
     if not patroni.runs():
-        # A member that is ill has nothing to lose, and may need just this.
+        # A member that is not running loses nothing, and may need just this restart.
         module.run_command(["systemctl", "restart", params["unit"]], check_rc=True)
         return [params["host"]]
     require_whole(patroni, seconds=seconds)
@@ -117,7 +117,7 @@ def restart_patroni(module: AnsibleModule, patroni: Patroni) -> list[str]:
         restart_with_postgresql(module, patroni)
         return [params["host"]]
     if paused_by_operator(patroni.config()):
-        # As good as one of this module, and it stays.
+        # The operator's pause serves the same purpose as one of this module, and is not ended.
         restart_unit(module, patroni)
         return [params["host"]]
     members = patroni.members()
@@ -125,7 +125,7 @@ def restart_patroni(module: AnsibleModule, patroni: Patroni) -> list[str]:
     try:
         restart_unit(module, patroni)
     except PatroniError as error:
-        # Where the leader has lost its Patroni, the end of the pause would make a second leader.
+        # If Patroni is down on the leader, ending the pause would create a second leader.
         led = next((member for member in members if member.leaders()), None)
         if led is None:
             raise PatroniError(f"{error}; the cluster stays paused until a converge finds it running") from None
@@ -136,7 +136,7 @@ def restart_patroni(module: AnsibleModule, patroni: Patroni) -> list[str]:
 
 
 def restart_with_postgresql(module: AnsibleModule, patroni: Patroni) -> None:
-    """Restart both; what the leader does meanwhile another member does."""
+    """Restart Patroni with PostgreSQL; if this member leads, another member becomes the leader first."""
     params, seconds = module.params, module.params["seconds"]
     if patroni.config().get("pause"):
         raise PatroniError(
@@ -156,7 +156,7 @@ def restart_unit(module: AnsibleModule, patroni: Patroni) -> None:
     def back() -> bool:
         lines = module.run_command(["systemctl", "show", "--property=ActiveState,NRestarts", unit])[1].split()
         state = dict(line.split("=", 1) for line in lines)
-        # systemd tries again and again.
+        # systemd restarts the unit repeatedly.
         if state["ActiveState"] == "failed" or int(state["NRestarts"]) >= ATTEMPTS:
             journal = module.run_command(["journalctl", "--no-pager", "--output=cat", "--lines=4", f"--unit={unit}"])[1]
             raise PatroniError(f"{unit} does not start on {host}: {' / '.join(journal.splitlines())}")

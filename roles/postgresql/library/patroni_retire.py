@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Take members out of a Patroni cluster without losing a commit: see DOCUMENTATION."""
+"""Remove members from a Patroni cluster without losing a commit: see DOCUMENTATION."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patroni's REST interface, as far as a converge needs it: TLS, client certificate, standard library alone."""
+"""A client of Patroni's REST API for converges: TLS with a client certificate, only the standard library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-#: A restart answers when it is done, checkpoint included.
+#: Timeout in seconds: the response to a restart comes after the restart, including the checkpoint.
 TIMEOUT = 600
 
 API_SPEC: dict[str, Any] = {
@@ -29,27 +29,27 @@ API_SPEC: dict[str, Any] = {
 }
 
 
-#: What tells a pause of a converge from an operator's: Patroni takes both for a pause, and an operator's is `true`.
+#: Distinguishes a converge's pause from an operator's, which is `true`; Patroni accepts both as a pause.
 CONVERGE = "on"
-#: Key of the dynamic configuration that says who paused the cluster, and why; it counts only together with `CONVERGE`.
+#: The key of the dynamic configuration that records who paused the cluster and why; valid only with `CONVERGE`.
 PAUSED_BY = "stackwright_pause"
 #: Roles of a member that leads.
 LEADERS = ("leader", "standby_leader")
-#: States of a member that runs PostgreSQL and follows, or leads.
+#: States of a member that runs PostgreSQL and follows or leads.
 RUNNING = ("running", "streaming")
 
 
 class PatroniError(RuntimeError):
-    """Patroni refused, or what was waited for did not come."""
+    """Patroni rejected a request, or a wait timed out."""
 
 
 class Patroni:
-    """One member, asked by its own interface."""
+    """A client of one member's own REST API."""
 
     def __init__(self, api: dict[str, str]) -> None:
         self._api = api
         self._url = api["url"]
-        #: Address of the member.
+        #: The address of the member.
         self.host = urlsplit(self._url).hostname or ""
         self._context = ssl.create_default_context(cafile=api["ca_file"])
         self._context.load_cert_chain(api["certificate_file"], api["key_file"])
@@ -57,7 +57,7 @@ class Patroni:
         self._headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
 
     def get(self, path: str) -> dict[str, Any] | None:
-        """What `path` says, whatever its status; None while nobody answers or there is nothing to say."""
+        """Return the response of `path` regardless of its status; None if there is no response or it is empty."""
         try:
             answer = json.loads(self._request("GET", path, None, timeout=10)[1])
         except (OSError, ValueError):
@@ -65,30 +65,30 @@ class Patroni:
         return answer if isinstance(answer, dict) else None
 
     def send(self, method: str, path: str, body: dict[str, Any]) -> str:
-        """Change something; raises with what Patroni says where it does not."""
+        """Send a change to Patroni; raise PatroniError with Patroni's message if it is rejected."""
         status, text = self._request(method, path, body, timeout=TIMEOUT)
         if status >= 300:
             raise PatroniError(f"{method} {path}: {status} {text}")
         return text
 
     def status(self) -> dict[str, Any]:
-        """This member's own state; empty while it does not answer."""
+        """Return this member's own state; empty if it does not answer."""
         state = self.get("/patroni") or {}
-        # Patroni before 4 says `master`.
+        # Patroni before 4 uses `master`.
         if state.get("role") == "master":
             state["role"] = "primary"
         return state
 
     def config(self) -> dict[str, Any]:
-        """The cluster's dynamic configuration; empty while there is none, or nobody answers."""
+        """Return the cluster's dynamic configuration; empty if there is none or the member does not answer."""
         return self.get("/config") or {}
 
     def runs(self) -> bool:
-        """Whether PostgreSQL runs here, as the leader or as a replica."""
+        """Return whether PostgreSQL runs here, as the leader or as a replica."""
         return self.status().get("state") in RUNNING
 
     def leaders(self) -> list[str]:
-        """The members that lead and run."""
+        """Return the members that lead and run."""
         return [
             member["name"]
             for member in self.cluster()
@@ -96,15 +96,15 @@ class Patroni:
         ]
 
     def cluster(self) -> list[dict[str, Any]]:
-        """What this member knows of every member, itself included: name, role, state, lag and more."""
+        """Return what this member knows of every member, including itself: name, role, state, lag and more."""
         return list((self.get("/cluster") or {}).get("members") or [])
 
     def members(self) -> list[Patroni]:
-        """Every member that this one knows of, itself included."""
+        """Return a client for every member that this one knows, including itself."""
         return [self.at(member["api_url"].removesuffix("/patroni")) for member in self.cluster()]
 
     def at(self, url: str) -> Patroni:
-        """Another member of the cluster."""
+        """Return a client for another member of the cluster."""
         return Patroni({**self._api, "url": url})
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None, *, timeout: int) -> tuple[int, str]:
@@ -118,7 +118,7 @@ class Patroni:
 
 
 def wait(seconds: float, what: str, ready: Callable[[], bool]) -> None:
-    """Until `ready`, or a failure that says what was waited for."""
+    """Wait until `ready` returns true; raise PatroniError with `what` on a timeout."""
     deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:
@@ -127,7 +127,7 @@ def wait(seconds: float, what: str, ready: Callable[[], bool]) -> None:
 
 
 def paused_by_converge(config: dict[str, Any]) -> str:
-    """Who of the converges paused the cluster and why; empty where it is not paused, or by an operator."""
+    """Return which converge paused the cluster and why; empty if it is not paused, or paused by an operator."""
     if config.get("pause") != CONVERGE:
         return ""
     marker = config.get(PAUSED_BY) or {}
@@ -135,20 +135,20 @@ def paused_by_converge(config: dict[str, Any]) -> str:
 
 
 def paused_by_operator(config: dict[str, Any]) -> bool:
-    """Whether an operator paused the cluster."""
+    """Return whether an operator paused the cluster."""
     return bool(config.get("pause")) and config.get("pause") != CONVERGE
 
 
 def pause(patroni: Patroni, *, by: str, reason: str, seconds: float) -> None:
-    """Keep the cluster from failing over, and say in etcd who did that: any later run can end it."""
+    """Pause failover and record in etcd who did so, so that any later run can end the pause."""
     patroni.send("PATCH", "/config", {"pause": CONVERGE, PAUSED_BY: {"by": by, "reason": reason}})
     wait(seconds, "the pause does not arrive", lambda: bool(patroni.status().get("pause")))
 
 
 def resume(patroni: Patroni, *, seconds: float) -> None:
-    """End a pause of a converge.
+    """End a converge's pause.
 
-    Every member has to know: the next one to be restarted would take the previous pause for its own.
+    Wait until every member knows: the next one to be restarted would mistake the previous pause for its own.
     """
     patroni.send("PATCH", "/config", {"pause": None, PAUSED_BY: None})
     wait(
@@ -157,12 +157,12 @@ def resume(patroni: Patroni, *, seconds: float) -> None:
 
 
 def leader(patroni: Patroni) -> str:
-    """The member that leads and runs, or nothing."""
+    """Return the name of the member that leads and runs, or an empty string."""
     return next(iter(patroni.leaders()), "")
 
 
 def candidate(members: list[dict[str, Any]], names: list[str]) -> str:
-    """The member that stays and has everything: a synchronous one first; nothing where there is none."""
+    """Return a remaining member without lag, preferably a synchronous one, or an empty string."""
     ready = [
         member
         for member in members
@@ -177,7 +177,7 @@ def candidate(members: list[dict[str, Any]], names: list[str]) -> str:
 
 
 def hand_over(patroni: Patroni, names: list[str], *, seconds: int, check_mode: bool) -> bool:
-    """Whether the leadership was or would be handed over."""
+    """Hand over the leadership if one of `names` leads; return whether it was or would be handed over."""
     wait(seconds, "the cluster has no leader", lambda: bool(leader(patroni)))
     if leader(patroni) not in names:
         return False
@@ -191,7 +191,7 @@ def hand_over(patroni: Patroni, names: list[str], *, seconds: int, check_mode: b
     body = {"leader": leader(patroni), "candidate": candidate(patroni.cluster(), names)}
     patroni.send("POST", "/switchover", body)
     wait(seconds, f"{body['candidate']} does not lead", lambda: leader(patroni) == body["candidate"])
-    # The previous leader has rewound and follows, or it could leave with the only copy of a commit.
+    # Until the previous leader has rewound and follows, it could leave with the only copy of a commit.
     wait(seconds, f"{body['leader']} does not follow", lambda: _follows(patroni, body["leader"]))
     return True
 

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Keeper of this host's certificates: what is wanted is in /etc/stackwright/tls.json.
+"""Manage this host's certificates as requested in /etc/stackwright/tls.json.
 
-A pair of key and chain is a directory of its own under `.versions`; the name that services read is a symbolic link to
-it, replaced by one rename. Whoever opens the link sees a pair that matches, also after a crash at any point.
-Private keys of the internal issuer are made here and never leave; `request` hands out signing requests alone.
+Each pair of key and chain has its own directory under `.versions`. Services read it through a symbolic link that is
+replaced by one rename, so they always see a matching pair, also after a crash at any point. Private keys of the
+internal issuer are created here and never leave the host; `request` returns only signing requests.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ STATE = Path(os.environ.get("STACKWRIGHT_TLS_STATE", "/var/lib/stackwright/tls")
 ANCHORS = Path(os.environ.get("STACKWRIGHT_TLS_ANCHORS", "/usr/local/share/ca-certificates"))
 BUNDLE = Path(os.environ.get("STACKWRIGHT_TLS_BUNDLE", "/etc/ssl/certs/ca-certificates.crt"))
 PLACEHOLDER = "stackwright placeholder"
-#: A load balancer that verifies nobody is who reads it; the longest that the usual clients take.
+#: Used for a load balancer that does not verify certificates; the longest lifetime that common clients accept.
 SELF_SIGNED, SELF_SIGNED_DAYS = "stackwright self-signed", 825
 PLACEHOLDER_PATIENCE = timedelta(hours=1)
 RENEW_PERCENT = 33
 PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.S)
-#: What a change is called, and what makes it.
+#: The description of a change, and the function that applies it.
 Step = tuple[str, Callable[[], object]]
 
 
 class TlsError(Exception):
-    """A fault that the operator has to see; its text says the remedy and holds no secret."""
+    """An error that is shown to the operator; its message states the remedy and contains no secret."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """One certificate as tls.json asks for it."""
+    """One certificate as requested in tls.json."""
 
     name: str
     issuer: str
@@ -100,7 +100,7 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """tls.json."""
+    """The content of tls.json."""
 
     certificates: tuple[Wanted, ...]
     ca_certificate: bytes
@@ -127,7 +127,7 @@ class Config:
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """A private key with its chain (leaf first) and the CA certificates that go with them, as PEM."""
+    """A private key with its chain (leaf first) and the matching CA certificates, as PEM."""
 
     key: bytes
     chain: bytes
@@ -159,7 +159,7 @@ class Pair:
 
 
 def certificates(pem: bytes) -> list[x509.Certificate]:
-    """All certificates of a PEM text; `load_pem_x509_certificates` is newer than Debian 12's library."""
+    """Return all certificates of a PEM text; Debian 12's library has no `load_pem_x509_certificates` yet."""
     parsed = [x509.load_pem_x509_certificate(block) for block in PEM.findall(pem)]
     if not parsed:
         raise TlsError("no certificate in PEM form found")
@@ -172,7 +172,7 @@ def public_bytes(key: Any) -> bytes:
 
 
 def lifetime(certificate: x509.Certificate) -> tuple[datetime, datetime]:
-    """Begin and end in UTC; the `_utc` properties are newer than Debian 12's and Ubuntu 24.04's library."""
+    """Return begin and end in UTC; the library of Debian 12 and Ubuntu 24.04 has no `_utc` properties yet."""
     if hasattr(certificate, "not_valid_after_utc"):
         return certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return certificate.not_valid_before.replace(tzinfo=UTC), certificate.not_valid_after.replace(tzinfo=UTC)
@@ -193,7 +193,7 @@ def names_of(certificate: x509.Certificate) -> frozenset[str]:
 
 
 def covers(have: Iterable[str], name: str) -> bool:
-    """Does the certificate speak for this name: itself, or by a wildcard for its first label?"""
+    """Return whether the certificate covers this name, directly or by a wildcard for its first label."""
     have = set(have)
     return name in have or (name.startswith("DNS:") and f"DNS:*.{name[4:].partition('.')[2]}" in have)
 
@@ -226,7 +226,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-# --- what is there -----------------------------------------------------------------------------------------------
+# --- existing certificates ---------------------------------------------------------------------------------------
 
 
 def current(spec: Wanted) -> Pair | None:
@@ -242,7 +242,7 @@ def is_placeholder(pair: Pair) -> bool:
 
 
 def reasons_to_issue(spec: Wanted, config: Config, now: datetime) -> list[str]:
-    """Why the internal issuer has to sign anew; nothing means that what is there will do."""
+    """Return the reasons for a new certificate of the internal issuer; empty if the existing one is sufficient."""
     pair = current(spec)
     if pair is None:
         return ["there is none"]
@@ -263,7 +263,7 @@ def reasons_to_issue(spec: Wanted, config: Config, now: datetime) -> list[str]:
     return [reason for reason, applies in tests.items() if applies]
 
 
-# --- making ------------------------------------------------------------------------------------------------------
+# --- creating ----------------------------------------------------------------------------------------------------
 
 
 def new_key() -> bytes:
@@ -299,8 +299,8 @@ def key_usage() -> x509.KeyUsage:
 
 
 def requested_subject(spec: Wanted) -> x509.Name:
-    # No common name unless it is asked for: etcd takes one for a user and refuses it, pgBackRest knows its peers by it,
-    # and all others read the alternative names.
+    # No common name unless requested: etcd treats it as a user and rejects it, pgBackRest identifies its peers by it,
+    # and all others use the alternative names.
     parts = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, spec.name[:64])]
     if spec.common_name:
         parts.append(x509.NameAttribute(NameOID.COMMON_NAME, spec.common_name))
@@ -326,7 +326,7 @@ def private(key: bytes) -> Any:
 
 
 def placeholder(spec: Wanted) -> Pair:
-    """So that the edge can start and answer the ACME server's challenge at all."""
+    """Return a placeholder, without which the edge could not start and answer the ACME server's challenge."""
     return self_signed(spec, PLACEHOLDER, 90)
 
 
@@ -367,7 +367,7 @@ def write(path: Path, content: bytes, mode: int, group: int) -> None:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Let one process at a time touch the store: the ACME client's timer and a converge may meet."""
+    """Lock the store for one process, because the ACME client's timer and a converge may run at the same time."""
     descriptor = os.open(ROOT, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -377,7 +377,7 @@ def alone() -> Iterator[None]:
 
 
 def swap_in(spec: Wanted, pair: Pair) -> None:
-    """Write the pair beside the one in use, then turn the link: readers never see halves of two pairs."""
+    """Write the pair next to the one in use, then switch the link, so that readers never see a mix of two pairs."""
     if not pair.key_matches:
         raise TlsError(f"{spec.name}: the private key does not belong to the certificate")
     group = group_id(spec.group)
@@ -393,7 +393,7 @@ def swap_in(spec: Wanted, pair: Pair) -> None:
     ):
         write(target / name, content, mode, group)
     if ca_time is not None:
-        # Who can only be restarted for another CA goes by the file's time.
+        # Services that need a restart for another CA detect it by the time of this file.
         os.utime(target / "ca.crt", ns=(ca_time, ca_time))
     os.chown(target, os.geteuid(), group)
     target.chmod(0o750)
@@ -409,7 +409,7 @@ def swap_in(spec: Wanted, pair: Pair) -> None:
 
 
 def wrong_modes(spec: Wanted) -> list[tuple[Path, int]]:
-    """Files of the pair in use whose mode, owner or group was changed by somebody."""
+    """Return the files of the pair in use whose mode, owner or group was changed, with their correct mode."""
     folder = spec.link.resolve()
     if not folder.is_dir():
         return []
@@ -424,7 +424,7 @@ def wrong_modes(spec: Wanted) -> list[tuple[Path, int]]:
 
 
 def leftovers(config: Config) -> list[Path]:
-    """What no wanted certificate uses: removed names, former versions, keys of requests that are over."""
+    """Return the files that no requested certificate uses: removed names, old versions, keys of completed requests."""
     specs = {spec.name: spec for spec in config.certificates}
     links = [path for path in ROOT.iterdir() if path.name not in {*specs, ".versions", ".pending"}]
     versions = [
@@ -437,7 +437,7 @@ def leftovers(config: Config) -> list[Path]:
 
 
 def groups_left_over(config: Config) -> list[str]:
-    """Groups of certificates that are gone: those that own what is left of one. Another `tls-` group is somebody else's."""
+    """Return the groups of removed certificates that still own files; other `tls-` groups are not managed here."""
     primary_groups = {user.pw_gid for user in pwd.getpwall()}
     needed = {spec.group for spec in config.certificates}
     owning = {path.stat().st_gid for path in (ROOT / ".versions").glob("*/*")}
@@ -457,7 +457,7 @@ def remove(path: Path) -> None:
 
 
 def request(config: Config, *, dry_run: bool) -> dict[str, Any]:
-    """Which internal certificates have to be signed, with a request for each (the key stays in `.pending`)."""
+    """Return the internal certificates to be signed, with a request for each (the key stays in `.pending`)."""
     requests: list[dict[str, Any]] = []
     for spec in config.of_issuer("internal"):
         reasons = reasons_to_issue(spec, config, utc_now())
@@ -475,7 +475,7 @@ def request(config: Config, *, dry_run: bool) -> dict[str, Any]:
 
 
 def acme_is_due(spec: Wanted) -> bool:
-    """Has the ACME server to be asked now (renewal is the timer's work)?"""
+    """Return whether a certificate must be requested from the ACME server now (the timer does renewals)."""
     pair = current(spec)
     return pair is None or is_placeholder(pair) or names_of(pair.leaf) != spec.names
 
@@ -488,7 +488,7 @@ def self_signed_is_due(spec: Wanted, now: datetime) -> bool:
 
 
 def check_pair(spec: Wanted, pair: Pair, now: datetime) -> None:
-    """Refuse a pair that would not serve: wrong key, broken chain, over, or for other names."""
+    """Raise TlsError for a pair that is not usable: wrong key, broken chain, not valid now, or for other names."""
     chain = certificates(pair.chain)
     if not pair.key_matches:
         raise TlsError(f"{spec.name}: the private key does not belong to the certificate")
@@ -516,7 +516,7 @@ def delivered(spec: Wanted, config: Config, files: dict[str, Any]) -> Pair:
 
 
 def with_ca(spec: Wanted, config: Config) -> Pair | None:
-    """The pair in use with the CA certificates of now; None if it has them: a CA is renewed, added or dropped alone."""
+    """Return the pair in use with the current CA certificates, which may change alone; None if it has them already."""
     pair = current(spec)
     if pair is None or pair.ca == config.ca_certificate:
         return None
@@ -524,12 +524,12 @@ def with_ca(spec: Wanted, config: Config) -> Pair | None:
 
 
 def install(config: Config, *, dry_run: bool) -> dict[str, Any]:
-    """Bring in what standard input holds, repair modes, remove what nobody wants any more."""
+    """Install the certificates from standard input, repair modes and remove what is no longer needed."""
     delivery: dict[str, Any] = json.load(sys.stdin)
     with nullcontext() if dry_run else alone():
         changes = perform(list(deliveries(config, delivery)), dry_run=dry_run)
-        # Only now are the former versions out of use.
-        # Groups first: what is left of a certificate tells a later run which ones they are.
+        # Only now are the previous versions unused.
+        # Groups come first: a later run finds them by the remaining files of a certificate.
         steps = [(f"group {name}: removed", partial(run, "groupdel", name)) for name in groups_left_over(config)]
         steps += [(f"{path}: removed", partial(remove, path)) for path in leftovers(config)]
         changes += perform(steps, dry_run=dry_run)
@@ -539,7 +539,7 @@ def install(config: Config, *, dry_run: bool) -> dict[str, Any]:
 
 
 def deliveries(config: Config, delivery: dict[str, Any]) -> Iterator[Step]:
-    """What brings each certificate to what was delivered, and its files to their modes."""
+    """Yield the steps that install the delivered certificates and repair the modes of their files."""
     for spec in config.certificates:
         if spec.name in delivery:
             pair = delivered(spec, config, delivery[spec.name])
@@ -568,7 +568,7 @@ def repair(path: Path, mode: int, spec: Wanted) -> None:
 
 
 def trust(config: Config, *, dry_run: bool) -> list[str]:
-    """Anchors of this project in the system store: exactly the one that is wanted."""
+    """Keep exactly the requested trust anchor of this project in the system store; return the changes."""
     anchors = {config.trust_file: config.ca_certificate} if config.ca_certificate else {}
     changes = []
     for path in ANCHORS.glob("stackwright*.crt"):
@@ -591,7 +591,7 @@ def trust(config: Config, *, dry_run: bool) -> list[str]:
 
 
 def started(unit: str) -> tuple[bool, int]:
-    """Is the unit active, and since which second (0 if not known)."""
+    """Return whether the unit is active, and since which second (0 if unknown)."""
     text = run("systemctl", "show", "--timestamp=unix", "-p", "ActiveState,InactiveExitTimestamp", unit)
     values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     stamp = values.get("InactiveExitTimestamp", "").lstrip("@")
@@ -599,11 +599,11 @@ def started(unit: str) -> tuple[bool, int]:
 
 
 def reload(config: Config, *, dry_run: bool) -> dict[str, Any]:
-    """Reload the units that run with another pair than the one on disk.
+    """Reload the units that run with a different pair than the one on disk.
 
-    What a unit has loaded is known from a mark set after a reload that succeeded, or from its having been started
-    after the swap. A run that died between swap and reload is therefore made good by the next one. One that fails
-    does not keep the others from it.
+    A unit has loaded the pair if a mark was set after a successful reload, or if the unit was started after the swap.
+    The next run therefore completes a run that died between swap and reload. A unit that fails to reload does not
+    prevent the reload of the others.
     """
     wanting: dict[str, list[tuple[Path, str]]] = {}
     marks = set()
@@ -644,7 +644,7 @@ def set_mark(mark: Path, identity: str) -> None:
 
 
 def status(config: Config, *, dry_run: bool = True) -> dict[str, Any]:
-    """Return every certificate and CA certificate: when it ends, whether it can be used, and what is wrong with it."""
+    """Return for every certificate and CA certificate its end, whether it can be used, and its problems."""
     del dry_run
     now = utc_now()
     anchors = certificates(config.ca_certificate) if config.ca_certificate else []
@@ -681,7 +681,7 @@ def anchor_status(anchor: x509.Certificate, config: Config, now: datetime) -> di
 
 
 def check(config: Config, *, dry_run: bool) -> dict[str, Any]:
-    """Fail, for the journal and the unit's state, when a certificate nears its end."""
+    """Fail if a certificate is about to expire, to make this visible in the journal and in the unit's state."""
     reports = status(config, dry_run=dry_run)["certificates"]
     faults = [f"{report['name']}: {problem}" for report in reports for problem in report["problems"]]
     if faults:
@@ -690,7 +690,7 @@ def check(config: Config, *, dry_run: bool) -> dict[str, Any]:
 
 
 def acme(config: Config, *, dry_run: bool) -> dict[str, Any]:
-    """Obtain or renew what the ACME server issues, swap it in and reload its users; a failure spares the others."""
+    """Obtain or renew ACME certificates, install them and reload their users; a failure does not affect the others."""
     home = Path(config.acme["home"])
     faults, changes = [], []
     if not dry_run and any(map(acme_is_due, config.of_issuer("acme"))):
@@ -718,7 +718,7 @@ def acme(config: Config, *, dry_run: bool) -> dict[str, Any]:
             if not dry_run:
                 with alone():
                     swap_in(spec, pair)
-                    # Else the next converge would find the former one to remove, which is no news to anybody.
+                    # Otherwise the next converge would report the removal of the previous version as a change.
                     for path in spec.former_versions:
                         shutil.rmtree(path)
     reloaded = reload(config, dry_run=dry_run)["changed"]
@@ -728,7 +728,7 @@ def acme(config: Config, *, dry_run: bool) -> dict[str, Any]:
 
 
 def require_web_server() -> None:
-    """Refuse to ask where the answer to the challenge is sure to be missing: authorities count failed validations."""
+    """Raise TlsError if the challenge could not be answered, because CAs count failed validations."""
     try:
         socket.create_connection(("localhost", 80), timeout=5).close()
     except OSError as error:

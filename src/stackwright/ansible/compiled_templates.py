@@ -1,8 +1,8 @@
-"""Templates compiled once per run: a worker lives for one task, and would compile every template that it uses anew.
+"""Templates compiled once per run: a worker lives for one task, and would compile every template that it uses again.
 
-What Jinja compiles a text to depends on the text, the delimiters, Ansible's flag for backslashes, and on the filters and
-tests that exist. Within one run these are all known. A worker writes each result to an unnamed file that it shares with
-its parent, which reads it before it forks the next worker. Nothing outlives the run.
+The result of a compilation depends on the text, the delimiters, Ansible's flag for backslashes, and on the filters and
+tests that exist. Within one run all of these are known. A worker writes each result to an unnamed file that it shares
+with its parent, which reads it before it forks the next worker. Nothing outlives the run.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _HEADER = 4  # bytes of the length before each record
 
 Key = tuple[str | bool | int | None, ...]
 
-#: The key of the expression that is being compiled: Jinja hands its tree, not its text, to `compile`.
+#: The key of the expression that is being compiled: Jinja passes its tree, not its text, to `compile`.
 _expression: ContextVar[Key | None] = ContextVar("expression", default=None)
 
 
 class Store:
-    """Compiled code by what it was compiled from, in this process and in a file that all workers append to."""
+    """Compiled code by its source key, in this process and in a file that all workers append to."""
 
     def __init__(self) -> None:
         self.codes: dict[Key, CodeType] = {}
@@ -39,13 +39,13 @@ class Store:
         self._read = 0
 
     def add(self, key: Key, code: CodeType) -> None:
-        """Keep the code here, and write it for others in one piece."""
+        """Keep the code here, and append it to the shared file in one write."""
         self.codes[key] = code
         record = marshal.dumps((key, code))
         os.write(self._file.fileno(), len(record).to_bytes(_HEADER, "big") + record)
 
     def load(self) -> None:
-        """Read what others have written since the last time; an unfinished record waits for the next."""
+        """Read the records that others have written since the last call; leave an unfinished one for the next call."""
         size = os.fstat(self._file.fileno()).st_size
         if size == self._read:
             return
@@ -62,7 +62,7 @@ class Store:
 
 
 def install() -> Store:
-    """Let every environment of Ansible in this process, and in those that it forks, take what is compiled already."""
+    """Make all Jinja environments of Ansible, in this process and its forks, reuse compiled code; return the store."""
     store = Store()
 
     def key(environment: Any, kind: str, source: str) -> Key:
@@ -72,7 +72,7 @@ def install() -> Store:
             str.__str__(source),  # without Ansible's tags
             bool(context and context.escape_backslashes),
             *(getattr(environment, name) for name in _jinja_bits._TEMPLATE_OVERRIDE_FIELD_NAMES),  # noqa: SLF001
-            # A role may bring filters of its own.
+            # A role may add its own filters.
             len(filter_loader._extra_dirs),  # noqa: SLF001
             len(test_loader._extra_dirs),  # noqa: SLF001
         )

@@ -1,4 +1,4 @@
-"""Actions whose argument is a list of entries that have conditions, variables and loops of their own, as tasks have."""
+"""Base for actions whose argument is a list of entries with their own conditions, variables and loops, like tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ansible.plugins.action import ActionBase
 
 
 class EntriesAction(ActionBase):  # type: ignore[misc]
-    """An action with one argument, a list, whose entries it evaluates itself: those with `loop` once per item."""
+    """An action with one list argument, whose entries it evaluates itself: an entry with `loop` once per item."""
 
     argument: ClassVar[str]
     _supports_check_mode = True
@@ -21,7 +21,7 @@ class EntriesAction(ActionBase):  # type: ignore[misc]
         return value if name == cls.argument else super().finalize_task_arg(name, value, templar, context)
 
     def entries(self) -> list[Any]:
-        """Return the entries as they are written."""
+        """Return the unevaluated entries."""
         entries = self._task.args.get(self.argument)
         if set(self._task.args) != {self.argument} or not isinstance(entries, list):
             raise AnsibleActionFail(f"`{self.argument}`, a list, is the one argument")
@@ -29,7 +29,7 @@ class EntriesAction(ActionBase):  # type: ignore[misc]
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return what may be written as one value or as a list."""
+    """Return a value that may be a single value or a list as a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -38,7 +38,7 @@ def expand(
 ) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Yield a templar and its variables for each `item` of an entry whose conditions hold; once without `loop`.
 
-    `vars`, `loop` and `when` mean what they mean in a task.
+    `vars`, `loop` and `when` have the same meaning as in a task.
     """
     outer = {**variables, **entry.get("vars", {})}
     items = [None]

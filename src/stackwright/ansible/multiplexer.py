@@ -1,8 +1,8 @@
-"""mitogen's connection to its multiplexer, open for the life of this process and shared by its threads.
+"""mitogen's connection to its multiplexer, open for the lifetime of this process and shared by its threads.
 
-mitogen's own serves a worker that runs one task on one host and ends. Here tasks run in Ansible's process itself: what a
-task closes has to stay open for the next, and two of them may ask for it at once. Needs a mitogen that fits this Ansible;
-importing it raises otherwise.
+mitogen's own connection serves a worker that runs one task on one host and ends. Here tasks run in Ansible's process
+itself: the connection must stay open after a task, and two tasks may need it at once. Importing this module raises an
+exception unless mitogen supports this version of Ansible.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ansible_mitogen import planner, process
 
 
 class Multiplexer(process.ClassicWorkerModel):  # type: ignore[misc]
-    """The worker model of mitogen's strategy, which hands out connections."""
+    """The worker model of mitogen's strategy, which provides connections."""
 
     broker: Any
 
@@ -26,22 +26,22 @@ class Multiplexer(process.ClassicWorkerModel):  # type: ignore[misc]
         os.register_at_fork(after_in_child=self._reset_after_fork)
 
     def on_strategy_start(self) -> None:
-        """Start the thread that reads the connection. Not on demand: it ends with the thread that starts it."""
+        """Start the thread that reads the connection; not on demand, because it ends with the thread that starts it."""
         if self.broker is None:
             self.broker = process.Broker()
 
     def get_binding(self, inventory_name: str) -> process.ClassicBinding:
-        """Return the way to a host, and connect to the multiplexer before the first."""
+        """Return the binding to a host; connect to the multiplexer before the first one."""
         with self._lock:
             return super().get_binding(inventory_name)
 
     def on_binding_close(self) -> None:
-        """Disconnect in a worker, which ends."""
+        """Disconnect only in a worker, which is about to end."""
         if os.getpid() != self._pid:
             super().on_binding_close()
 
     def _reset_after_fork(self) -> None:
-        """In a worker: the connection is its parent's, and so is the thread that reads it."""
+        """Drop the connection in a worker: it belongs to the parent, and so does the thread that reads it."""
         self._lock = threading.Lock()
         if self.broker is not None:
             self.broker = self.router = self.parent = self.listener_path = None
@@ -49,14 +49,15 @@ class Multiplexer(process.ClassicWorkerModel):  # type: ignore[misc]
 
 
 class Planner(planner.NewStylePlanner):  # type: ignore[misc]
-    """How a module runs on the host: ours in the process that is there for all tasks.
+    """Decides how a module runs on the host: ours run in the process that serves all tasks.
 
-    mitogen forks a process on the host for each call of a module with module_utils of its own, since those could leave
-    something behind. Ours do not; a call of `stackwright_units` took 130 ms with a process, 95 ms without (60 calls, two pairs).
+    mitogen forks a process on the host for each call of a module with custom module_utils, since those could leave
+    state behind. Ours do not; a call of `stackwright_units` took 130 ms with a process, 95 ms without (60 calls, two
+    pairs).
     """
 
     def should_fork(self) -> bool:
-        """Whether this call gets a process on the host."""
+        """Return whether this call gets its own process on the host."""
         custom = [name for name, _, _ in self.get_module_map()["custom"]]
         if custom and all(name.startswith("ansible.module_utils.stackwright_") for name in custom):
             return bool(planner.ScriptPlanner.should_fork(self))
@@ -64,6 +65,6 @@ class Planner(planner.NewStylePlanner):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Replace mitogen's model and its planner by these."""
+    """Replace mitogen's worker model and planner with these."""
     process.ClassicWorkerModel = Multiplexer
     planner._planners[planner._planners.index(planner.NewStylePlanner)] = Planner  # noqa: SLF001 - mitogen offers no other place

@@ -1,6 +1,6 @@
-"""Which roles a host gets and what those say of themselves: read from the tier playbooks and the roles' own files.
+"""The roles of a host and their variables, read from the tier playbooks and the roles' own files.
 
-Each file is read once in a process: a worker lives for one task, and has what its parent had read (`preload`).
+Each file is read once per process: a worker lives for one task, and inherits what its parent has read (`preload`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import yaml
 
 #: The playbooks that make up a converge; the others are operations.
 SITE = "site.yml"
-#: A role's files of variables: what is below the inventory's, and what is above.
+#: A role's files of variables: those with a lower precedence than the inventory, and those with a higher one.
 PARTS = ("defaults/main.yml", "vars/main.yml")
 
 _files: dict[Path, dict[str, Any]] = {}
 
 
 def roles_of(groups: Collection[str], folder: Path) -> list[str]:
-    """The roles that `site.yml` in `folder` gives a member of `groups`, each once, in the order of their first run."""
+    """Return the roles that `site.yml` in `folder` applies to a member of `groups`, each once, ordered by first run."""
     roles: dict[str, None] = {}
     for play in _plays(folder / SITE):
         hosts = str(play["hosts"]).replace(",", ":").split(":")
@@ -31,7 +31,7 @@ def roles_of(groups: Collection[str], folder: Path) -> list[str]:
 
 
 def preload(loader: Any, root: Path) -> None:
-    """Read everything that the functions here are asked for, before a worker is forked. `root` is the project's."""
+    """Read all files that the functions here return, before a worker is forked. `root` is the project's."""
     for play in _plays(root / "playbooks" / SITE):
         for role in _roles(play):
             for part in PARTS:
@@ -39,9 +39,9 @@ def preload(loader: Any, root: Path) -> None:
 
 
 def role_file(loader: Any, path: Path) -> dict[str, Any]:
-    """What a role's file of variables says, not evaluated; nothing where there is none. Not to be changed."""
+    """Return the unevaluated variables of a role's file; empty if there is none. The caller must not change them."""
     if path not in _files:
-        # Without Ansible's own memory, which hands out a deep copy each time.
+        # Without Ansible's own cache, which returns a deep copy each time.
         variables = loader.load_from_file(str(path), cache="none", trusted_as_template=True) if path.is_file() else None
         _files[path] = variables or {}
     return _files[path]

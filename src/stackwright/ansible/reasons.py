@@ -1,7 +1,7 @@
-"""The reason of a failure of a task that keeps its output from logs, without what it has to keep.
+"""The reason why a task with `no_log` failed, without the secrets that `no_log` protects.
 
-`no_log` replaces the whole result, the reason included. What is secret in it came from somewhere: from the task's
-arguments, from the entry of its loop, from the vault. All of that is taken out of the message, and the rest is shown.
+`no_log` replaces the whole result, including the reason. A secret in it comes from the task's arguments, from the item
+of its loop, or from the vault. All of these are removed from the message, and the rest is shown.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import quote
 
 HIDDEN = "***"
-#: Written by a role's author about names, never about values (entries of files have their values in the templates).
+#: Arguments in which a role's author writes names, never values (entries of files have their values in the templates).
 _WORDS = {"assert": ("fail_msg", "msg", "success_msg", "that"), "fail": ("msg",), "stackwright_files": ("files",)}
 _SECRET_KEY = re.compile(r"pass|secret|key|token|cipher|credential|private|hash|url|content|stdin", re.IGNORECASE)
 _SHORTEST = 4
 _SHORTEST_WORD = 6
 _BREAKS = re.compile(r"""[\s'"`=:@/,;&?(){}\[\]<>|]+""")
-#: What looks like a secret wherever it came from: PEM, hashes of passwords, long words without a meaning.
+#: Text that looks like a secret, wherever it comes from: PEM, password hashes, long random words.
 _PATTERNS = re.compile(
     r"-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|$)"
     r"|SCRAM-SHA-256\$\S+"
@@ -57,7 +57,7 @@ def _messages(parts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _values(value: Any, *, whole: bool, key: str = "") -> Iterator[str]:
-    """Yield the texts in a value; unless `whole`, only those under a key that is called after a secret."""
+    """Yield the strings in a value; unless `whole`, only those under a key whose name denotes a secret."""
     if isinstance(value, Mapping):
         for name, part in value.items():
             yield from _values(part, whole=whole, key=f"{key}.{name}")

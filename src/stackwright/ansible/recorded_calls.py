@@ -1,6 +1,6 @@
-"""The module calls of a converge that changed nothing on a host, which `stackwright drift` asks again.
+"""The module calls of a converge that changed nothing on a host, which `stackwright drift` repeats.
 
-A record lies on the host that it is of, since arguments hold the host's secrets; the controller keeps a checksum
+The record of a host is stored on that host, since arguments contain its secrets; the controller keeps a checksum
 (docs/adr/0018-drift.md).
 """
 
@@ -24,7 +24,7 @@ from stackwright.ansible import run_inputs
 
 PATH = "/var/lib/stackwright/recorded-calls.json"
 
-#: Modules that say in check mode what a run would change, and change nothing.
+#: Modules that report in check mode what a run would change, and change nothing.
 CHECK_MODE = frozenset(
     {
         *("authorized_key", "blockinfile", "copy", "etcd_auth", "etcd_member", "etcd_remove", "etcd_restart"),
@@ -34,7 +34,7 @@ CHECK_MODE = frozenset(
         *("stackwright_reload", "stackwright_restart", "stackwright_units", "systemd_service", "user"),
     }
 )
-#: Modules that look, and whose answers decide what a role does.
+#: Read-only modules whose answers decide what a role does.
 READ_ONLY = frozenset(
     {
         *("command", "effective_settings", "etcd_status", "find", "getent", "patroni_ready", "postgresql_ping"),
@@ -42,14 +42,14 @@ READ_ONLY = frozenset(
     }
 )
 
-#: What a run does for itself and not for the state of the host: its lock, its record, its facts.
+#: Modules that serve the run and not the state of the host: its lock, its record, its facts.
 _OF_THE_RUN = frozenset({"setup", "stackwright_converge_record", "stackwright_lock"})
-#: In the place of a role: a task of a playbook.
+#: Used instead of a role's name for a task of a playbook.
 PLAYBOOK = "playbook"
 
-#: Time limit of a command that `drift` runs. One that is ended exits with 124.
+#: Time limit of a command that `drift` runs. A command that is ended exits with 124.
 COMMAND_SECONDS = 30
-#: Of an answer what changes from call to call, and what is there a second time.
+#: Keys of an answer that change from call to call, or repeat another key.
 _VOLATILE = frozenset(
     {
         *("cmd", "date", "delta", "deprecations", "diff", "elapsed", "end", "exception", "execution_time"),
@@ -62,13 +62,13 @@ _VOLATILE_STAT = frozenset(
         *("device_type", "inode", "mimetype", "version"),
     }
 )
-#: Of a folder: what a file in it changes.
+#: Keys of a directory that a change of a file in it changes.
 _VOLATILE_FOLDER = _VOLATILE_STAT | {"mtime", "nlink", "size"}
 
 
 @dataclass(frozen=True)
 class Call:
-    """A module call, what it answered, and whether its task keeps both from logs."""
+    """A module call, its answer, and whether its task keeps both out of logs."""
 
     role: str
     task: str
@@ -80,16 +80,16 @@ class Call:
 
     @property
     def kind(self) -> str:
-        """The module's name without its collection."""
+        """Return the module's name without its collection."""
         return self.module.rpartition(".")[2]
 
     @property
     def in_check_mode(self) -> bool:
-        """Whether it is asked in check mode, in which modules also wait for nothing; two that look do nothing there."""
+        """Return whether to repeat it in check mode, where modules do not wait; two read-only ones do nothing there."""
         return self.kind not in ("command", "uri")
 
     def safe_arguments(self) -> dict[str, Any]:
-        """Return the arguments to ask with: a command, which could wait for what has gone away, has a time limit."""
+        """Return the arguments for the repeated call; a command gets a time limit: it could wait for a lost service."""
         if self.kind == "stackwright_program":
             return {**self.arguments, "timeout_seconds": COMMAND_SECONDS}
         limit = ["timeout", "--kill-after=5", str(COMMAND_SECONDS)]
@@ -101,7 +101,7 @@ class Call:
 
     @property
     def what(self) -> str:
-        """What it is about, for a person."""
+        """Return the subject of the call, for the user."""
         if self.secret:
             return "kept from logs"
         arguments = self.arguments
@@ -113,7 +113,7 @@ class Call:
         return ""
 
     def compare(self, answer: Mapping[str, Any]) -> dict[str, str | None] | None:
-        """Return what was `expected` and is `actual` (both null if secret); None where nothing differs."""
+        """Return the `expected` and the `actual` answer (both null if secret); None if nothing differs."""
         before, after = (_plain(_relevant(self.kind, result)) for result in (self.answer, answer))
         if before == after:
             return None
@@ -126,7 +126,7 @@ class Call:
 
 
 class Recorder:
-    """What the tasks of this run ask hosts, as long as nothing changes there."""
+    """Records the module calls of this run on each host, as long as nothing changes there."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -140,29 +140,29 @@ class Recorder:
         self._inputs: list[str | None] = []
 
     def begin(self, environment: str | None, *, whole: bool, extra_variables: bool = False) -> None:
-        """A play begins; `whole` tells whether the run leaves nothing of its playbook out."""
+        """Record the start of a play; `whole` says that the run leaves out nothing of its playbook."""
         if environment is not None and self._index is None:
             self._environment = environment
             self._index = index_path(environment)
             self._whole, self._extra_variables = whole, extra_variables
 
     def add_task(self, host: str, task: Any, *, in_process: bool) -> None:
-        """A task is about to run; what a worker asks is not seen here."""
-        # Its own keyword: what a run executes in spite of check mode never changes anything.
+        """Record that a task is about to run; the calls of a worker are not seen here."""
+        # The task's own keyword: a task that runs despite check mode never changes anything.
         if getattr(task, "_check_mode", None) is False:
             self._queries.add(task._uuid)  # noqa: SLF001 - what copies of a task have in common
         if not in_process:
             self.leave_out(host, task)
 
     def leave_out(self, host: str | None, task: Any) -> None:
-        """A task asks a host, or whichever it is for, in a way that cannot be repeated without a change."""
+        """Record a task of a host (None: any host) whose call cannot be repeated without a change."""
         with self._lock:
             self._not_asked.setdefault(host, set()).add((_role(task), _name(task)))
 
     def add_answer(
         self, action: Any, variables: Mapping[str, Any], call: Mapping[str, Any], answer: Mapping[str, Any]
     ) -> None:
-        """A host has answered."""
+        """Record the answer of a host."""
         task = action._task  # noqa: SLF001 - as every action does
         host = str(task.delegate_to or variables.get("inventory_hostname"))
         if self._index is None or host == "localhost" or call["module"].rpartition(".")[2] in _OF_THE_RUN:
@@ -181,23 +181,23 @@ class Recorder:
             answer=dict(answer),
             secret=bool(task.no_log),
         )
-        # The last answer counts of a task that asks until something is so.
+        # For a task that repeats until a condition holds, the last answer counts.
         key = (task._uuid, recorded.user, recorded.module, json.dumps(recorded.arguments, sort_keys=True, default=str))  # noqa: SLF001 - as above
         with self._lock:
             self._calls.setdefault(host, {})[key] = recorded
 
     def discard(self, *hosts: str) -> None:
-        """Something changed, or failed, on a host: what it was recorded with before is no measure any more."""
+        """Drop the records of hosts on which something changed or failed: earlier records are no longer valid, too."""
         for host in set(hosts) - self._void:
             self._void.add(host)
             self._write(host, None)
 
     def content(self, host: str) -> str | None:
-        """Return what the host is to keep; None where something changed there or was left out."""
+        """Return the record that the host should keep; None if something changed there or was left out."""
         if self._index is None or not self._whole or host in self._void or host not in self._calls:
             return None
         content = {
-            # Without knowing it nobody can guess what the checksum is of.
+            # Without the nonce, the content could be guessed from the checksum.
             "nonce": secrets.token_hex(16),
             "calls": [asdict(call) for call in self._calls[host].values()],
             "not_asked": sorted(self._not_asked.get(host, set()) | self._not_asked.get(None, set())),
@@ -205,9 +205,9 @@ class Recorder:
         return json.dumps(content, default=str)
 
     def remember(self, host: str, content: str) -> None:
-        """The host keeps the record."""
+        """Add the record that a host has stored to the controller's index."""
         with self._lock:
-            # Of the whole run: its last play is the one that records.
+            # The inputs of the whole run: its last play is the one that records.
             if not self._inputs:
                 self._inputs.append(run_inputs.record(self._environment, extra_variables=self._extra_variables))
         entry = {"sha256": checksum(content), "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
@@ -224,12 +224,12 @@ class Recorder:
                 state_files.write(self._index, json.dumps(entries) + "\n", mode=0o600)
 
 
-#: Of this process, in which tasks run.
+#: The recorder of this process, in which tasks run.
 recorder = Recorder()
 
 
 def record_calls(mixin: type) -> None:
-    """Have the recorder see what actions ask hosts over mitogen."""
+    """Make the recorder see the calls that actions make on hosts over mitogen."""
     execute: Callable[..., Any] = mixin._execute_module  # type: ignore[attr-defined]  # noqa: SLF001 - Ansible offers no other place
     low_level: Callable[..., Any] = mixin._low_level_execute_command  # type: ignore[attr-defined]  # noqa: SLF001 - as above
 
@@ -261,7 +261,7 @@ def record_calls(mixin: type) -> None:
 
 
 def is_observable(module: str, arguments: Mapping[str, Any], *, query: bool) -> bool:
-    """Whether a call can be repeated without a change; `query` tells that its task runs in check mode as well."""
+    """Return whether a call can be repeated without a change; `query` says that its task runs in check mode as well."""
     kind = module.rpartition(".")[2]
     if kind in ("command", "postgresql_query"):
         return query
@@ -271,12 +271,12 @@ def is_observable(module: str, arguments: Mapping[str, Any], *, query: bool) -> 
 
 
 def index_path(environment: str) -> Path:
-    """Return where the controller keeps what it knows of an environment's records."""
+    """Return the path of the controller's index of an environment's records."""
     return project.state_folder(environment) / "recorded-calls.json"
 
 
 def index(path: Path) -> dict[str, dict[str, str]]:
-    """Return what the controller knows of the records: `sha256`, `at`, and the digest of the run's `inputs`, by host."""
+    """Return the index of the records: `sha256`, `at`, and the digest of the run's `inputs`, by host."""
     try:
         content = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
@@ -285,18 +285,18 @@ def index(path: Path) -> dict[str, dict[str, str]]:
 
 
 def checksum(content: str) -> str:
-    """Return what a record is known by."""
+    """Return the checksum by which a record is identified."""
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def calls(content: str) -> Iterator[Call]:
-    """Read a record."""
+    """Yield the calls of a record."""
     for entry in json.loads(content)["calls"]:
         yield Call(**entry)
 
 
 def not_asked(content: str) -> list[dict[str, str]]:
-    """Return the tasks of a record's run that cannot be asked again."""
+    """Return the tasks of a record's run that cannot be repeated."""
     return [{"role": role, "task": task} for role, task in json.loads(content)["not_asked"]]
 
 
@@ -309,12 +309,12 @@ def _name(task: Any) -> str:
 
 
 def _plain(answer: Any) -> Any:
-    """As a record gives it back."""
+    """Return an answer in the form in which a record stores it."""
     return json.loads(json.dumps(answer, default=str))
 
 
 def _relevant(kind: str, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Of an answer what decides."""
+    """Return the part of an answer that is compared."""
     failed = {"failed": True} if answer.get("failed") else {}
     if kind in CHECK_MODE:
         return {"changed": bool(answer.get("changed")), **failed}
@@ -348,7 +348,7 @@ def _reason(answer: Mapping[str, Any]) -> str:
 
 
 def _differing(answer: Mapping[str, Any], opposite: Mapping[str, Any]) -> str:
-    """Return in words what one of two answers has alone."""
+    """Return in words the values of the first answer that differ from the second."""
     return ", ".join(
         f"{name}: {_words(answer.get(name), opposite.get(name))}"
         for name in sorted(answer.keys() | opposite.keys())

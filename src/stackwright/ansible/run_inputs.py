@@ -1,7 +1,7 @@
-"""What a converge reads on the controller, so that a later one can tell whether it would read the same.
+"""The inputs that a converge reads on the controller, so that a later one can tell whether it would read the same.
 
-The log of files is written by Python itself (audit events), not kept as a list: a role that reads one more file needs no
-entry here. Of Python and the installed packages the versions count, of everything else the content.
+The read files come from Python's audit events, not from a list: a role that reads one more file needs no entry here.
+Python and the installed packages are compared by version, everything else by content.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import Any
 import stackwright
 from stackwright import project, state_files
 
-#: Of the project: what a converge may read any file of, one that is added later included.
+#: Directories of the project of which a converge may read any file, including one that is added later.
 _TREES = ("collections", "group_vars", "playbooks", "roles", "systems")
 _PROJECT_FILES = ("ansible.cfg", "uv.lock")
-#: Of the state folder: what every run writes. Of Pulumi's state a converge knows the output, which counts by itself.
+#: Files in the state folder that every run writes. Of Pulumi's state a converge reads the output, compared separately.
 _WRITTEN = ("inputs.json", "log", "pulumi", "recorded-calls.json", "run.json", "run.lock", "secrets.lock")
-#: Variables of the terminal and of the session, and those that tell nothing to a converge but who started it.
+#: Variables of the terminal and of the session, and those that only identify who started the converge.
 _SESSION = frozenset(
     {
         *("_", "COLORTERM", "COLUMNS", "INVOCATION_ID", "JOURNAL_STREAM", "LINES", "LS_COLORS", "OLDPWD", "PWD"),
@@ -36,13 +36,13 @@ _SESSION = frozenset(
         *("STACKWRIGHT_REPLAY", "STACKWRIGHT_RUN"),
     }
 )
-#: Programs that the controller may start in a converge: git says which commit this is, Pulumi the output of the stack.
+#: Programs that the controller may start in a converge: git for the current commit, Pulumi for the stack's output.
 _PROGRAMS = frozenset({"git", "pulumi"})
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Digests by path or name; all of them with one random key, since a plain one would let a weak secret be guessed."""
+    """Digests by path or name, all with one random key: a plain digest would allow guessing a weak secret."""
 
     key: str
     files: Mapping[str, str]
@@ -53,7 +53,7 @@ class Inputs:
 
     @property
     def digest(self) -> str:
-        """One value for all of them."""
+        """Return one digest of all inputs."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def changes(self, later: Inputs) -> list[str]:
@@ -71,20 +71,20 @@ class Inputs:
 
 
 class ReadLog:
-    """The files and folders that this process has read, and what else could have told it something."""
+    """The files and directories that this process has read, and other sources of information that it has used."""
 
     def __init__(self) -> None:
         self._started = False
-        #: As this process found it: Ansible and its plugins add to theirs.
+        #: The environment at the start of the log: Ansible and its plugins add variables later.
         self.environment: dict[str, str] = {}
-        #: Output of the Pulumi stack, of which the inventory is made.
+        #: Output of the Pulumi stack, from which the inventory is built.
         self.output: Mapping[str, Any] | None = None
         self._files: dict[str, tuple[int, ...] | None] = {}
         self._folders: set[str] = set()
         self._other: set[str] = set()
 
     def start(self) -> None:
-        """Begin to log, once per process; Python offers no end of it."""
+        """Start logging, once per process; Python cannot remove an audit hook."""
         if not self._started:
             self._started = True
             self.environment = dict(os.environ)
@@ -112,11 +112,11 @@ class ReadLog:
         return [name for name in self._files if not _is_ignored(name)]
 
     def folders(self) -> list[str]:
-        """Return the folders that were listed."""
+        """Return the directories that were listed."""
         return [name for name in self._folders if not _is_ignored(name)]
 
     def problem(self) -> str | None:
-        """Return why a later run cannot tell whether it would read the same; None where it can."""
+        """Return why a later run cannot tell whether it would read the same; None if it can."""
         if not self._started:
             return "what it read is not known"
         if self._other - _PROGRAMS:
@@ -125,12 +125,12 @@ class ReadLog:
         return f"{changed[0]} changed meanwhile" if changed else None
 
 
-#: Of this process.
+#: The log of this process.
 read_log = ReadLog()
 
 
 def record(environment: str, *, extra_variables: bool) -> str | None:
-    """Write down what this process has read for a converge, and return the digest; None where it cannot be known."""
+    """Record what this process has read for a converge, and return the digest; None if that cannot be known."""
     path = _path(environment)
     problem = "it had variables on its command line" if extra_variables else read_log.problem()
     if problem is not None:
@@ -153,7 +153,7 @@ def recorded(environment: str) -> Inputs | str:
 
 
 def now(environment: str, before: Inputs, output: Mapping[str, Any] | None) -> Inputs:
-    """Return what a converge would read now of what it read `before`; `output` is that of the Pulumi stack."""
+    """Return the current state of the inputs that were read `before`; `output` is that of the Pulumi stack."""
     variables = os.environ
     return _collect(environment, before.files, before.folders, variables=variables, output=output, key=before.key)
 
@@ -200,10 +200,10 @@ def _project_files(environment: str) -> Iterator[str]:
 
 
 def _is_ignored(name: str) -> bool:
-    """Whether a path is of Python and its packages, of the system's view of processes, or written by the run itself."""
+    """Return whether a path belongs to Python and its packages or to system views like /proc, or the run writes it."""
     path = Path(name)
     if path.is_relative_to(stackwright_folder := Path(stackwright.__file__).parent):
-        # In the tree that is read whole.
+        # It is part of a tree that is compared as a whole.
         return "__pycache__" in path.parts or path == stackwright_folder
     temporary = (tempfile.gettempdir(), str(Path.home() / ".ansible/tmp"))
     system = ("/proc", "/sys", "/dev", "/run", "/usr/share/zoneinfo", sys.prefix, sys.base_prefix)
@@ -222,7 +222,7 @@ def _state(name: str) -> tuple[int, ...] | None:
 
 def _content(path: Path) -> bytes:
     try:
-        # A pipe would be emptied, or wait for ever.
+        # Reading a pipe would empty it or block forever.
         return b"file" + path.read_bytes() if stat.S_ISREG(path.stat().st_mode) else b"no file"
     except OSError:
         return b"absent"
@@ -236,7 +236,7 @@ def _names(folder: Path) -> bytes:
 
 
 def _packages() -> Iterator[str]:
-    """Return names and versions of the installed packages, as the names of folders that hold their metadata."""
+    """Yield names and versions of the installed packages, as the names of their metadata directories."""
     for folder in map(Path, sys.path):
         if folder.name in ("site-packages", "dist-packages") and folder.is_dir():
             yield from (path.name for path in folder.iterdir() if path.name.endswith((".dist-info", ".egg-info")))

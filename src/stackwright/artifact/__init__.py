@@ -1,1 +1,1 @@
-"""What hosts receive as files, built where registries are reachable: the runtime bundle and the application."""
+"""The files that are copied to hosts, built where registries are reachable: the runtime bundle and the application."""

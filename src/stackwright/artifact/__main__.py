@@ -10,7 +10,7 @@ from stackwright.artifact import application, runtime
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build what is asked for."""
+    """Build the requested artifact and print its location."""
     parser = argparse.ArgumentParser(prog="stackwright.artifact", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     bundle = commands.add_parser("runtime", help="Node.js and PM2 for application hosts")

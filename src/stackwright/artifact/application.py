@@ -1,7 +1,7 @@
 """The example application as a release: one archive for application hosts, one with the static files for the edge.
 
-The release id is its version and a hash of everything that the build reads, so equal sources are one release on every
-machine, and what is built already is known without building. `label` replaces the version and with it the id.
+The release ID consists of the version and a hash of everything that the build reads, so equal sources are one release
+on every machine, and an existing build is recognised without building. `label` replaces the version and thus the ID.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ NOT_SOURCES = frozenset({"node_modules", ".next", "build", "next-env.d.ts", "REA
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A built release: the archives and their checksums."""
+    """A built release: its archives and their checksums."""
 
     release: str
     path: str
@@ -33,7 +33,7 @@ class Release:
 
 
 def build(*, label: str | None = None, source: Path = SOURCE, target: Path = DIST) -> Release:
-    """The release of `source`, built only if `target` does not hold it whole."""
+    """Return the release of `source`; build it only if `target` does not contain it completely."""
     sources = _sources(source)
     package = json.loads(sources["package.json"].content)
     name, version = package["name"], label or os.environ.get("RELEASE_LABEL") or package["version"]
@@ -55,7 +55,7 @@ def build(*, label: str | None = None, source: Path = SOURCE, target: Path = DIS
 
 
 def select(release: Release) -> Path:
-    """Make `release` the one that environments run which name `dist/<application>.json` as their artifact."""
+    """Make `release` the one that environments with the artifact `dist/<application>.json` run; return that file."""
     archive, static = Path(release.path), Path(release.static_path)
     name = archive.name.removesuffix(f"-{release.release}.tar.gz")
     description = archive.with_name(f"{name}.json")
@@ -90,7 +90,7 @@ def _node_major() -> int:
 
 
 def _recorded(archive: Path) -> str | None:
-    """The checksum beside the archive, if the archive still has it."""
+    """Return the checksum that is recorded next to the archive; None if the archive does not match it."""
     try:
         noted = archive.with_name(f"{archive.name}.sha256").read_text().split()[0]
         with archive.open("rb") as file:
@@ -112,7 +112,7 @@ def _compile(sources: tarball.Tree, release: str) -> tarball.Tree:
 
 
 def _in_order(name: str, entry: tarball.Entry) -> tarball.Entry:
-    """Next.js lists a page's modules in the order in which its workers came by them, which is another on a busy machine."""
+    """Sort the modules of a page, which Next.js lists in the order of its workers, which varies on a busy machine."""
     if not name.endswith("_client-reference-manifest.js"):
         return entry
     head, assigned, text = entry.content.decode().rpartition("]=")
@@ -122,7 +122,7 @@ def _in_order(name: str, entry: tarball.Entry) -> tarball.Entry:
 
 
 def _static(tree: tarball.Tree) -> tarball.Tree:
-    """The files that a web server answers by itself, under the paths of their addresses."""
+    """Return the files that a web server serves by itself, under the paths of their URLs."""
     prefixes = {".next/static/": "_next/static/", "public/": "public/"}
     return {
         address + name.removeprefix(prefix): entry

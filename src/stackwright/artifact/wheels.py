@@ -1,6 +1,6 @@
-"""The wheels with which a server runs Ansible for itself, as `uv.lock` pins them, for the server's Python and CPU.
+"""The wheels with which a server runs Ansible on itself, as `uv.lock` pins them, for the server's Python and CPU.
 
-They live in the user's cache under the hash of what is pinned: an equal set is downloaded once.
+They are stored in the user's cache under the hash of the pinned set: an equal set is downloaded only once.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from typing import Any
 
 from packaging.markers import Marker
 
-#: The dependency group of pyproject.toml that a bundle holds.
+#: The dependency group of pyproject.toml that a bundle contains.
 GROUP = "bundle"
-#: Python of an image's operating system -> tags are those of its wheels (packages.debian.org, packages.ubuntu.com: python3).
+#: Operating system of an image -> its Python, which selects the wheels' tags (python3 at packages.debian.org and
+#: packages.ubuntu.com).
 PYTHON = {"debian-12": "3.11", "debian-13": "3.13", "ubuntu-24.04": "3.12"}
 _MACHINE = {"x86_64": "x86_64", "arm64": "aarch64"}
-#: glibc of the oldest image is 2.36; no wheel is made for a newer one than 2.34.
+#: glibc of the oldest image is 2.36; no wheel is built for a newer one than 2.34.
 _MANYLINUX = ("2_34", "2_28", "2_17", "2014")
 
 
 class WheelError(RuntimeError):
-    """The wheels cannot be had; the message names what is missing and the remedy."""
+    """The wheels are not available; the message names what is missing and the remedy."""
 
 
 def requirements(lock: Path, python: str, architecture: str) -> str:
-    """The closure of the group as pip reads it: exact versions, and the hashes of every wheel that is pinned.
+    """Return the group and its dependencies as pip requirements: exact versions, and the hashes of every pinned wheel.
 
-    Raises WheelError for a lock that is not there or lacks the group.
+    Raise WheelError if the lock file does not exist or lacks the group.
     """
     try:
         packages = {package["name"]: package for package in tomllib.loads(lock.read_text(encoding="utf-8"))["package"]}
@@ -80,9 +81,9 @@ def _line(package: Mapping[str, Any]) -> str:
 
 
 def build(lock: Path, operating_system: str, architecture: str) -> Path:
-    """The folder of wheels and `requirements.txt`, from the cache if it is there.
+    """Return the directory of wheels and `requirements.txt`, from the cache if it exists there.
 
-    Raises WheelError for an operating system whose Python is not known, and for what cannot be downloaded.
+    Raise WheelError for an operating system whose Python is not known, and if a download fails.
     """
     python = PYTHON.get(operating_system)
     if python is None or architecture not in _MACHINE:
@@ -97,7 +98,7 @@ def build(lock: Path, operating_system: str, architecture: str) -> Path:
         scratch = Path(tempfile.mkdtemp(dir=base, prefix=".build-"))
         try:
             _download(scratch, text, python, architecture)
-            # Whole or not at all; where somebody else was faster, theirs is the same.
+            # Atomic: if another process was faster, its directory has the same content.
             with contextlib.suppress(OSError):
                 scratch.rename(folder)
         finally:

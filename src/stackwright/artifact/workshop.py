@@ -1,4 +1,4 @@
-"""One empty folder, of the same path on every machine, for builds whose result depends on where they are made."""
+"""An empty directory with the same path on every machine, for builds whose result depends on their path."""
 
 import contextlib
 import fcntl
@@ -11,12 +11,12 @@ FOLDER = Path("/tmp/stackwright-workshop")  # noqa: S108  the path is the point;
 
 
 class WorkshopError(RuntimeError):
-    """The folder cannot be used; the message names the remedy."""
+    """The directory cannot be used; the message names the remedy."""
 
 
 @contextlib.contextmanager
 def workshop(folder: Path = FOLDER) -> Iterator[Path]:
-    """The folder, empty, for one build at a time; gone afterwards. A killed build's leftovers are cleared."""
+    """Yield the empty directory to one build at a time and remove it afterwards; clear leftovers of a killed build."""
     lock = _acquire(folder)
     try:
         _clear(folder)
@@ -24,7 +24,7 @@ def workshop(folder: Path = FOLDER) -> Iterator[Path]:
     finally:
         shutil.rmtree(
             folder, ignore_errors=True
-        )  # with the lock held: who waits for it notices and makes the folder anew
+        )  # with the lock held: a waiting build notices and creates the directory again
         os.close(lock)
 
 

@@ -1,4 +1,4 @@
-"""The command `stackwright`: thin verbs over the native tools; each prints the command that it runs."""
+"""The `stackwright` command: thin commands over the native tools; each prints the native command that it runs."""
 
 from stackwright.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The verbs of `stackwright`."""
+"""The commands of `stackwright`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from stackwright.secret_store import SecretError
 
 app = typer.Typer(
     name="stackwright",
-    help="One environment file becomes a running production stack. Every verb prints the native command it runs.",
+    help="Turn one environment file into a running production stack. Each command prints the native command it runs.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -44,25 +44,30 @@ app.add_typer(secrets.app, name="secrets")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
-#: What a person can do something about; anything else is a traceback.
+#: Errors that the user can act on; any other error is shown as a traceback.
 PROBLEMS = (
     *(ModelError, PodmanError, SecretError, engine.EngineError, host_keys.HostKeyError, CommandFailedError),
     *(BundleError, WheelError, InventoryError, database_ca.DatabaseCaError, FileNotFoundError, keys.SshKeyError),
 )
-#: Another run is at work on the environment: a script may try again later.
+#: Exit code when another run holds the environment's lock: a script may try again later.
 LOCKED = 3
 INTERRUPTED = 130
 
-EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="A folder below inventories/.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' own output.")]
+EnvironmentName = Annotated[
+    str, typer.Argument(metavar="ENV", help="Name of the environment: a directory in inventories/.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the output of Pulumi and Ansible.")]
 Assume = Annotated[
-    list[str] | None, typer.Option("--assume", metavar="NAME=VALUE", help="Of what the cost goes by: nat_gb=100.")
+    list[str] | None,
+    typer.Option("--assume", metavar="NAME=VALUE", help="Set an assumption of the cost estimate, such as nat_gb=100."),
 ]
 Lost = Annotated[
     list[str] | None,
-    typer.Option("--lost", metavar="HOST", help="Remove a host that does not answer, or holds what no other host has."),
+    typer.Option(
+        "--lost", metavar="HOST", help="Remove a host although it does not answer or holds data that no other host has."
+    ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
 Quick = Annotated[
@@ -73,16 +78,17 @@ Quick = Annotated[
     ),
 ]
 Older = Annotated[
-    bool, typer.Option("--allow-older", help="Converge although the hosts were converged from a commit this lacks.")
+    bool,
+    typer.Option("--allow-older", help="Converge even if the hosts were converged from a commit that is missing here."),
 ]
 
 
 class InterruptedRunError(RuntimeError):
-    """Ctrl-C or a signal to end; the message says where the run stopped and how to go on."""
+    """Ctrl-C or a termination signal; the message says where the run stopped and how to continue."""
 
 
 def main() -> None:
-    """Entry point: a known problem is a message, not a traceback."""
+    """Run the command line; print a known problem as a message, not as a traceback."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -104,7 +110,7 @@ def _interrupt(number: int, _frame: object) -> None:
 
 @app.command()
 def validate(name: EnvironmentName) -> None:
-    """Check stack.yml and its system, and say what they come to."""
+    """Check stack.yml and its system, and print a summary."""
     environment = _load(name)
     count, slots = len(environment.hosts), len(environment.slots)
     number = f"{count} host{'' if count == 1 else 's'}" + (f", up to {slots} in a group" if slots else "")
@@ -121,10 +127,10 @@ def plan_command(
     name: EnvironmentName,
     assume: Assume = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the converge's part as JSON (schemas/plan.schema.json) and no other.")
+        bool, typer.Option("--json", help="Print only the changes on hosts, as JSON (schemas/plan.schema.json).")
     ] = False,
 ) -> None:
-    """Show what `up` would provision and change on hosts, and the cost of a month on AWS. Nothing is changed."""
+    """Show what `up` would provision and change on hosts, and the monthly cost on AWS. Change nothing."""
     if as_json:
         _report(name, plan, as_json=True)
     environment = _load(name)
@@ -145,7 +151,7 @@ def plan_command(
 
 @app.command()
 def cost(name: EnvironmentName, assume: Assume = None) -> None:
-    """Show what an environment on AWS costs a month, by its program and a dated file of prices; nobody is asked."""
+    """Show the monthly cost of an environment on AWS, from its program and a dated price file, without calling AWS."""
     environment = _load(name)
     _check_assumptions(assume)
     report.print_cost(console, environment, assume or ())
@@ -153,7 +159,7 @@ def cost(name: EnvironmentName, assume: Assume = None) -> None:
 
 @app.command(name="operator-policy")
 def operator_policy(name: EnvironmentName) -> None:
-    """Print the IAM policies that the operator of an environment on AWS needs, by its program; nobody is asked."""
+    """Print the IAM policies for the operator of an environment on AWS, from its program, without calling AWS."""
     environment = _load(name)
     try:
         typer.echo(report.operator_policies(environment))
@@ -169,7 +175,7 @@ def up(
     lost: Lost = None,
     quick: Quick = None,
 ) -> None:
-    """Provision the hosts, converge them, remove those that are not in the file, check the result from outside."""
+    """Provision the hosts, converge them, remove those that are not in the file, and check the result from outside."""
     environment = _load(name)
     _announce(environment)
     credentials.require(environment)
@@ -182,13 +188,13 @@ def up(
             quickly = quick_converge.is_enabled(environment, quick)
             _converge(environment, runner, playbook, options, allow_older=allow_older, quick=quickly)
 
-        # Before anything else: keys and secrets are made here once, or they are all here.
+        # Before anything else: keys and secrets are created here once; after that, all of them must exist.
         identity.create(environment)
         with runner.phase("Artifacts"):
             for command in report.artifact_commands(environment):
                 runner.run(command, os.environ)
         with runner.phase("Provisioning"):
-            # Servers of a group configure themselves as soon as they are there: what they ask has to be there before.
+            # Servers of a group configure themselves as soon as they boot: what they need must exist before.
             first = (
                 engine.up_without(name, group_component(name), change) if environment.slots else engine.up(name, change)
             )
@@ -212,7 +218,7 @@ def up(
 
 @app.command()
 def converge(name: EnvironmentName, verbose: Verbose = False, allow_older: Older = False, quick: Quick = None) -> None:
-    """Bring the hosts to the state of stack.yml; they exist already."""
+    """Run Ansible against existing hosts to apply stack.yml."""
     environment = _load(name)
     identity.require(environment)
     with _run(environment, "converge", verbose=verbose) as runner:
@@ -221,7 +227,7 @@ def converge(name: EnvironmentName, verbose: Verbose = False, allow_older: Older
 
 @app.command()
 def update(name: EnvironmentName, verbose: Verbose = False) -> None:
-    """Install the updates of databases, caches and pools that wait for a person, and restart these one after the other."""
+    """Install the pending updates of databases, caches and pools that need an operator, and restart them one by one."""
     environment = _load(name)
     _announce(environment)
     identity.require(environment)
@@ -231,7 +237,7 @@ def update(name: EnvironmentName, verbose: Verbose = False) -> None:
 
 @app.command(name="rotate-ca")
 def rotate_ca(name: EnvironmentName, verbose: Verbose = False) -> None:
-    """Replace the environment's CA without an outage, in three converges; a run that stopped is taken up."""
+    """Replace the environment's CA without an outage, in three converges; continue an interrupted run."""
     environment = _load(name)
     _announce(environment)
     identity.require(environment)
@@ -256,9 +262,12 @@ def rotate_ca(name: EnvironmentName, verbose: Verbose = False) -> None:
 @app.command()
 def bundle(
     name: EnvironmentName,
-    upload: Annotated[bool, typer.Option(help="Put it into the bucket where the servers look.")] = True,
+    upload: Annotated[bool, typer.Option(help="Upload the bundle to the bucket that the servers read.")] = True,
 ) -> None:
-    """Write and sign what a group's servers configure themselves with; `up` does it, too, and replaces the servers."""
+    """Write and sign the bundle with which the servers of a group configure themselves.
+
+    `up` does this, too, and replaces the servers.
+    """
     environment = _load(name)
     if not environment.slots:
         raise BundleError(f"{name} has no group of servers that configure themselves (aws.app.group)")
@@ -282,7 +291,7 @@ def status_command(
     name: EnvironmentName,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON (schemas/status.schema.json).")] = False,
 ) -> None:
-    """Show how hosts, applications, data, backups and updates are. Exit code: 0 ok, 1 warning, 2 critical, 3 unknown."""
+    """Show the state of hosts, apps, data, backups and updates. Exit code: 0 ok, 1 warning, 2 critical, 3 unknown."""
     _report(name, status, as_json=as_json)
 
 
@@ -291,16 +300,16 @@ def drift_command(
     name: EnvironmentName,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON (schemas/drift.schema.json).")] = False,
 ) -> None:
-    """Show what differs on the hosts from what the last converge left. Exit code: 0 nothing, 1 something, 3 unknown."""
+    """Show what has changed on the hosts since the last converge. Exit code: 0 nothing, 1 something, 3 unknown."""
     _report(name, drift, as_json=as_json)
 
 
 def _report(name: str, verb: Any, *, as_json: bool) -> NoReturn:
-    """Print what the module of a verb reports, and exit with its code; where it fails, the state is unknown."""
+    """Print the report of a command's module and exit with its code; if it fails, the state is unknown."""
     try:
         environment = _load(name)
         credentials.require(environment)
-        # What is not JSON goes where it disturbs no program.
+        # Anything but JSON goes to standard error, where it does not disturb a program that reads the output.
         runner = _runner(environment, verbose=False, shown=errors if as_json else console)
         with _project_folder(environment):
             result = verb.ask(runner, environment, _stack(environment))
@@ -316,7 +325,7 @@ def _report(name: str, verb: Any, *, as_json: bool) -> NoReturn:
 
 @app.command()
 def destroy(name: EnvironmentName, yes: Yes = False, verbose: Verbose = False) -> None:
-    """Remove what was provisioned, with its data and its state here. Adopted servers, their keys and secrets stay."""
+    """Remove what was provisioned, with its data and its local state. Adopted servers, their keys and secrets stay."""
     environment = _load(name)
     _announce(environment)
     adopted = environment.provider == "bare_metal"
@@ -334,10 +343,10 @@ def destroy(name: EnvironmentName, yes: Yes = False, verbose: Verbose = False) -
             with runner.phase("Destroying"):
                 runner.pulumi(engine.select(name), *engine.recover(name), engine.destroy(name), engine.remove(name))
         if environment.provider == "local":
-            # An `up` that was cut short can leave hosts that no state knows of; their label still does.
+            # An interrupted `up` can leave hosts that are not in the state; they are found by their label.
             Podman().remove_environment(environment.name)
     if adopted:
-        # Root is no longer admitted and the backups are encrypted: without these nobody gets in, and nothing back.
+        # Root can no longer log in and the backups are encrypted: login and restore are impossible without these files.
         shutil.rmtree(environment.state_folder / "log", ignore_errors=True)
         console.print(
             f"{environment.name} is forgotten; its servers run on. .state/{environment.name} keeps what opens them and"
@@ -371,7 +380,7 @@ def graph(
 
 @app.command()
 def env(name: EnvironmentName) -> None:
-    """Print the variables for pulumi by hand: eval "$(stackwright env ENV)"."""
+    """Print the variables for running pulumi by hand: eval "$(stackwright env ENV)"."""
     for key, value in sorted(engine.variables(_load(name).name).items()):
         typer.echo(f"export {key}={shlex.quote(value)}")
 
@@ -379,10 +388,10 @@ def env(name: EnvironmentName) -> None:
 @app.command(name="doctor")
 def doctor_command(
     name: Annotated[
-        str, typer.Argument(metavar="[ENV]", help="Check its account on AWS as well, before the first `up`.")
+        str, typer.Argument(metavar="[ENV]", help="Environment on AWS whose account is checked, too.")
     ] = "",
 ) -> None:
-    """Check this machine and, for an environment on AWS, its account: what is there, what is missing, what to do."""
+    """Check this machine and, for an environment on AWS, its account: show what is missing and what to do."""
     environment = _load(name) if name else None
     findings: list[tuple[str, bool | None, str]] = [(check.name, check.ok, check.detail) for check in doctor.examine()]
     if environment is not None:
@@ -394,7 +403,7 @@ def doctor_command(
 
 @contextmanager
 def _run(environment: Environment, verb: str, *, verbose: bool) -> Iterator[Runner]:
-    """A run that changes an environment: the only one on this machine, at the project's root, and in its record."""
+    """Run the block as this machine's only run that changes the environment, at the project's root and recorded."""
     with exclusive(environment.state_folder, verb) as (record, earlier), _project_folder(environment):
         if earlier is not None:
             console.print(Text(f"  an earlier run, {earlier}; this one goes through all of it again"), soft_wrap=True)
@@ -430,7 +439,7 @@ def _load(name: str) -> Environment:
 
 
 def _check_assumptions(assume: Sequence[str] | None) -> None:
-    """Before Pulumi is asked for anything."""
+    """Check the assumptions before Pulumi is called."""
     from stackwright.cost.assumptions import changed
 
     try:
@@ -449,10 +458,10 @@ def _runner(environment: Environment, *, verbose: bool, shown: Console = console
 
 @contextmanager
 def _project_folder(environment: Environment) -> Iterator[None]:
-    """The native commands are printed, and run, as one would type them at the project's root."""
+    """Run the block at the project's root, so that native commands are printed and run as typed there."""
     before, root = Path.cwd(), os.environ.get("STACKWRIGHT_ROOT")
     os.chdir(environment.root)
-    # For every command below: they act on this project, wherever they change to.
+    # For every command below: it acts on this project, in whichever directory it runs.
     os.environ["STACKWRIGHT_ROOT"] = str(environment.root)
     try:
         yield
@@ -469,7 +478,7 @@ def _stack(environment: Environment) -> dict[str, Any]:
 
 
 def _record_host_keys(environment: Environment, runner: Runner) -> None:
-    """Of hosts that publish their own once they have booted."""
+    """Record the SSH host keys of hosts that publish them after they have booted."""
     if environment.provider != "aws" or not environment.hosts:
         return
     with runner.phase("Host keys"):
@@ -479,7 +488,7 @@ def _record_host_keys(environment: Environment, runner: Runner) -> None:
 
 
 def _write_bundle(environment: Environment, output: dict[str, Any]) -> Bundle:
-    # Not at the top: what it takes to sign and to pack is half a second that no other verb has to wait for.
+    # Not at the top: the imports for signing and packing take half a second, which no other command should wait for.
     from stackwright.infra.aws import bundles
 
     return bundles.write(environment, output)
@@ -500,7 +509,7 @@ def _upload_bundle(environment: Environment, runner: Runner) -> None:
         console.print(f"  serial {made.serial}, {'uploaded' if fresh else 'there already'}")
 
 
-#: What the phase of a playbook is called.
+#: The name of the phase by playbook.
 _PHASES = {"site": "Converging", "update": "Updating", "hand-over": "Handing over", "retire-hosts": "Retiring hosts"}
 
 

@@ -1,4 +1,4 @@
-"""The verbs of `stackwright database`: what is done once to a database that AWS runs."""
+"""The commands of `stackwright database`: one-time operations on a database managed by AWS."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from stackwright.infra.aws import aws_cli, credentials, secret_push, take_over
 from stackwright.model.aws import plan
 from stackwright.model.environment import Environment
 
-app = typer.Typer(help="A database that AWS runs.", no_args_is_help=True)
+app = typer.Typer(help="Manage the database of an environment on AWS.", no_args_is_help=True)
 
-EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="A folder below inventories/, on AWS.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+EnvironmentName = Annotated[
+    str, typer.Argument(metavar="ENV", help="Name of an environment on AWS: a directory in inventories/.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
 @app.callback()
 def verbs() -> None:
-    """A database that AWS runs."""
+    """Operate a database managed by AWS."""
 
 
 @app.command(name="take-over")
 def take_over_command(name: EnvironmentName, yes: Yes = False) -> None:
-    """Take the master user's password over from RDS, which makes no replica and no blue/green update before."""
-    # Not at the top: that module has this one's verbs among its own.
+    """Take over the master user's password from RDS, which allows replicas and blue/green updates only afterwards."""
+    # Not at the top: that module imports the commands of this one.
     from stackwright.cli.app import _load, _runner
 
     environment = _load(name)
@@ -82,5 +84,5 @@ def _print_next(environment: Environment, runner: Runner, arn: str) -> None:
 
 
 def _print(runner: Runner, text: str) -> None:
-    # As text: rich reads the `:secret:` of an ARN as an emoji.
+    # As Text: rich renders the `:secret:` of an ARN as an emoji.
     runner.console.print(Text(text), soft_wrap=True)

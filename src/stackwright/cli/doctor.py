@@ -1,4 +1,4 @@
-"""`stackwright doctor`: what this machine has of what the project needs, and an account of what an environment needs."""
+"""`stackwright doctor`: check this machine for the project's requirements, and an AWS account for an environment's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stackwright.model.environment import Environment
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was looked for."""
+    """The result of one check."""
 
     name: str
     ok: bool
@@ -25,7 +25,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look for everything; nothing is installed."""
+    """Run all checks of this machine; install nothing."""
     return [
         Finding(name="python", ok=sys.version_info >= (3, 11), detail=sys.version.split()[0]),
         *(_program(name, *argv) for name, *argv in _PROGRAMS),
@@ -35,7 +35,10 @@ def examine() -> list[Finding]:
 
 
 def examine_account(environment: Environment) -> Iterator[AccountFinding]:
-    """Look whether the account of an environment on AWS lets it come up; nothing elsewhere. Raises CredentialsError."""
+    """Check whether the AWS account allows the environment to be created; yield nothing elsewhere.
+
+    Raise CredentialsError if there are no valid credentials.
+    """
     aws, plan = environment.stack.aws, environment.plan.aws
     if aws is None or plan is None:
         return

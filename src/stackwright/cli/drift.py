@@ -15,14 +15,14 @@ from stackwright.host_status.answers import problem
 from stackwright.model.drift_report import Difference, DriftReport, HostDrift, Question, report
 from stackwright.model.environment import Environment
 
-#: For all hosts; a command on a host has its own limit (recorded_calls.COMMAND_SECONDS).
+#: Time limit for all hosts together; a command on a host has its own limit (recorded_calls.COMMAND_SECONDS).
 _SECONDS = 300
-#: Characters of a value; --json has all of it.
+#: Characters of a value that are printed; --json has the whole value.
 _SHOWN = 200
 
 
 def ask(runner: Runner, environment: Environment, stack: Mapping[str, Any]) -> DriftReport:
-    """Repeat the calls on every host, without changing anything."""
+    """Repeat the recorded calls on every host, without changing anything, and return the report."""
     asked_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if not environment.hosts:
         raise CommandFailedError(f"{environment.name} has no host that a converge reaches")
@@ -32,7 +32,7 @@ def ask(runner: Runner, environment: Environment, stack: Mapping[str, Any]) -> D
 
 
 def from_results(results: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[HostDrift]:
-    """Return what each host of the environment answered; none is left out."""
+    """Return the drift of each host of the environment; no host is left out."""
     return [_host(name, [result for result in results if result["host"] == name]) for name in names]
 
 
@@ -58,7 +58,7 @@ def _host(name: str, results: Sequence[Mapping[str, Any]]) -> HostDrift:
 
 
 def show(console: Console, drift: DriftReport) -> None:
-    """Print the report for a person: a line for each difference, and for each host that was not compared."""
+    """Print the report as text: a line for each difference, and for each host that was not compared."""
     hosts = max(len(host.name) for host in drift.hosts)
     roles = max((len(difference.role) for host in drift.hosts for difference in host.differences), default=0)
     for host in drift.hosts:

@@ -1,4 +1,4 @@
-"""Hosts that a run takes away: named beforehand, emptied while they run, removed last."""
+"""Removal of hosts: a run announces them first, drains them while they still run, and removes them last."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from stackwright.model import transition
 from stackwright.model.environment import Environment
 from stackwright.model.transition import Transition
 
-#: Runs a playbook with options: `_converge` of the CLI.
+#: Runs a playbook with options; `_converge` of the CLI is passed.
 Converge = Callable[[str, Sequence[str]], None]
 
 
 def check(environment: Environment, lost: Sequence[str] = ()) -> Transition:
-    """Return what the environment's file takes away from what runs; ModelError where that would lose data."""
+    """Return which running hosts the environment's file removes; raise ModelError if that would lose data."""
     return transition.check(environment, engine.read_output(environment), lost=lost)
 
 
 def compare(console: Console, environment: Environment) -> None:
-    """Print what goes, as far as the state can be read here: `validate` needs no access to it."""
+    """Print what will be removed, if the state can be read from here: `validate` needs no access to it."""
     try:
         output = engine.read_output(environment)
     except engine.EngineError as error:
@@ -34,13 +34,13 @@ def compare(console: Console, environment: Environment) -> None:
 
 
 def announce(console: Console, change: Transition) -> None:
-    """Print each host that goes or loses a tier."""
+    """Print each host that will be removed or loses a tier."""
     for line in change.lines():
         console.print(Text(f"  {line}", style="yellow"), soft_wrap=True)
 
 
 def hand_over(change: Transition, converge: Converge, lost: Sequence[str]) -> None:
-    """Check that the hosts answer, and give what they lead to hosts that stay."""
+    """Check that the hosts answer, and move their leader roles to hosts that stay."""
     if change.retiring:
         converge("hand-over", options(lost))
 
@@ -48,7 +48,7 @@ def hand_over(change: Transition, converge: Converge, lost: Sequence[str]) -> No
 def remove(
     environment: Environment, change: Transition, runner: Runner, converge: Converge, lost: Sequence[str]
 ) -> None:
-    """Empty the hosts, which nothing uses any more, and remove those that are not in the file."""
+    """Drain the hosts, which are no longer in use, and remove those that are not in the file."""
     if not change.retiring:
         return
     converge("retire-hosts", options(lost))
@@ -57,5 +57,5 @@ def remove(
 
 
 def options(lost: Sequence[str]) -> list[str]:
-    """Return what names hosts that are given up to a playbook."""
+    """Return the playbook options that name the hosts which the operator gives up (`--lost`)."""
     return ["-e", json.dumps({"stackwright_lost_hosts": list(lost)})] if lost else []

@@ -1,4 +1,4 @@
-"""What a converge would change: a run of site.yml in check mode, by host and role, with the effect on what runs."""
+"""The changes that a converge would make: site.yml in check mode, by host and role, with the effect on services."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from stackwright.model import postgresql_parameters
 from stackwright.model.environment import Environment
 from stackwright.model.plan_report import Effect, HostPlan, KeyChange, PlannedChange, PlanReport
 
-#: For all hosts; a full converge of seven local hosts takes one minute.
+#: Time limit for all hosts together; a full converge of seven local hosts takes one minute.
 _SECONDS = 1800
-#: Items of a change that are printed; --json has all.
+#: Items of a change that are printed; --json has all of them.
 _SHOWN = 3
 _WORDS = {
     "none": "no service affected",
@@ -48,7 +48,7 @@ class _Rule:
 
 
 def ask(runner: Runner, environment: Environment, stack: Mapping[str, Any]) -> PlanReport:
-    """Run site.yml in check mode on every host."""
+    """Run site.yml in check mode on every host and return the report."""
     if not environment.hosts:
         raise CommandFailedError(f"{environment.name} has no host that a converge reaches")
     planned_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -98,7 +98,7 @@ def _effect(role: str, item: str, task: str, environment: Environment) -> tuple[
             return "rolling_restart", "PostgreSQL, the replicas first"
         return "reload", "PostgreSQL"
     if not role and item.startswith("/etc/stackwright/"):
-        # What a converge keeps for the next one.
+        # A converge keeps records there for the next one.
         return "none", ""
     for rule in _rules(role):
         if rule.match.search(item or task):
@@ -124,13 +124,13 @@ def _known(effect: str) -> Effect:
 
 
 def remember(environment: Environment) -> None:
-    """Keep what a converge was made from, for the next plan to name the keys that changed since."""
+    """Keep a copy of the converged files, so that the next plan can name the keys that have changed since."""
     content = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "files": _files(environment)}
     state_files.write(_path(environment), json.dumps(content) + "\n", mode=0o600)
 
 
 def is_converged(environment: Environment) -> bool:
-    """Return whether this controller has converged the hosts: before, `up` configures all of them."""
+    """Return whether this controller has already converged the hosts; if not, `up` configures all of them."""
     return bool(environment.hosts) and _path(environment).is_file()
 
 
@@ -172,11 +172,11 @@ def _flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
         yield key, json.dumps(value, default=str) if not isinstance(value, str) else value
 
 
-# --- for a person ---------------------------------------------------------------------------------------------------
+# --- text output ----------------------------------------------------------------------------------------------------
 
 
 def show(console: Console, plan: PlanReport) -> None:
-    """Print the report for a person: the keys, then a line per host, role and effect."""
+    """Print the report as text: the keys, then a line per host, role and effect."""
     if plan.keys:
         console.print(f"  changed since the converge of {plan.converged_at}:")
     for key in plan.keys:

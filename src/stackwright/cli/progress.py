@@ -1,4 +1,4 @@
-"""What a person sees while native tools run: phases with their time, one line per host, one log file for the rest."""
+"""Output while native tools run: phases with their duration, one line per host, and one log file for the rest."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from stackwright.infra import engine
 
 @dataclass
 class HostProgress:
-    """How far one host is."""
+    """The progress of one host."""
 
     done: int = 0
     task: str = ""
-    """The last one that has ended."""
+    """The last task that has ended."""
     current: str = ""
-    """The one that runs; empty between two."""
+    """The running task; empty between two tasks."""
     since: float = 0.0
-    """When it began, by the monotonic clock."""
+    """When the running task began, by the monotonic clock."""
     changes: Counter[str] = field(default_factory=Counter)
-    """Changed results by role, or by play for a task of none."""
+    """Changed results by role, or by play for a task outside of a role."""
     failure: dict[str, str] | None = None
 
     @property
     def changed(self) -> int:
-        """How many results were changes."""
+        """Return the number of changed results."""
         return self.changes.total()
 
 
 @dataclass
 class Recap:
-    """What a run of ansible-playbook came to."""
+    """The outcome of a run of ansible-playbook."""
 
     code: int
     hosts: dict[str, HostProgress] = field(default_factory=dict)
     play: str = ""
-    #: What the run that holds the lock of the hosts says of itself.
+    #: The description of the run that holds the lock of the hosts.
     locked: str | None = None
 
     @property
@@ -62,7 +62,7 @@ class Recap:
 
     @property
     def changes(self) -> list[tuple[str, str]]:
-        """Each host that changed, with what has changed there."""
+        """Return each host that changed, with the number of changes by role."""
         return [
             (name, ", ".join(f"{role} {count}" for role, count in host.changes.items()))
             for name, host in sorted(self.hosts.items())
@@ -75,10 +75,10 @@ class Recap:
 
 
 class CommandFailedError(RuntimeError):
-    """A native command ended with an error; the message is for a person."""
+    """A native command failed; the message is meant for the user."""
 
 
-#: The log and one predecessor: a converge with all its output writes some 2 MB.
+#: The log and one older file are kept: a converge with all its output writes about 2 MB.
 _LOG_BYTES = 20 * 1024 * 1024
 
 
@@ -92,7 +92,7 @@ class Runner:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """A named part of the work; its time is printed at its end."""
+        """Run the block as a named phase and print its duration at the end."""
         self.console.print(Text(name, style="bold"))
         if self.record is not None:
             self.record.enter(name)
@@ -136,9 +136,9 @@ class Runner:
         pass_fds: Sequence[int] = (),
         with_terminal: bool = True,
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """A child that does not outlive this process; an interruption of the block ends it.
+        """Start a child process that does not outlive this process; an interruption of the block ends it.
 
-        One whose output is shown may talk to the terminal; any other has a process group of its own.
+        A child whose output is shown may use the terminal; any other has its own process group.
         """
         own_group = not (self.verbose and with_terminal)
         output = None if self.verbose else file
@@ -160,7 +160,7 @@ class Runner:
             raise
 
     def pulumi(self, *commands: engine.Command) -> None:
-        """Run Pulumi's commands one after the other."""
+        """Run Pulumi commands one after the other."""
         for command in commands:
             engine.remember_machine(command.variables["PULUMI_STACK"])
             self.run(command.argv, {**os.environ, **command.variables}, command.folder)
@@ -179,16 +179,16 @@ class Runner:
         return recap
 
     def results(self, argv: Sequence[str], environment: Mapping[str, str], seconds: float) -> list[dict[str, Any]]:
-        """Run ansible-playbook and return the result of each task and host; a failure is part of the answer.
+        """Run ansible-playbook and return the result of each task and host; a failure is part of the results.
 
-        Raises CommandFailedError where it has not ended after some `seconds`.
+        Raise CommandFailedError if it has not ended after `seconds`.
         """
         with self._events(argv, environment) as (events, process):
             late = threading.Event()
 
             def end() -> None:
                 late.set()
-                # Which closes the events.
+                # This closes the event stream.
                 processes.stop(process, own_group=True)
 
             limit = threading.Timer(seconds, end)
@@ -206,7 +206,7 @@ class Runner:
     def _events(
         self, argv: Sequence[str], environment: Mapping[str, str]
     ) -> Iterator[tuple[IO[str], subprocess.Popen[bytes]]]:
-        """A run of ansible-playbook, and what it tells by `stackwright_events`."""
+        """Start ansible-playbook; yield the stream that `stackwright_events` writes, and the process."""
         self.say(argv)
         read, write = os.pipe()
         process_environment = dict(environment) | {
@@ -223,7 +223,7 @@ class Runner:
             yield events, process
 
     def _note(self, event: Mapping[str, Any], recap: Recap) -> None:
-        """Keep in the run's record where the converge is."""
+        """Record the position of the converge in the run record."""
         if self.record is None:
             return
         if event["event"] == "play":
@@ -263,7 +263,7 @@ class Runner:
 
 
 def open_log(log: Path) -> None:
-    """Make the log readable by its owner alone, and start a new one where it has grown large."""
+    """Make the log readable by its owner only, and start a new one if it has grown large."""
     state_files.create_folder(log.parent.parent)
     log.parent.mkdir(mode=0o700, exist_ok=True)
     if log.is_file() and log.stat().st_size > _LOG_BYTES:
@@ -285,7 +285,7 @@ def _apply(event: dict[str, Any], recap: Recap) -> None:
             failure["message"] = event["message"]
     if event["event"] == "stats":
         for name, host in recap.hosts.items():
-            # What a task rescued is no failure of the run.
+            # A failure that a `rescue` handled is not a failure of the run.
             if not any(event["hosts"].get(name, {}).get(count) for count in ("failures", "unreachable")):
                 host.failure = None
     if event["event"] == "play":

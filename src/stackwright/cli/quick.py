@@ -1,6 +1,6 @@
-"""A quick converge: verify instead of running, where the inputs and the hosts are as the last full run left them.
+"""A quick converge: verify instead of running if the inputs and the hosts are as the last full run left them.
 
-Either everything is verified or everything runs; nothing in between (docs/adr/0019-quick.md).
+Either everything is verified or everything runs (docs/adr/0019-quick.md).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from stackwright.model.environment import Environment
 
 #: Age after which a full run is due.
 FULL_RUN_DAYS = 7
-#: Changed inputs and differences that are named.
+#: How many changed inputs and differences a message names.
 _NAMED = 3
-#: Tasks of a run without changes whose calls cannot be repeated, and what stands in for them.
+#: Tasks of a run without changes whose calls cannot be repeated, and what replaces them.
 UNASKED = {
     ("backup", "run_stanza | Check that archiving works"): "backup-status",
     ("backup", "run_stanza | Read the state of the repository"): "backup-status",
@@ -34,7 +34,7 @@ UNASKED = {
 
 
 def is_enabled(environment: Environment, option: bool | None) -> bool:
-    """Whether to try: as the option says; without one, for hosts on this machine. STACKWRIGHT_REPLAY=0 rules it out."""
+    """Return whether to try: by the option; without one, for local hosts only. STACKWRIGHT_REPLAY=0 disables it."""
     if os.environ.get("STACKWRIGHT_REPLAY") == "0":
         return False
     return environment.provider == "local" if option is None else option
@@ -66,7 +66,7 @@ def changed_inputs(
     output: Mapping[str, Any] | None,
     now: datetime,
 ) -> str | None:
-    """Return in words why a run could differ from the last full one; None if it would read the same."""
+    """Return in words why a run could differ from the last full one; None if it would read the same inputs."""
     before = run_inputs.recorded(name)
     if isinstance(before, str):
         return f"the inputs of the last full run are not known: {before}"
@@ -84,7 +84,7 @@ def changed_inputs(
 
 
 def unverified(report: DriftReport) -> str | None:
-    """Return in words which host did not answer as recorded; None if all did."""
+    """Return in words which host does not match its record; None if all do."""
     for host in report.hosts:
         if host.problem:
             return f"{host.name} was not compared: {host.problem}"

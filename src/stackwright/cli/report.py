@@ -1,4 +1,4 @@
-"""What the verbs print at their end: where the environment is, how to use it, what it costs."""
+"""The output at the end of a command: where the environment is, how to use it and what it costs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from stackwright.infra import engine, identity
 from stackwright.model import topology
 from stackwright.model.environment import Environment
 
-#: What the example's build writes; other artifacts come from their owners' own builds.
+#: Written by the build of the example application; other artifacts come from their applications' own builds.
 EXAMPLE = "dist/taaleem.json"
 
 
 def artifact_commands(environment: Environment) -> list[list[str]]:
-    """The commands that build what hosts are given: the runtime bundle, and the example where it is used."""
+    """Return the commands that build what is copied to hosts: the runtime bundle, and the example where it is used."""
     missing = [
         app
         for app in environment.apps.values()
@@ -32,8 +32,8 @@ def artifact_commands(environment: Environment) -> list[list[str]]:
 
 
 def write_ca(environment: Environment) -> Path | None:
-    """Write the certificate of the environment's own CA where people find it; None where browsers trust the issuer."""
-    # What a cloud's load balancer shows is of the cloud's own authority, whatever hosts show to it.
+    """Write the environment's own CA certificate and return its path; None if browsers already trust the issuer."""
+    # A managed load balancer presents a certificate of the cloud's CA, whichever certificates the hosts present to it.
     if environment.certificates.issuer != "internal" or "edge" in topology.managed(environment.stack):
         return None
     path = environment.state_folder / "ca.crt"
@@ -42,7 +42,7 @@ def write_ca(environment: Environment) -> Path | None:
 
 
 def print_summary(console: Console, environment: Environment, stack: Mapping[str, Any], ca_file: Path | None) -> None:
-    """Print where everything is."""
+    """Print the hosts, how to reach the environment and where its credentials are."""
     console.print(_hosts(stack))
     state = _relative(environment.state_folder, environment)
     vault = f"ansible-vault view --vault-password-file {state}/vault-password {state}/secrets.vault.yml"
@@ -54,7 +54,7 @@ def print_summary(console: Console, environment: Environment, stack: Mapping[str
         "next": f"stackwright status {environment.name}, docs/how-to/, stackwright destroy {environment.name}",
     }
     for name, text in rows.items():
-        # Plain lines: a table would break commands that people copy.
+        # Plain lines: a table would break commands that users copy.
         console.print(Text(f"{name:<14}{text}"), soft_wrap=True)
 
 
@@ -62,7 +62,7 @@ _Rows = dict[str, str]
 
 
 def _at_edge(environment: Environment, stack: Mapping[str, Any], ca_file: Path | None) -> tuple[_Rows, _Rows]:
-    """How to reach an environment that no DNS knows, and a shell on it."""
+    """Return how to reach an environment without a DNS record, and how to open a shell on it."""
     edge = stack["hosts"][stack["groups"]["edge"][0]]["address"]
     domain, state = stack["domain"], _relative(environment.state_folder, environment)
     resolve = f"--resolve {domain}:443:{edge}"
@@ -76,7 +76,7 @@ def _at_edge(environment: Environment, stack: Mapping[str, Any], ca_file: Path |
 
 
 def _public(environment: Environment, stack: Mapping[str, Any]) -> tuple[_Rows, _Rows]:
-    """The same of one whose names are in DNS, and whose hosts are reached through Systems Manager."""
+    """Return the same for an environment with DNS records, whose hosts are reached through Systems Manager."""
     assert environment.stack.aws is not None, "only on AWS"
     domain = stack["domain"]
     reach = {"URL": f"https://{domain}/", "try": f"curl https://{domain}/api/health"}
@@ -100,14 +100,14 @@ def _relative(path: Path, environment: Environment) -> Path:
 
 
 def operator_policies(environment: Environment) -> str:
-    """Return the policies of an operator as JSON, by name; of the environment's program, and nobody is asked.
+    """Return the policies of an operator as JSON, by name; computed from the environment's program without calling AWS.
 
-    Raises ValueError where the environment is not on AWS.
+    Raise ValueError if the environment is not on AWS.
     """
     aws = environment.stack.aws
     if aws is None:
         raise ValueError(f"{environment.name} is on {environment.provider.replace('_', ' ')}; must be on aws")
-    # Not at the top: what they need takes a second to load.
+    # Not at the top: their dependencies take a second to load.
     from stackwright.infra.aws.context import Context
     from stackwright.infra.aws.operator_policy import policies
     from stackwright.testing.recording import record
@@ -124,9 +124,9 @@ def operator_policies(environment: Environment) -> str:
 
 
 def print_cost(console: Console, environment: Environment, assume: Sequence[str] = ()) -> None:
-    """What the environment costs a month, what is in one zone only, and what a deletion would destroy.
+    """Print the monthly cost of the environment, what is in one zone only, and what a deletion would destroy.
 
-    `assume` are assumptions of another value, as `nat_gb=100`. Raises ValueError for what is none.
+    `assume` overrides assumptions, for example `nat_gb=100`. Raise ValueError for an unknown or invalid one.
     """
     aws = environment.stack.aws
     if aws is None:
@@ -134,14 +134,14 @@ def print_cost(console: Console, environment: Environment, assume: Sequence[str]
             f"{environment.name} is on {environment.provider.replace('_', ' ')}: there is no price list for it"
         )
         return
-    # Not at the top: what they need takes a second to load.
+    # Not at the top: their dependencies take a second to load.
     from stackwright.cost import estimate
     from stackwright.cost import report as cost_report
     from stackwright.cost.assumptions import changed
     from stackwright.testing.recording import record
 
     assumptions = changed(assume)
-    # As a preview: what AWS would answer is nowhere, and no price asks for it.
+    # As a preview: answers of AWS are not available, and no price depends on them.
     recording = record(environment.root / "pulumi", stack=environment.name, preview=True)
     budget = float(aws.budget.usd) if aws.budget else None
     cost_estimate = estimate(recording, aws.region, assumptions)

@@ -1,4 +1,4 @@
-"""One run at a time of an environment on this machine, and what the next one has to know of a run that did not end."""
+"""The lock that allows one run per environment on this machine, and the record of a run that did not finish."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from stackwright import state_files
 
 
 class LockedError(RuntimeError):
-    """Another run is at work on the environment; the message says whose."""
+    """Another run holds the environment's lock; the message says whose."""
 
 
 class RunRecord:
-    """Where a run is: `.state/ENV/run.json`, written as it goes on and removed when it ends well."""
+    """The position of a run in `.state/ENV/run.json`, updated while it runs and removed when it succeeds."""
 
     def __init__(self, path: Path, verb: str) -> None:
         self._path, self.verb = path, verb
@@ -33,27 +33,27 @@ class RunRecord:
         self._write()
 
     def enter(self, phase: str) -> None:
-        """A phase of the verb begins."""
+        """Record the start of a phase of the command."""
         self._fields |= {"phase": phase, "play": None, "hosts": {}}
         self._write()
 
     def play(self, name: str) -> None:
-        """A play of the converge begins."""
+        """Record the start of a play of the converge."""
         self._fields |= {"play": name}
         self._write()
 
     def position(self, hosts: dict[str, str]) -> None:
-        """Each host has come to a task; written once a second at most."""
+        """Record the current task of each host; write the file at most once a second."""
         self._fields["hosts"] = hosts
         if time.monotonic() - self._written > 1:
             self._write()
 
     def finish(self) -> None:
-        """The run has ended well."""
+        """Remove the record, because the run has succeeded."""
         self._path.unlink(missing_ok=True)
 
     def stop(self) -> str:
-        """Write down where the run stopped, and return it in words."""
+        """Record where the run stopped, and return the position in words."""
         self._write()
         return position(self._fields)
 
@@ -63,14 +63,14 @@ class RunRecord:
 
 
 def position(fields: dict[str, Any]) -> str:
-    """Return in words where a run is or was."""
+    """Return the position of a run in words."""
     parts = [f"in {fields['phase']}"] if fields.get("phase") else ["before its first step"]
     if fields.get("play"):
         parts.append(f"play {fields['play']}")
     tasks: dict[str, list[str]] = {}
     for host, task in (fields.get("hosts") or {}).items():
         tasks.setdefault(task, []).append(host)
-    # The task that most hosts are at comes last: the others had gone ahead or stay behind.
+    # The task with the most hosts comes last: the other hosts are ahead or behind.
     if tasks:
         task, hosts = max(tasks.items(), key=lambda entry: len(entry[1]))
         parts.append(f"after task `{task}` on {', '.join(sorted(hosts))}")
@@ -79,9 +79,9 @@ def position(fields: dict[str, Any]) -> str:
 
 @contextmanager
 def exclusive(state_folder: Path, verb: str) -> Iterator[tuple[RunRecord, str | None]]:
-    """Hold the environment's lock on this machine; yields the run's record, and what a dead run left, in words.
+    """Hold the environment's lock on this machine; yield the run record, and in words where a dead run stopped.
 
-    Raises LockedError where another run holds it. The kernel takes the lock from a process that ends.
+    Raise LockedError if another run holds the lock. The kernel releases the lock when the process ends.
     """
     state_files.create_folder(state_folder)
     path = state_folder / "run.json"

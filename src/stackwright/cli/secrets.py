@@ -1,4 +1,4 @@
-"""The verbs of `stackwright secrets`: values into AWS's own store, and the passwords of the cache's users."""
+"""The commands of `stackwright secrets`: write values to AWS's secret store and set the cache users' passwords."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from stackwright.infra.aws import aws_cli, credentials, secret_push
 from stackwright.model import topology
 from stackwright.model.environment import Environment
 
-app = typer.Typer(help="Secrets that servers in AWS read, and who logs in with them.", no_args_is_help=True)
+app = typer.Typer(help="Manage the secrets and logins of servers on AWS.", no_args_is_help=True)
 
-EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="A folder below inventories/, on AWS.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what differs; change nothing, here or in AWS.")]
+EnvironmentName = Annotated[
+    str, typer.Argument(metavar="ENV", help="Name of an environment on AWS: a directory in inventories/.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what differs, without changing anything.")]
 
-#: What each step comes to, in words.
+#: The outcome of each step, in words.
 _WORDS = {
     "put": "value written",
     "stage": "new value staged",
@@ -30,7 +32,7 @@ _WORDS = {
 
 @app.command()
 def push(name: EnvironmentName, dry_run: DryRun = False) -> None:
-    """Bring secrets and passwords in AWS to the values of this machine's store; what is missing there is generated."""
+    """Update secrets and passwords in AWS from this machine's secret store; generate those that are missing there."""
     environment, runner = _open(name)
     pusher = _pusher(environment, runner)
     _report(pusher, pusher.push(dry_run=dry_run), runner, dry_run=dry_run)
@@ -38,14 +40,14 @@ def push(name: EnvironmentName, dry_run: DryRun = False) -> None:
 
 @app.command()
 def retire(name: EnvironmentName, dry_run: DryRun = False) -> None:
-    """After a rotation, once every server has the new passwords: the cache's users no longer accept the old ones."""
+    """Remove the old passwords of the cache users after a rotation, once every server has the new ones."""
     environment, runner = _open(name)
     pusher = _pusher(environment, runner)
     _report(pusher, pusher.retire(dry_run=dry_run), runner, dry_run=dry_run)
 
 
 def fill(environment: Environment, runner: Runner) -> None:
-    """As `push`, as a part of `up`; nothing where the environment keeps no secrets in AWS."""
+    """Push the secrets as part of `up`; do nothing if the environment keeps no secrets in AWS."""
     if not topology.managed(environment.stack):
         return
     with runner.phase("Secrets"):
@@ -54,7 +56,7 @@ def fill(environment: Environment, runner: Runner) -> None:
 
 
 def _open(name: str) -> tuple[Environment, Runner]:
-    # Not at the top: that module has this one's verbs among its own.
+    # Not at the top: that module imports the commands of this one.
     from stackwright.cli.app import _load, _runner
 
     environment = _load(name)

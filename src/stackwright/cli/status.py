@@ -1,4 +1,4 @@
-"""`stackwright status`: ask every host and AWS how an environment is, and print it for a person or a program."""
+"""`stackwright status`: collect the state of an environment from every host and AWS, and print it as text or JSON."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from stackwright.cli.progress import CommandFailedError, Runner
 from stackwright.model.environment import Environment
 from stackwright.model.status_report import EXIT_CODES, RANKS, Finding, Kind, State, StatusReport, report
 
-#: The command itself failed, so that nobody knows: what monitoring calls unknown.
+#: Exit code when the command itself failed: monitoring calls this state unknown.
 FAILED = EXIT_CODES["unknown"]
-#: Seconds until a host counts as one that does not answer.
+#: Seconds until a host counts as unreachable.
 _CONNECT_SECONDS = 10
-#: For all hosts; each of their programs has a limit of its own.
+#: Time limit for all hosts together; each of their programs has its own limit.
 _SECONDS = 300
 _STYLES: Mapping[State, str] = {"ok": "green", "warning": "yellow", "critical": "red", "unknown": "magenta"}
-#: Of these a person sees the problems, and how many are well.
+#: For these kinds the text output shows only the problems, and the number of findings that are ok.
 _MANY: tuple[Kind, ...] = ("service", "disk", "certificate", "backup", "updates", "restart")
 
 
 def ask(runner: Runner, environment: Environment, stack: Mapping[str, Any]) -> StatusReport:
-    """Ask everything that runs the environment; changes nothing."""
+    """Query everything that runs the environment, without changing anything, and return the report."""
     asked_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     hosts: list[host_status.HostAnswers] = []
     if environment.hosts:
@@ -45,7 +45,7 @@ def ask(runner: Runner, environment: Environment, stack: Mapping[str, Any]) -> S
 
 
 def _cloud(runner: Runner, environment: Environment, region: str) -> Iterator[Finding]:
-    # Not at the top: what they need takes a while to load.
+    # Not at the top: their dependencies take a while to load.
     from stackwright.infra.aws import aws_cli, cloud_status
 
     def ask_aws(argv: Sequence[str], parameters: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
@@ -62,12 +62,12 @@ def _state(line: Any) -> State:
         return "ok"
     if not line.known:
         return "unknown"
-    # One server of a group is no outage: its group has a line of its own.
+    # One failed server of a group is not an outage: its group has its own line.
     return "warning" if line.kind in ("server", "replacement") else "critical"
 
 
 def show(console: Console, status: StatusReport) -> None:
-    """Print the report for a person: a line for each host and thing, and all that is not well."""
+    """Print the report as text: a line for each host and each checked object, and everything that is not ok."""
     if status.hosts:
         table = _table("host", "address", "groups", "state")
         for host in status.hosts:
@@ -75,7 +75,7 @@ def show(console: Console, status: StatusReport) -> None:
         console.print(table)
         console.print()
     table = _table("state", "what", "host", "name", "")
-    # The most urgent first, else in the order in which a request meets them.
+    # The most urgent first, otherwise in the order in which a request passes them.
     for finding in sorted(status.findings, key=lambda finding: -RANKS.index(finding.state)):
         if finding.state != "ok" or finding.kind not in (*_MANY, "host"):
             name = Text(finding.name)
@@ -103,6 +103,6 @@ def _text(state: State) -> Text:
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in headings:
-        # A name is what the next command wants, in one piece.
+        # A name is an argument of the next command, so it must not wrap.
         table.add_column(heading, no_wrap=heading in ("state", "name"))
     return table

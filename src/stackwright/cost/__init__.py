@@ -1,11 +1,11 @@
-"""What an environment on AWS costs a month, from what it declares and a dated file of prices; no account, no network.
+"""Estimates the monthly cost of an AWS environment from its declaration and a dated price file; no account, no network.
 
 from stackwright.cost import estimate, report
 
 found = estimate(recording, "eu-central-1")
 report.show(found, Console(), budget_usd=250)
 
-`python -m stackwright.cost.refresh` brings the prices up to date.
+`python -m stackwright.cost.refresh` updates the prices.
 """
 
 from stackwright.cost.assumptions import Assumptions

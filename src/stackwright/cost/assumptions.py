@@ -1,6 +1,6 @@
-"""What nobody can know from what is declared: traffic, requests, how full things are. Each has a name and can be changed.
+"""Assumptions about use that no declaration contains: traffic, requests, storage. Each is named and can be changed.
 
-The figures are those of a small system with some hundred users; they are there to be replaced by one's own.
+The defaults are those of a small system with some hundred users; replace them with your own values.
 """
 
 from __future__ import annotations
@@ -11,46 +11,46 @@ from dataclasses import dataclass, fields, replace
 
 @dataclass(frozen=True, kw_only=True)
 class Assumptions:
-    """A month's use. `_gb` are gigabytes a month, or filled on average where something is stored."""
+    """Use per month. `_gb` are gigabytes a month or, for storage, the gigabytes stored on average."""
 
-    #: Out to the internet, of the whole environment; without what goes through a CDN.
+    #: Out to the Internet, for the whole environment; without traffic that goes through a CDN.
     internet_gb: float = 100
-    #: Between zones, of the whole environment; each gigabyte is paid on both sides.
+    #: Between zones, for the whole environment; each gigabyte is charged on both sides.
     zone_gb: float = 50
     #: Through each NAT gateway.
     nat_gb: float = 30
     #: Through each interface endpoint.
     endpoint_gb: float = 5
-    #: Capacity units of each load balancer, on average over the hours.
+    #: Capacity units of each load balancer, averaged over the hours.
     load_balancer_units: float = 1
     #: Into each log group, and by each flow log.
     log_gb: float = 1
     flow_log_gb: float = 3
-    #: In each bucket, all in its standard class, and requests to it.
+    #: Stored in each bucket, all in its standard class, and requests to it.
     bucket_gb: float = 20
     bucket_writes_thousand: float = 50
     bucket_reads_thousand: float = 500
-    #: Backups of each database above its own size, which is free of charge; a day's snapshot of each cache.
+    #: Backups of each database beyond its own size, which is free of charge; a day's snapshot of each cache.
     database_backup_gb: float = 0
     cache_backup_gb: float = 1
     #: Copies of each database's backups in another region.
     database_copy_gb: float = 40
-    #: In each vault of AWS Backup.
+    #: Stored in each vault of AWS Backup.
     vault_gb: float = 20
     #: Out of each distribution, and requests to it.
     cdn_gb: float = 100
     cdn_requests_million: float = 2
-    #: Seen by each web ACL.
+    #: Inspected by each web ACL.
     firewall_requests_million: float = 2
     dns_queries_million: float = 1
     kms_requests_thousand: float = 200
     secret_calls_thousand: float = 10
     mails_thousand: float = 0.1
-    #: How far a scaling group is above its least size on average: 0 = min, 1 = max.
+    #: How far an Auto Scaling group is above its minimum size on average: 0 = min, 1 = max.
     scaling_share: float = 0.25
-    #: What a spot server costs of its usual price.
+    #: Price of a spot server as a share of its on-demand price.
     spot_share: float = 0.4
-    #: CPU hours above what is earned, of each server with rationed CPUs that may take them (`unlimited`).
+    #: CPU hours beyond the earned credits, for each burstable server in `unlimited` mode.
     surplus_cpu_hours: float = 0
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class Assumptions:
 
 
 def changed(settings: Iterable[str], assumptions: Assumptions | None = None) -> Assumptions:
-    """Assumptions with some said otherwise, as `nat_gb=100`. Raises ValueError for what is none."""
+    """Return assumptions with the given changes, such as `nat_gb=100`. Raises ValueError for an invalid one."""
     known = {field.name for field in fields(Assumptions)}
     problems, changes = list[str](), dict[str, float]()
     for setting in settings:

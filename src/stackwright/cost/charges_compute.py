@@ -1,4 +1,4 @@
-"""Charges of servers, their disks and the network that they are in."""
+"""Charges of servers, their disks and their network."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from stackwright.cost.lines import HOURS, Charge, Line, Subject, UnclearError
 
 GROUP = "aws:autoscaling/group:Group"
 LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
-#: What a gp3 disk has in its price: operations a second and MB/s.
+#: Included in the price of a gp3 disk: operations a second and MB/s.
 GP3_IOPS, GP3_MBPS = 3000, 125
 #: Metrics of a server with detailed monitoring (user guide of EC2, list of the instance metrics that are charged for).
 DETAILED_METRICS = 7
 
 
 def instance(subject: Subject) -> Iterator[Line]:
-    """A server with its disks."""
+    """Yield the charges of a server with its disks."""
     kind = subject.text("instanceType")
     yield from _server(subject, kind, 1, windows=_windows(subject.get("ami"), subject.get("userDataBase64")))
     yield from _extras(
@@ -33,7 +33,7 @@ def instance(subject: Subject) -> Iterator[Line]:
 
 
 def group(subject: Subject) -> Iterator[Line]:
-    """Servers of a scaling group, as many as are assumed to run on average; those on spot apart."""
+    """Yield the charges of an Auto Scaling group's average number of servers; spot servers are separate lines."""
     least, most = subject.number("minSize"), subject.number("maxSize")
     servers = least + (most - least) * subject.assumptions.scaling_share
     mixed = subject.get("mixedInstancesPolicy")
@@ -55,7 +55,7 @@ def group(subject: Subject) -> Iterator[Line]:
         yield subject.charge(_kind(kind, windows=windows), what, hours, assumed=True)
     credit = template.get("creditSpecification", "cpuCredits")
     yield from _extras(subject, kind, servers, detailed=template.get("monitoring", "enabled"), credit=credit)
-    # Servers of a warm pool are stopped: their disks are paid for all the same.
+    # Servers of a warm pool are stopped, but their disks are still charged.
     disks = servers + subject.number("warmPool", "minSize", default=0)
     for mapping in template.get("blockDeviceMappings") or ():
         yield from _disk(subject, mapping.get("ebs") or {}, disks, f"{disks:g} disks", assumed=assumed)
@@ -79,10 +79,10 @@ def _other(subject: Subject, resource: Any) -> Subject:
 
 
 def _windows(image: Any, user_data: Any) -> bool:
-    """Whether an image's name or the server's user data is of Windows; an image's id alone does not tell."""
+    """Return whether an image's name or the user data indicates Windows; an image's id alone does not."""
     if isinstance(image, str) and "windows" in image.lower():
         return True
-    # EC2Launch runs what stands between these tags (user guide of EC2 for Windows).
+    # EC2Launch runs the text between these tags (user guide of EC2 for Windows).
     return isinstance(user_data, str) and b"<powershell>" in _decoded(user_data)
 
 
@@ -103,7 +103,7 @@ def _server(subject: Subject, kind: str, number: float, *, windows: bool, assume
     what, hours = f"{'' if number == 1 else f'{number:g} x '}{kind}", number * HOURS
     yield subject.charge(_kind(kind, windows=False), what, hours, assumed=assumed)
     if windows:
-        # AWS sells the two as one; apart they show what another system would save.
+        # AWS sells the two as one; separate lines show what another operating system would save.
         pair = (_kind(kind, windows=True), _kind(kind, windows=False))
         yield subject.surcharge(*pair, f"licence of Windows, {what}", hours, assumed=assumed)
 
@@ -141,7 +141,7 @@ def scaling_policy(subject: Subject) -> Iterator[Line]:
         return
     group_name = subject.get("autoscalingGroupName")
     payer = _other(subject, subject.graph.referred(GROUP, group_name, subject.resource))
-    # AWS makes them itself, one to scale out and one to scale in (user guide of EC2 Auto Scaling, as remembered).
+    # AWS creates them itself, one to scale out and one to scale in (user guide of EC2 Auto Scaling, as remembered).
     yield payer.charge("cloudwatch/alarm", "alarms of target tracking", 2)
 
 

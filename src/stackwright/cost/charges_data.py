@@ -1,4 +1,4 @@
-"""Charges of what keeps data: databases, caches, buckets, backups, keys, secrets."""
+"""Charges of data stores: databases, caches, buckets, backups, keys, secrets."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from stackwright.cost.lines import HOURS, Charge, Line, Subject, UnclearError
 from stackwright.model.aws.sizes import DATABASES
 
-#: From this size on, gp3 of PostgreSQL has more in its price (user guide of RDS, "gp3 storage", as remembered in 2026-11).
+#: From this size on, the price of gp3 storage for PostgreSQL includes more (user guide of RDS, "gp3 storage", as
+#: remembered in 2026-11).
 _STRIPED_GB = 400
-#: Operations a second and MB/s in the price of gp3: below and from that size on.
+#: Operations a second and MB/s included in the price of gp3: below that size, and from it on.
 _GP3 = {False: (3000, 125), True: (12_000, 500)}
 
 
 def database(subject: Subject) -> Iterator[Line]:
-    """A database with its storage, single or Multi-AZ; a replica, too, says its class itself."""
+    """Yield the charges of a database with its storage, single or Multi-AZ; a replica, too, declares its own class."""
     kind = subject.text("instanceClass")
     where = "multi" if subject.get("multiAz") is True else "single"
-    # A replica has its source's engine and storage, which it need not say.
+    # A replica has its source's engine and storage, which it need not declare.
     engine = subject.text("engine", default="postgres" if subject.get("replicateSourceDb") is not None else None)
     if engine != "postgres":
         raise UnclearError(f"a database of engine {engine}")
@@ -56,14 +57,14 @@ def _storage(subject: Subject, size: float, where: str) -> Iterator[Line]:
 
 
 def backup_copy(subject: Subject) -> Iterator[Line]:
-    """Copies of a database's backups in another region, where nothing is free of charge."""
+    """Yield the charge of copies of a database's backups in another region, where nothing is free of charge."""
     note = "traffic between the regions is not counted"
     copied = subject.assumptions.database_copy_gb
     yield subject.charge("rds/backup-gb", "copies of backups", copied, assumed=True, note=note)
 
 
 def proxy(subject: Subject) -> Iterator[Line]:
-    """A proxy is paid by the CPUs of its database, and by at least two."""
+    """Yield the charge of a proxy, which is billed by the CPUs of its database, and for at least two."""
     databases = subject.graph.of_type("aws:rds/instance:Instance")
     if not databases:
         raise UnclearError("the database of this proxy is not declared here")
@@ -81,7 +82,7 @@ def cache(subject: Subject) -> Iterator[Line]:
     if not nodes:
         nodes = subject.number("numNodeGroups", default=1) * (1 + subject.number("replicasPerNodeGroup", default=0))
     yield subject.charge(f"cache-{engine}/{kind}", f"{nodes:g} x {engine.capitalize()} on {kind}", nodes * HOURS)
-    # One snapshot a day is free of charge for each store; AWS keeps as many as are asked for.
+    # One snapshot a day is free of charge for each store; AWS keeps as many as configured.
     more = subject.number("snapshotRetentionLimit", default=0) - 1
     if more > 0:
         stored = more * subject.assumptions.cache_backup_gb

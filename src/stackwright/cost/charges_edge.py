@@ -1,4 +1,4 @@
-"""Charges of what stands between people and hosts, and of what watches: CDN, web firewall, DNS, logs, alarms; and of traffic."""
+"""Charges of the edge and of monitoring: CDN, web firewall, DNS, logs, alarms; and of traffic."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from stackwright.cost.lines import Charge, Line, Subject, UnclearError
 from stackwright.cost.prices import GLOBAL
 from stackwright.model.aws.names import AGENT_NAMESPACE
 
-#: Of the group's logs, what is left of them once they are stored (pricing page of CloudWatch: compressed to 15 %).
+#: Share of a group's logs that remains once they are stored (pricing page of CloudWatch: compressed to 15 %).
 _COMPRESSED = 0.15
 _DAYS = 30.4
-#: A metric of shorter periods costs three times as much.
+#: A metric with a shorter period costs three times as much.
 _MINUTE_SECONDS = 60
 
 
@@ -58,7 +58,7 @@ def log_group(subject: Subject) -> Iterator[Line]:
     written = subject.assumptions.log_gb
     yield subject.charge("cloudwatch/log-gb", "log lines", written, assumed=True)
     days = subject.number("retentionInDays", default=0)
-    # Without an end, what a year has filled.
+    # Without a retention, the amount that accumulates in a year.
     months = (days or 365) / _DAYS
     note = "" if days else "kept for ever: counted as after a year"
     stored = written * months * _COMPRESSED
@@ -66,7 +66,7 @@ def log_group(subject: Subject) -> Iterator[Line]:
 
 
 def alarm(subject: Subject) -> Iterator[Line]:
-    """An alarm is paid by the metrics that it reads."""
+    """Yield the charge of an alarm, which is billed by the metrics that it reads."""
     queries = subject.get("metricQueries")
     if queries is not None and not isinstance(queries, list):
         raise UnclearError("metricQueries is not known yet")
@@ -75,7 +75,7 @@ def alarm(subject: Subject) -> Iterator[Line]:
     what = f"alarm on {metrics} metric{'s' if metrics > 1 else ''}"
     yield subject.charge("cloudwatch/alarm", what, metrics * (3 if short else 1))
     if subject.get("namespace") == AGENT_NAMESPACE:
-        # One that AWS does not send itself; each has one alarm.
+        # A metric that AWS does not send itself; each has one alarm.
         yield subject.charge("cloudwatch/metric", "metric that the host sends", 1)
 
 
@@ -93,7 +93,7 @@ def topic(subject: Subject) -> Iterator[Line]:
 
 
 def traffic(subject: Subject) -> Iterator[Line]:
-    """What no resource says: traffic of the environment as a whole."""
+    """Yield the charges of the environment's traffic as a whole, which no resource declares."""
     use = subject.assumptions
     note = "an account's first 100 GB are free of charge"
     yield subject.charge("traffic/internet-gb", "out to the internet", use.internet_gb, assumed=True, note=note)

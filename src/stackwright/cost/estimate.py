@@ -1,4 +1,4 @@
-"""From what a program declares to what it costs a month: a line for every part, and none left out in silence."""
+"""The monthly cost of the resources that a program declares: a line for every part, none omitted silently."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from stackwright.cost.lines import PRICED, UNKNOWN, Charge, Graph, Line, Resourc
 from stackwright.cost.risks import Loss, SingleZone, losses, single_zones
 
 CHARGES: Mapping[str, Charge] = charges_compute.CHARGES | charges_data.CHARGES | charges_edge.CHARGES
-#: No resources of a cloud.
+#: Providers are not resources of a cloud.
 _PROVIDERS = "pulumi:providers:"
-#: What sends and takes traffic: with one of these, the environment's traffic is a line.
+#: Resources that send and receive traffic: if one of these is declared, the environment's traffic is a line.
 _SPEAKERS = (
     "aws:autoscaling/group:Group",
     "aws:ec2/instance:Instance",
@@ -27,7 +27,7 @@ ENVIRONMENT = "(environment)"
 
 @runtime_checkable
 class HasResources(Protocol):
-    """A `Recording`."""
+    """An object with resources, such as a `Recording`."""
 
     @property
     def resources(self) -> tuple[Any, ...]: ...
@@ -35,7 +35,7 @@ class HasResources(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Whole:
-    """The environment itself, as the resource that traffic is charged to."""
+    """The environment itself, as the resource to which traffic is charged."""
 
     inputs: dict[str, Any]
     type: str = "aws:traffic"
@@ -47,24 +47,24 @@ class _Whole:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What an environment costs a month, and what would hurt."""
+    """The monthly cost of an environment, and its risks."""
 
     region: str
     lines: tuple[Line, ...]
     single_zones: tuple[SingleZone, ...]
     losses: tuple[Loss, ...]
     assumptions: Assumptions
-    #: What an assumption adds to the total; those that change nothing here are not in it.
+    #: The amount that each assumption adds to the total; assumptions that change nothing are left out.
     by_assumption: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def total_usd(self) -> float:
-        """Of all that is known; `unknown` says whether that is all."""
+        """Return the sum of all known charges; `unknown` shows whether that is all."""
         return sum(line.usd or 0 for line in self.lines)
 
     @property
     def assumed_usd(self) -> float:
-        """The part that goes by assumptions."""
+        """Return the part of the total that depends on assumptions."""
         return sum(line.usd or 0 for line in self.lines if line.assumed)
 
     @property
@@ -77,7 +77,7 @@ class Estimate:
 
     @property
     def tiers(self) -> dict[str, float]:
-        """Tier -> USD a month of what is known, the dearest first; without tiers that are free of charge."""
+        """Return tier -> USD a month of known charges, the most expensive first; without tiers that are free."""
         usd_by_tier: dict[str, float] = {}
         for line in self.lines:
             if line.state != FREE_STATE:
@@ -85,7 +85,7 @@ class Estimate:
         return dict(sorted(usd_by_tier.items(), key=lambda item: (-item[1], item[0])))
 
     def over_usd(self, budget_usd: float) -> float:
-        """By how much what is known is over the budget; 0 within it."""
+        """Return the amount by which the known charges exceed the budget; 0 within it."""
         return max(0.0, self.total_usd - budget_usd)
 
 
@@ -95,7 +95,7 @@ def lines_for(
     assumptions: Assumptions | None = None,
     known: prices.Prices | None = None,
 ) -> list[Line]:
-    """A line for everything that is declared and costs, is free of charge, or is not known."""
+    """Return a line for everything that is declared: its charge, or that it is free of charge or unknown."""
     resources = _resources(recording)
     graph = Graph(resources=resources)
 
@@ -120,7 +120,7 @@ def estimate(
     assumptions: Assumptions | None = None,
     known: prices.Prices | None = None,
 ) -> Estimate:
-    """The lines, what stands in one zone only, and what a deletion would destroy."""
+    """Return an estimate: the lines, the resources in a single zone, and the data that a deletion would destroy."""
     resources = _resources(recording)
     use = assumptions or Assumptions()
     return Estimate(
@@ -134,11 +134,11 @@ def estimate(
 
 
 def _by_assumption(total: Callable[[Assumptions], float], use: Assumptions) -> dict[str, float]:
-    """Asked of the estimate itself, so that no charge has to say by what it goes."""
+    """Derive the shares by repeating the estimate, so that no charge has to declare the assumptions that it uses."""
     whole, usd_by_assumption = total(use), dict[str, float]()
     for assumption in fields(use):
         without = total(replace(use, **{assumption.name: 0}))
-        # One that is 0 counts where it would cost something.
+        # An assumption that is 0 counts if another value would add cost.
         if without != whole or (
             getattr(use, assumption.name) == 0 and total(replace(use, **{assumption.name: 1})) != whole
         ):
@@ -166,7 +166,7 @@ def _lines(subject: Subject, charge: Callable[[Subject], Iterator[Line]] | None)
         return [subject.free(what, why) if why else subject.unknown(what, f"nothing is known of {kind}")]
     lines = list[Line]()
     try:
-        # One by one: what was found before the gap stays.
+        # One by one: lines that were computed before the gap are kept.
         lines.extend(charge(subject))
     except UnclearError as error:
         lines.append(subject.unknown(kind.rsplit(":", 1)[-1], str(error)))

@@ -1,4 +1,4 @@
-"""Types of resources that cost nothing by themselves, each with the reason. What is neither here nor priced is unknown.
+"""Types of resources that cost nothing by themselves, with the reason. Types neither listed nor priced are unknown.
 
 From AWS's pricing pages as remembered in 2026-11.
 """

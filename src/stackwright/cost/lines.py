@@ -1,7 +1,7 @@
-"""A line of an estimate, and what turns a declared resource into lines.
+"""The lines of an estimate, and the helpers that turn a declared resource into lines.
 
-The functions of `charges_*.py` each know one type of resource. They ask a `Subject` for inputs and tell it what is charged; a price or an input
-that is missing becomes a line that says so, never a zero.
+The functions of `charges_*.py` each handle one type of resource. They read inputs from a `Subject` and call it to
+create charges; a missing price or input becomes a line that says so, never a zero.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any, Protocol
 from stackwright.cost.assumptions import Assumptions
 from stackwright.cost.prices import Prices
 
-#: What a month has on AWS's own pages.
+#: Hours in a month, as AWS's own pages count them.
 HOURS = 730
-#: What `Line.state` may be.
+#: The values of `Line.state`.
 PRICED, FREE, UNKNOWN = "priced", "free", "unknown"
 TIER_TAG = "stackwright:tier"
 
 
 class Resource(Protocol):
-    """What an estimate reads: `stackwright.testing.recording.Registered` has this shape."""
+    """The interface that an estimate reads; `stackwright.testing.recording.Registered` implements it."""
 
     @property
     def type(self) -> str: ...
@@ -41,44 +41,44 @@ class Resource(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """What one part of one resource costs a month."""
+    """The monthly cost of one part of one resource."""
 
     resource: str
     type: str
     tier: str
-    #: In words: `t3.medium`, `disk, gp3`.
+    #: Description: `t3.medium`, `disk, gp3`.
     what: str
-    #: `priced`, `free` (a table says so) or `unknown`.
+    #: `priced`, `free` (listed in a table) or `unknown`.
     state: str
-    #: In `unit`s a month; hours, for what is paid by the hour. None where it is not known.
+    #: In `unit`s a month; hours, if it is charged by the hour. None if unknown.
     quantity: float | None = None
     unit: str = ""
     unit_usd: float | None = None
-    #: A month; None where it is not known.
+    #: Per month; None if unknown.
     usd: float | None = None
     #: Whether the price was read from AWS's list.
     verified: bool = False
     #: Whether the quantity is an assumption, not a declaration.
     assumed: bool = False
     source: str = ""
-    #: Of the price list, or of the memory.
+    #: Date of the price list, or of the remembered price.
     date: str = ""
     #: Why it is free or unknown, or what is left out.
     note: str = ""
 
 
 class UnclearError(Exception):
-    """An input that the estimate needs and that is not there, not yet known, or of no kind that has a price."""
+    """Raised for an input that the estimate needs and that is missing, not yet known, or of a kind without a price."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """All resources, to follow what one says of another."""
+    """All resources, to follow references from one to another."""
 
     resources: Sequence[Resource]
 
     def tier(self, resource: Resource) -> str:
-        """Whose cost it is: the tier of its tags, or else the outermost component that it is part of."""
+        """Return the tier to which the cost belongs: from the tags, or else the outermost component that holds it."""
         tags = resource.inputs.get("tags")
         if isinstance(tags, list):
             tags = {tag.get("key"): tag.get("value") for tag in tags if isinstance(tag, Mapping)}
@@ -101,7 +101,7 @@ class Graph:
         return [resource for resource in self.resources if resource.type == token]
 
     def referred(self, token: str, reference: Any, user: Resource) -> Resource:
-        """The resource whose id is `reference`; before it exists, the one of that type that is named most alike."""
+        """Return the resource with the id `reference`; before it exists, the one of that type named most alike."""
         candidates = self.of_type(token)
         if not candidates:
             raise UnclearError(f"what it refers to ({token}) is not declared here")
@@ -117,19 +117,19 @@ class Subject:
 
     resource: Resource
     graph: Graph
-    #: Where the environment is.
+    #: The region of the environment.
     region: str
     prices: Prices
     assumptions: Assumptions
 
     @property
     def own_region(self) -> str:
-        """Where the resource is: some of an environment have to be in us-east-1."""
+        """Return the region of the resource: some resources of an environment have to be in us-east-1."""
         region = self.resource.inputs.get("region")
         return region if isinstance(region, str) else self.region
 
     def get(self, *path: str) -> Any:
-        """An input, or None; lists of one are opened on the way."""
+        """Return an input, or None; lists of one element are unwrapped on the way."""
         value: Any = self.resource.inputs
         for key in path:
             value = value[0] if isinstance(value, list) and value else value
@@ -137,7 +137,7 @@ class Subject:
         return value
 
     def text(self, *path: str, default: str | None = None) -> str:
-        """A word. Raises UnclearError where there is none that is known."""
+        """Return a string input. Raises UnclearError if it has no known value."""
         value = self.get(*path)
         if value is None and default is not None:
             return default
@@ -148,7 +148,7 @@ class Subject:
         return value
 
     def number(self, *path: str, default: float | None = None) -> float:
-        """A number, also one in quotes. Raises UnclearError where there is none that is known."""
+        """Return a number, also from a quoted one. Raises UnclearError if it has no known value."""
         value = self.get(*path)
         if value is None and default is not None:
             return default
@@ -161,7 +161,7 @@ class Subject:
         return float(value)
 
     def count(self, *path: str) -> int:
-        """How many a list has; 0 without one."""
+        """Return the length of a list; 0 if it is not set."""
         value = self.get(*path)
         if value is None:
             return 0
@@ -172,7 +172,7 @@ class Subject:
     def charge(
         self, kind: str, what: str, quantity: float, *, assumed: bool = False, note: str = "", region: str | None = None
     ) -> Line:
-        """A line at the price of that kind, or one that says that there is no such price."""
+        """Return a line at the price of that kind, or one that says that there is no such price."""
         where = self.own_region if region is None else region
         price = self.prices.find(where, kind)
         if price is None:
@@ -196,14 +196,14 @@ class Subject:
         )
 
     def surcharge(self, kind: str, base: str, what: str, quantity: float, *, assumed: bool = False) -> Line:
-        """A line at what `kind` costs more than `base`, which has a line of its own."""
+        """Return a line at the price difference between `kind` and `base`, which has a line of its own."""
         price, cheaper = (self.prices.find(self.own_region, name) for name in (kind, base))
         if price is None or cheaper is None:
             missing = kind if price is None else base
             return self._line(what, UNKNOWN, quantity=quantity, note=f"no price of {missing} in {self.own_region}")
         more = price.usd - cheaper.usd
         verified = price.verified and cheaper.verified
-        # Of the two, the one that is known less well.
+        # The less certain of the two.
         weaker = cheaper if price.verified else price
         known = {"unit": price.unit, "unit_usd": more, "usd": quantity * more, "verified": verified}
         return self._line(

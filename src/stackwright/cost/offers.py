@@ -1,9 +1,10 @@
-"""AWS's public price list, row by row: which of its rows is the price of which kind of ours.
+"""The rules that map rows of AWS's public price list to our kinds of prices.
 
-The list is a CSV file for each service and region (guide of AWS Billing, "Bulk API"): five lines about the file, then a header, then a row
-for each price. Names of usage begin with the region's letters (`EUC1-NatGateway-Hours`), except in us-east-1, where some do and some do not;
-those of KMS with the region's name. Rules are written from that guide and from usage types that others publish, untried against the list itself:
-a rule that finds nothing, two prices or another unit changes nothing.
+The list is a CSV file for each service and region (guide of AWS Billing, "Bulk API"): five lines about the file, then a
+header, then a row for each price. Names of usage begin with the region's letters (`EUC1-NatGateway-Hours`), except in
+us-east-1, where some do and some do not; those of KMS begin with the region's name. The rules are written from that
+guide and from usage types that others publish, and are not tested against the list itself: a rule that finds nothing,
+two prices or another unit changes nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _PREFIX = r"(?:[A-Z]{3}\d-|EU-|[a-z]{2}(?:-[a-z]+)+-\d-)?"
 _ABOUT_LINES = 5
 #: Throughput of disks is listed by the GiB/s.
 _MIB = 1024
-#: What the list calls our units; how it calls the others differs from service to service.
+#: The list's names for our units; its names for other units differ from service to service.
 _UNITS = {"hour": r".*(hrs?|hours?)", "gb": r"gb|gigabytes?", "gb-month": r"gb-mo(nths?)?"}
 THOUSAND, MILLION = 1000, 1_000_000
 
@@ -33,16 +34,16 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """Rows of one file that are the price of one kind, or of one kind for each size."""
+    """Selects the rows of one file that hold the price of one kind, or of one kind for each size."""
 
     offer: str
     #: With the row's columns in braces: `ec2/{instancetype}`.
     kind: str
-    #: What `usageType` has to be after the region's letters, as a regular expression.
+    #: What `usageType` has to match after the region's letters, as a regular expression.
     usage: str
     #: Other columns, as regular expressions.
     where: Mapping[str, str] = field(default_factory=dict)
-    #: How many of the list's units one of ours is.
+    #: How many of the list's units make one of ours.
     factor: float = 1
 
     def matches(self, row: Row) -> bool:
@@ -63,7 +64,7 @@ def _instances(kind: str, system: str) -> Rule:
 
 
 def _databases(zones: str, deployment: str, prefix: str) -> list[Rule]:
-    """What RDS charges for PostgreSQL; storage is listed for all engines at once, or for each."""
+    """Return the rules for RDS for PostgreSQL; storage is listed for all engines together, or for each engine."""
     engine = {"databaseengine": "PostgreSQL|Any", "deploymentoption": deployment}
     usage = {
         "gp3-gb": "GP3-Storage",
@@ -96,7 +97,7 @@ def _balancers(kind: str, operation: str) -> list[Rule]:
     ]
 
 
-#: (Offer, kind, usage, how many of the list's units one of ours is).
+#: (Offer, kind, usage, how many of the list's units make one of ours).
 _PLAIN: tuple[tuple[str, str, str, float], ...] = (
     ("AmazonEC2", "ebs/gp3-gb", r"EBS:VolumeUsage\.gp3", 1),
     ("AmazonEC2", "ebs/gp3-iops", r"EBS:VolumeP-IOPS\.gp3", 1),
@@ -146,7 +147,7 @@ RULES: tuple[Rule, ...] = (
         offer="AmazonCloudWatch",
         kind="cloudwatch/log-gb",
         usage="DataProcessing-Bytes",
-        # Other operations are of log groups that cost less.
+        # Other operations belong to log groups that cost less.
         where={"operation": "PutLogEvents"},
     ),
     Rule(
@@ -156,7 +157,7 @@ RULES: tuple[Rule, ...] = (
         where={"databaseengine": "PostgreSQL|Any"},
     ),
 )
-#: Of services without a region, whose usage begins with the place that people are at, or with nothing.
+#: Rules of services without a region, whose usage begins with the location of the users, or with nothing.
 GLOBAL_RULES: tuple[Rule, ...] = (
     Rule(offer="AmazonCloudFront", kind="cloudfront/gb", usage="DataTransfer-Out-Bytes", where={"usagetype": "EU-.*"}),
     Rule(
@@ -166,7 +167,7 @@ GLOBAL_RULES: tuple[Rule, ...] = (
         where={"usagetype": "EU-.*"},
         factor=MILLION,
     ),
-    # One with up to 50 metrics is listed apart, at the same price.
+    # Dashboards with up to 50 metrics are listed separately, at the same price.
     Rule(offer="AmazonCloudWatch", kind="cloudwatch/dashboard", usage="DashboardsUsageHour"),
     Rule(offer="AmazonRoute53", kind="route53/zone", usage="HostedZone"),
     Rule(offer="AmazonRoute53", kind="route53/queries", usage="DNS-Queries", factor=MILLION),
@@ -179,18 +180,18 @@ def rules(region: str) -> tuple[Rule, ...]:
 
 
 def index_address(offer: str) -> str:
-    """Where a service says which file is the newest of each region."""
+    """Return the address of a service's index, which names the newest file of each region."""
     return f"{HOST}/offers/v1.0/aws/{offer}/current/region_index.json"
 
 
 def address(offer: str, region: str, version: str = "current") -> str:
-    """Where the list of a service in a region is; that of a version never changes."""
+    """Return the address of a service's list in a region; that of a version never changes."""
     where = "" if region == GLOBAL else f"/{region}"
     return f"{HOST}/offers/v1.0/aws/{offer}/{version}{where}/index.csv"
 
 
 def newest(index: str, offer: str, region: str) -> str:
-    """The address of the newest list of a region, by the text of the service's index. Raises ValueError."""
+    """Return the address of a region's newest list, from the text of the service's index. Raises ValueError."""
     try:
         regions = json.loads(index)["regions"]
         known = {code: str(listing["currentVersionUrl"]) for code, listing in regions.items()}
@@ -202,7 +203,7 @@ def newest(index: str, offer: str, region: str) -> str:
     if region not in known:
         raise ValueError(f"{offer} has no prices of {region!r}, it has those of: {', '.join(sorted(known))}")
     path = known[region]
-    # The index names the JSON file; beside it is the same as CSV, which can be read row by row.
+    # The index names the JSON file; next to it is the same list as CSV, which can be read row by row.
     if not re.fullmatch(rf"/offers/v1\.0/aws/{offer}/[^/]+/{region}/index\.json", path):
         raise ValueError(
             f"regions.{region}.currentVersionUrl is {path!r}, accepted: /offers/v1.0/aws/{offer}/.../index.json"
@@ -212,13 +213,13 @@ def newest(index: str, offer: str, region: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What the list says of a kind: one price, unless a rule is too wide, in its own unit."""
+    """The prices that the list has for a kind, in the list's own unit: a single one, unless a rule is too wide."""
 
     usd: frozenset[float]
     units: frozenset[str]
 
     def problem(self, unit: str) -> str:
-        """Why this cannot be the price of a kind that is counted in `unit`; nothing, if it can."""
+        """Return why this cannot be the price of a kind that is counted in `unit`; empty if it can."""
         if len(self.usd) != 1:
             return f"the list has {len(self.usd)} prices"
         pattern = _UNITS.get(unit)
@@ -230,7 +231,7 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """What one file says: its day, its version, and what was found for each kind."""
+    """The content of one file: its date, its version, and the prices of each kind."""
 
     date: str
     version: str
@@ -238,9 +239,10 @@ class Offer:
 
 
 def read(stream: TextIO, rules: Iterable[Rule]) -> Offer:
-    """A file's prices, row by row: the list of EC2 is too large to be held.
+    """Read a file's prices row by row, as the list of EC2 is too large to keep in memory.
 
-    Raises ValueError for what is no list, is cut short, or has a price that is no number; the message names the line.
+    Raises ValueError for a file that is no price list, is cut short, or has a price that is no number; the message
+    names the line.
     """
     rows = csv.reader(stream)
     about = dict(row[:2] for row in islice(rows, _ABOUT_LINES) if len(row) > 1)
@@ -266,7 +268,7 @@ def read(stream: TextIO, rules: Iterable[Rule]) -> Offer:
         except ValueError as error:
             raise ValueError(f"line {rows.line_num}: {error}") from error
         for kind, start, usd in prices:
-            # The first step that is not free: allowances are an account's, not an environment's.
+            # The first tier that is not free: free allowances belong to an account, not to an environment.
             of_kind = steps.setdefault(kind, {})
             of_kind[row["sku"]] = min(of_kind.get(row["sku"], (start, usd)), (start, usd))
             units.setdefault(kind, set()).add(row.get("unit", ""))
@@ -280,7 +282,7 @@ def read(stream: TextIO, rules: Iterable[Rule]) -> Offer:
 
 
 def _prices(row: Row, rules: Iterable[Rule]) -> Iterator[tuple[str, float, float]]:
-    """Kind, where the step begins, USD."""
+    """Yield (kind, start of the tier, USD) of a row."""
     if row.get("termtype") != "OnDemand" or row.get("currency") != "USD":
         return
     for rule in rules:
@@ -303,5 +305,5 @@ def _number(row: Row, column: str) -> float:
 
 
 def _column(name: str) -> str:
-    # `usageType`, `Usage Type` and `Pre Installed S/W` are written differently from file to file.
+    # `usageType`, `Usage Type` and `Pre Installed S/W` are spelled differently from file to file.
     return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -1,7 +1,7 @@
-"""The file of prices: per region and kind, each figure with its unit, its source, and whether anybody looked it up.
+"""The price file: per region and kind, each price with its unit, its source, and whether it was verified.
 
-A kind is a service and what is counted, such as `ec2/t3.micro` or `nat/gb`. The file is written by `stackwright.cost.refresh`, sorted,
-one price a line, so that a change of a price is a change of a line.
+A kind is a service and the counted unit, such as `ec2/t3.micro` or `nat/gb`. The file is written by
+`stackwright.cost.refresh`, sorted, with one price per line, so that a changed price is a changed line.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ class Price:
 
     unit: str
     usd: float
-    #: Where the figure is from, in words or as an address.
+    #: The source of the price, in words or as an address.
     source: str
-    #: Whether it was read from AWS's list; otherwise it is remembered.
+    #: Whether it was read from AWS's list; otherwise it is from memory.
     verified: bool
-    #: Of the list, or of the memory: `2026-11` or `2026-11-23`.
+    #: Date of the list, or of the remembered price: `2026-11` or `2026-11-23`.
     date: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """All that is known: region -> kind -> price."""
+    """All known prices: region -> kind -> price."""
 
     regions: Mapping[str, Mapping[str, Price]]
 
     def find(self, region: str, kind: str) -> Price | None:
-        """The price in that region, or the one that holds everywhere."""
+        """Return the price in that region, or the one that is valid everywhere."""
         return self.regions.get(region, {}).get(kind) or self.regions.get(GLOBAL, {}).get(kind)
 
     def knows(self, region: str) -> bool:
@@ -49,7 +49,7 @@ class Prices:
 
 
 def read(path: Path = FILE) -> Prices:
-    """The prices of a file. Raises ValueError where it is not one."""
+    """Return the prices of a file. Raises ValueError if it is not a price file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         regions = {
@@ -70,7 +70,7 @@ def read(path: Path = FILE) -> Prices:
 
 
 def _problems(price: Price) -> Iterator[str]:
-    """What the program would count wrongly with."""
+    """Yield the problems that would lead to wrong results."""
     if isinstance(price.usd, bool) or not isinstance(price.usd, int | float) or not price.usd > 0:
         yield f"usd is {price.usd!r}, accepted: a number above 0"
     if price.unit not in UNITS:
@@ -81,12 +81,12 @@ def _problems(price: Price) -> Iterator[str]:
 
 @cache
 def shipped() -> Prices:
-    """The prices that come with stackwright."""
+    """Return the prices that are shipped with stackwright."""
     return read()
 
 
 def text(prices: Prices) -> str:
-    """The file's text: the same prices always give the same bytes."""
+    """Return the text of the price file; the same prices always give the same bytes."""
     regions = []
     for region in sorted(prices.regions):
         kinds = prices.regions[region]
@@ -97,7 +97,7 @@ def text(prices: Prices) -> str:
 
 
 def write(prices: Prices, path: Path = FILE) -> None:
-    """Replace the file, whole or not at all."""
+    """Replace the file atomically."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text(prices), encoding="utf-8")
     partial.replace(path)

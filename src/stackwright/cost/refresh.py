@@ -1,10 +1,11 @@
-"""Bring the file of prices up to date from AWS's public price list: over HTTPS, without an account.
+"""Update the price file from AWS's public price list: over HTTPS, without an account.
 
 `python -m stackwright.cost.refresh [--check] [--region R]... [--from-folder F]`
 
-Each service's index says which list is the newest; that list's address, which never changes, becomes the source of a figure, and its day the date.
-The list of EC2 is some hundred megabytes for each region; `--from-folder` reads files that were downloaded before, as `F/<offer>/<region>.csv`
-(`F/<offer>/global.csv` for services without a region). What the list does not say keeps its price and its mark.
+Each service's index names the newest list. That list's address, which never changes, becomes the source of a price,
+and its publication date becomes the price's date. The list of EC2 is some hundred megabytes for each region;
+`--from-folder` reads files that were downloaded before, as `F/<offer>/<region>.csv` (`F/<offer>/global.csv` for
+services without a region). A price that the list does not contain stays unchanged, as does its `verified` mark.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import TextIO
 from stackwright.cost import offers, prices
 from stackwright.cost.prices import GLOBAL, Price, Prices
 
-#: (Offer, region) -> its file. Raises OSError where there is none, ValueError where the index does not know it.
+#: (Offer, region) -> its file. Raises OSError if there is none, ValueError if the index does not list it.
 Opener = Callable[[str, str], AbstractContextManager[TextIO]]
 _TIMEOUT_SECONDS = 60
 _REGION = r"[a-z]{2}(-[a-z]+)+-\d"
@@ -33,7 +34,7 @@ _FAILURES = (OSError, ValueError, http.client.HTTPException)
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What a refresh did; the texts are `region kind`, with what happened."""
+    """The result of a refresh; the texts are `region kind`, with what happened."""
 
     changed: list[str] = field(default_factory=list)
     confirmed: list[str] = field(default_factory=list)
@@ -44,7 +45,7 @@ class Outcome:
 
 
 def refresh(known: Prices, regions: Iterable[str], open_offer: Opener) -> tuple[Prices, Outcome]:
-    """The prices with all that the list says; the same files always give the same prices."""
+    """Return the prices, updated from the list; the same files always give the same prices."""
     outcome = Outcome()
     templates = {kind: price for kinds in known.regions.values() for kind, price in sorted(kinds.items())}
     updated = {region: dict(kinds) for region, kinds in known.regions.items()}
@@ -101,12 +102,12 @@ def _read_region(region: str, open_offer: Opener, outcome: Outcome) -> Mapping[s
 
 
 def from_folder(folder: Path) -> Opener:
-    """Files that were downloaded before."""
+    """Return an opener for files that were downloaded before."""
     return lambda offer, region: (folder / offer / f"{region}.csv").open(encoding="utf-8", newline="")
 
 
 def from_aws(offer: str, region: str) -> AbstractContextManager[TextIO]:
-    """The list itself, read while it arrives."""
+    """Open AWS's list itself, which is read while it arrives."""
     address = offers.address(offer, region)
     if region != GLOBAL:
         with _open(offers.index_address(offer)) as index:
@@ -115,13 +116,13 @@ def from_aws(offer: str, region: str) -> AbstractContextManager[TextIO]:
 
 
 def _open(address: str) -> TextIO:
-    # S310: the address is HTTPS by construction (offers.HOST).
+    # S310: the address is always HTTPS (offers.HOST).
     answer = urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS)  # noqa: S310
     return io.TextIOWrapper(io.BufferedReader(_Whole(answer)), encoding="utf-8", newline="")
 
 
 class _Whole(io.RawIOBase):
-    """An answer that is not taken for whole where it ends early, as `http.client` does when it is read in parts."""
+    """A response that raises an error if it ends early; `http.client` does not when it is read in parts."""
 
     def __init__(self, answer: http.client.HTTPResponse) -> None:
         self._answer, self._left = answer, answer.length
@@ -143,7 +144,7 @@ class _Whole(io.RawIOBase):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Rewrite the file, or with `--check` say whether it would change; 2 where nothing could be read."""
+    """Rewrite the file, or with `--check` report whether it would change; return 2 if nothing could be read."""
     parser = argparse.ArgumentParser(
         prog="python -m stackwright.cost.refresh", description=(__doc__ or "").split("\n")[0]
     )

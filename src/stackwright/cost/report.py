@@ -1,4 +1,4 @@
-"""An estimate for people: a table by tier, what is left out, what stands in one zone, what a deletion would destroy."""
+"""Prints an estimate: a table by tier, what is left out, what is in a single zone, what a deletion would destroy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stackwright.cost.estimate import Estimate
 from stackwright.cost.lines import FREE, PRICED, Line
 from stackwright.cost.risks import Loss
 
-#: Beside a price that nobody looked up, and beside a quantity that is an assumption.
+#: Marks of a price that was not verified, and of a quantity that is an assumption.
 UNVERIFIED, ASSUMED = "?", "~"
 _MONTHS_A_YEAR = 12
 T = TypeVar("T")
@@ -30,14 +30,14 @@ def show(
     budget_usd: float | None = None,
     details: bool = True,
 ) -> None:
-    """Print all of it; `details=False` leaves the lines out and keeps the totals."""
+    """Print the whole report; `details=False` leaves the lines out and keeps the totals."""
     console.print(renderable(estimate, environment=environment, budget_usd=budget_usd, details=details))
 
 
 def renderable(
     estimate: Estimate, *, environment: str = "", budget_usd: float | None = None, details: bool = True
 ) -> Group:
-    """All of it, for a console of one's own. Names are shown without the environment's, which they begin with."""
+    """Return the whole report for the caller's console. Names are shown without the environment's name as a prefix."""
     short = _Short(environment)
     sources = _sources(estimate)
     parts: list[RenderableType] = [_lines(estimate, short, sources)] if details else []
@@ -58,7 +58,7 @@ def renderable(
 
 
 def assumptions_table(assumptions: Assumptions) -> Table:
-    """Every assumption by its name, as it can be changed (`nat_gb=100`)."""
+    """Return a table of all assumptions by name, in the form in which they can be changed (`nat_gb=100`)."""
     table = Table("Assumption", "Value", title="Assumptions", title_justify="left", box=None)
     for field in fields(assumptions):
         table.add_row(field.name, f"{getattr(assumptions, field.name):g}")
@@ -66,7 +66,7 @@ def assumptions_table(assumptions: Assumptions) -> Table:
 
 
 class _Short:
-    """Names without what all of them begin with."""
+    """Shortens names by their common prefix."""
 
     def __init__(self, environment: str) -> None:
         self.prefix = f"{environment}-" if environment else ""
@@ -78,17 +78,17 @@ class _Short:
         return text.replace(self.prefix, "") if self.prefix else text
 
     def together(self, names: Sequence[str]) -> str:
-        """One name, or how many there are and how they begin."""
+        """Return the one name, or the number of names and their common prefix."""
         distinct = sorted({self(name) for name in names})
         if len(distinct) == 1:
             return distinct[0]
-        # RUF071: letter by letter is what is meant, these are no paths.
+        # RUF071: a comparison letter by letter is intended; these are not paths.
         common = os.path.commonprefix(distinct)  # noqa: RUF071
         return f"{len(distinct)} x {common[: common.rfind('-') + 1]}*"
 
 
 def _together(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
-    """Items that are alike, in the order of the first of each."""
+    """Return groups of items with the same key, in the order of the first item of each."""
     groups: dict[Hashable, list[T]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
@@ -100,7 +100,7 @@ def _alike(line: Line) -> Hashable:
 
 
 def _sources(estimate: Estimate) -> dict[tuple[str, str], int]:
-    """Lists of AWS's that figures are from, with the number of their footnote."""
+    """Return the AWS lists that prices are taken from, with the number of their footnote."""
     dated_sources = {(line.source, line.date) for line in estimate.lines if line.state == PRICED and line.verified}
     return {source: number for number, source in enumerate(sorted(dated_sources), start=1)}
 
@@ -133,7 +133,7 @@ def _sum(alike: Sequence[Line]) -> Line:
 def _quantity(line: Line) -> str:
     if line.quantity is None:
         return ""
-    # What is paid by the month is counted in pieces.
+    # Items that are charged by the month are counted in pieces.
     unit = "" if line.unit == "month" else line.unit
     return f"{ASSUMED if line.assumed else ''}{line.quantity:,.5g} {unit}".rstrip()
 
@@ -222,7 +222,7 @@ def _losses(estimate: Estimate, short: _Short) -> Table:
         loss: Loss = alike[0]
         guards = " and ".join(loss.protected_by) or Text("nobody", style="bold red" if loss.destroyed else "")
         outcome = Text(loss.outcome, style="red" if loss.destroyed else "")
-        # By name, each of them: nobody should have to guess which database is meant.
+        # Each one by name, so that it is clear which database is meant.
         names = ", ".join(short(alike_loss.resource) for alike_loss in alike)
         table.add_row(names, f"{len(alike)} x {loss.what}" if len(alike) > 1 else loss.what, outcome, guards)
     return table

@@ -1,4 +1,4 @@
-"""What an environment would lose: with a zone, and with a deletion. Read from the same declarations as its cost."""
+"""The risks of an environment: losing a zone, and deleting data. Read from the same declarations as its cost."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from stackwright.cost.lines import TIER_TAG, Resource
 _INSTANCE = "aws:ec2/instance:Instance"
 _NAT = "aws:ec2/natGateway:NatGateway"
 _SUBNET = "aws:ec2/subnet:Subnet"
-#: Fewer hosts, or subnets, are one point of failure.
+#: Fewer hosts, or subnets, are a single point of failure.
 _TWO = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class SingleZone:
-    """What is gone when one zone is."""
+    """Something that is lost when one zone is lost."""
 
     what: str
     why: str
@@ -25,20 +25,20 @@ class SingleZone:
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """What a deletion would do to a store of data."""
+    """The effect of a deletion on a data store."""
 
     resource: str
     what: str
-    #: What becomes of the data once the resource is deleted.
+    #: What happens to the data when the resource is deleted.
     outcome: str
-    #: Whether the data is gone for good.
+    #: Whether the data is permanently lost.
     destroyed: bool
-    #: Who refuses the deletion at first: `Pulumi`, `AWS`; nobody if empty.
+    #: What refuses the deletion at first: `Pulumi`, `AWS`; empty if nothing does.
     protected_by: tuple[str, ...]
 
 
 def single_zones(resources: Sequence[Resource]) -> Iterator[SingleZone]:
-    """All that stands in one zone only."""
+    """Yield everything that is in a single zone."""
     yield from _hosts(resources)
     zones = {subnet.inputs.get("availabilityZone") for subnet in resources if subnet.type == _SUBNET}
     gateways = [gateway for gateway in resources if gateway.type == _NAT]
@@ -86,7 +86,7 @@ def _hosts(resources: Sequence[Resource]) -> Iterator[SingleZone]:
 
 
 def losses(resources: Sequence[Resource]) -> Iterator[Loss]:
-    """What a deletion does to each store of data, those that destroy first."""
+    """Yield the effect of a deletion on each data store, the destructive ones first."""
     all_losses = [
         loss for resource in resources if resource.type in _STORES for loss in _STORES[resource.type](resource)
     ]
@@ -130,7 +130,7 @@ def _bucket(resource: Resource) -> Iterator[Loss]:
 
 def _instance(resource: Resource) -> Iterator[Loss]:
     disk = resource.inputs.get("rootBlockDevice")
-    # AWS's own default is to delete it.
+    # AWS deletes it by default.
     disk_stays = isinstance(disk, Mapping) and disk.get("deleteOnTermination") is False
     outcome = "the disk stays behind, and is paid for" if disk_stays else "the disk goes with the server"
     yield _loss(

@@ -1,6 +1,7 @@
-"""How the hosts of an environment are: what `playbooks/status.yml` was answered, as findings. Asks nobody anything.
+"""The state of an environment's hosts: findings from the results of `playbooks/status.yml`. Makes no calls itself.
 
-What a role asks is in its exports (`status`, `services`); what an answer means, and from where on it is a problem, is here.
+A role's exports (`status`, `services`) define what is queried; this package defines what an answer means, and when it
+is a problem.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _Judgements = Mapping[str, _Judgement]
 
 
 def judge(hosts: Sequence[HostAnswers], stack: Mapping[str, Any]) -> list[Finding]:
-    """Return all findings about the hosts, in the order in which a request meets them."""
+    """Return all findings about the hosts, in the order in which a request passes them."""
     serves: _Judgements = {
         "members": partial(serving.members, stack=stack),
         "instances": partial(serving.instances, stack=stack),
@@ -65,7 +66,7 @@ def host_lines(hosts: Sequence[HostAnswers], findings: Sequence[Finding], stack:
 
 
 def _read(host: HostAnswers, question: str, function: _Judgement) -> Iterator[Finding]:
-    """Judge one answer; one that cannot be read is a finding of its own and hides no other."""
+    """Yield the findings of one answer; an unreadable answer is a separate finding and hides no other."""
     answer = host.answers[question]
     try:
         if answer.code is None:
@@ -80,7 +81,7 @@ def _read(host: HostAnswers, question: str, function: _Judgement) -> Iterator[Fi
 
 
 def _once(hosts: Sequence[HostAnswers], question: str, function: _Judgement, kind: Kind) -> list[Finding]:
-    """Judge what every host of a cluster says alike: the first good answer counts, and a host that has none is named."""
+    """Return the findings of a cluster-wide answer: the first good one counts, and a host without one is named."""
     findings: list[Finding] = []
     answered = False
     for host in (host for host in hosts if question in host.answers):

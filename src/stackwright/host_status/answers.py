@@ -1,4 +1,4 @@
-"""What a host said, before anybody judges it; and the words that all judgements share."""
+"""The answers of a host, before they are evaluated, and helpers that all evaluations share."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from stackwright.model.status_report import Finding, Kind, State
 
 
 class UnreadableError(ValueError):
-    """An answer that is none."""
+    """An answer cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a program said."""
+    """The result of a program."""
 
     code: int | None
-    """None if it did not end by itself, or could not be run."""
+    """The exit code; None if the program did not end by itself, or could not be run."""
     output: str
     error: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostAnswers:
-    """What one host said."""
+    """The answers of one host."""
 
     name: str
     problem: str = ""
-    """Why it could not be asked."""
+    """Why the host could not be queried."""
     reachable: bool = True
     time: float = 0.0
-    """Its clock, in seconds."""
+    """The host's clock, in seconds."""
     answers: Mapping[str, Answer] = field(default_factory=dict)
 
 
 def from_results(results: Sequence[Mapping[str, Any]], stack: Mapping[str, Any]) -> list[HostAnswers]:
-    """Return the answers of every host of the environment from the results of the playbook; none is left out."""
+    """Return the answers of every host of the environment from the results of the playbook; no host is left out."""
     by_host = {result["host"]: result for result in results}
     return [_host_answers(name, host, by_host.get(name)) for name, host in stack["hosts"].items()]
 
 
 def problem(result: Mapping[str, Any] | None) -> str:
-    """Return in a line why a host could not be asked; `result` is its failed task, or None where it has none."""
+    """Return in a line why a host could not be queried; `result` is its failed task, or None if it has none."""
     if result is None:
         return "Ansible says nothing of it; see the log"
     lines = str(result["message"]).strip().splitlines() or ["no message"]
-    # ssh's own words are at the end of what the connection has to say.
+    # The message of ssh itself is at the end of the connection's output.
     return lines[-1 if result["status"] == "unreachable" else 0][:300]
 
 
@@ -65,12 +65,12 @@ def _host_answers(name: str, host: Mapping[str, Any], result: Mapping[str, Any] 
 
 
 def finding(kind: Kind, host: str | None, name: str, state: State, message: str, /, **values: Any) -> Finding:
-    """Return a finding; `values` are what a program reads."""
+    """Return a finding; `values` are for programs that read the JSON output."""
     return Finding(kind=kind, host=host, name=name, state=state, message=message, values=values)
 
 
 def seconds(text: str) -> float:
-    """Return a time of RFC 3339 in seconds."""
+    """Return an RFC 3339 time in seconds."""
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 

@@ -1,4 +1,4 @@
-"""Judge the cluster of PostgreSQL by what Patroni says: members, lag, pauses."""
+"""Evaluate the PostgreSQL cluster by Patroni's answers: members, lag, pauses."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import yaml
 from stackwright.host_status.answers import HostAnswers, UnreadableError, finding
 from stackwright.model.status_report import Finding, State
 
-#: Where Patroni's configuration has no `maximum_lag_on_failover`: Patroni's own default, 1 MiB, is below one WAL segment.
+#: The limit without `maximum_lag_on_failover`, and the least: Patroni's own default, 1 MiB, is below one WAL segment.
 LAG_MB = 16
 _FOLLOWS = ("streaming", "running")
 _LEADERS = ("Leader", "Standby Leader")
 
 
 def lag_limit(hosts: Sequence[HostAnswers]) -> int:
-    """Return from how many MB on Patroni would not promote a replica, but at least one WAL segment."""
+    """Return the lag in MB from which Patroni would not promote a replica, but at least one WAL segment."""
     for host in hosts:
         if "cluster" in host.answers:
             with contextlib.suppress(UnreadableError):
@@ -49,7 +49,7 @@ def replicas(_: HostAnswers, output: str, stack: Mapping[str, Any], lag_mb: int)
 
 
 def _replica(row: Mapping[str, Any], lag_mb: int) -> Finding:
-    # "Lag in MB" is of Patroni before 4.1.
+    # Patroni before 4.1 has "Lag in MB".
     lag = row.get("Lag in MB", row.get("Replay Lag", ""))
     leads = row["Role"] in _LEADERS
     message = f"{row['Role']}, {row['State']}" + ("" if leads or lag == "" else f", lag {lag} MB")

@@ -1,4 +1,4 @@
-"""Judge what runs out or grows old: disks, certificates, backups, packages."""
+"""Evaluate what runs out or becomes outdated: disks, certificates, backups, packages."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from stackwright.host_status.answers import HostAnswers, UnreadableError, count, finding, hours, seconds
 from stackwright.model.status_report import Finding, State
 
-#: Percent of the space, or of the inodes, of a file system: at the second figure PostgreSQL and Redis are near a stop.
+#: Percent of the space, or of the inodes, of a file system: at the second value PostgreSQL and Redis are about to stop.
 DISK_WARNING, DISK_CRITICAL = 80, 90
-#: A certificate below the role's own share of its life (`tls_expiry_warning_percent`) is a warning; so few days are critical.
+#: Fewer days are critical; the warning comes from the role's own share of the life (`tls_expiry_warning_percent`).
 CERTIFICATE_CRITICAL_DAYS = 7
-#: The distribution updates the package lists daily; without it nobody knows which updates wait.
+#: The distribution updates the package lists daily; with older lists the pending updates are unknown.
 LISTS_DAYS = 3
-#: Problems of backups by which no backup is lost yet.
+#: Problems of backups that do not mean a lost backup yet.
 BACKUP_WARNINGS = ("clock", "space")
-#: File systems of which fullness means nothing, or that belong to the machine below a container.
+#: File systems whose usage is irrelevant, or that belong to the machine that runs a container.
 _PSEUDO = ("tmpfs", "devtmpfs", "squashfs", "iso9660", "efivarfs", "ramfs", "fuse.lxcfs")
 _BOUND = ("/dev/", "/etc/", "/proc/", "/run/", "/sys/")
 
@@ -27,7 +27,7 @@ def disks(host: HostAnswers, output: str) -> Iterator[Finding]:
         raise UnreadableError("no file system")
     for line in lines:
         kind, size, available, used, inodes, target = line.split(maxsplit=5)
-        # An overlay that is not the root is a container's, on a disk that has its own line.
+        # An overlay that is not the root belongs to a container, on a disk that has its own line.
         of_container = kind == "overlay" and target != "/"
         if kind in _PSEUDO or of_container or target.startswith(_BOUND) or size == "0":
             continue
@@ -67,7 +67,7 @@ def backups(host: HostAnswers, output: str) -> Iterator[Finding]:
 def updates(host: HostAnswers, output: str) -> Iterator[Finding]:
     updates = json.loads(output)
     security = [update for update in updates if update["security"]]
-    # unattended-upgrades installs the others within a day.
+    # unattended-upgrades installs the other updates within a day.
     planned = sorted(update["package"] for update in security if update["excluded"])
     message = f"{count(len(updates), 'update')}, {len(security)} of security"
     if planned:

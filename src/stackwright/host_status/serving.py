@@ -1,4 +1,4 @@
-"""Judge what serves requests: units, members of the edge, instances of applications."""
+"""Evaluate what serves requests: units, members of the edge, instances of applications."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from stackwright.host_status.answers import HostAnswers, count, finding, seconds
 from stackwright.model.status_report import Finding, State
 from stackwright.model.wiring import instance_names
 
-#: An instance that restarted by itself counts as a problem for so long.
+#: For this long, an instance that restarted by itself counts as a problem.
 RESTARTED_MINUTES = 15
-#: The supervisor of PM2 writes its status every few seconds; an older one says that it hangs.
+#: The supervisor of PM2 writes its status every few seconds; an older status means that it hangs.
 INSTANCES_MINUTES = 5
-#: Checks on a timer, whose programs are asked anew: that one failed some minutes ago says less.
+#: Checks on a timer, whose programs run again for the status: a failure some minutes ago says less.
 CHECK_UNITS = {"backup-status.service"}
 
 
@@ -77,7 +77,7 @@ def _instance(host: HostAnswers, app: str, instance: Mapping[str, Any]) -> Findi
     processes = instance["processes"]
     restarts = sum(process["restarts"] for process in processes)
     starts = [seconds(process["started_at"]) for process in processes]
-    # A release counts as a restart where PM2 runs a cluster.
+    # If PM2 runs a cluster, a release counts as a restart.
     recent = restarts > 0 and instance["mode"] != "cluster" and host.time - max(starts) < RESTARTED_MINUTES * 60
     message = f"{instance['status']}, release {instance['release'] or 'unknown'}, {count(restarts, 'restart')}"
     state: State = "ok"
@@ -95,7 +95,7 @@ def _instance(host: HostAnswers, app: str, instance: Mapping[str, Any]) -> Findi
 
 
 def applications(findings: Sequence[Finding], stack: Mapping[str, Any]) -> Iterator[Finding]:
-    """One line for each application that has instances on hosts: how many are online, and whether they run one release."""
+    """Yield a finding per application with instances on hosts: how many are online, whether they run one release."""
     for app, plan in stack["apps"].items():
         planned = sum(len(instance_names(stack, app, host)) for host in plan["instances_by_host"])
         app_findings = [

@@ -1,1 +1,1 @@
-"""Provisioning: components, the Pulumi provider that serves them, and how Pulumi is called."""
+"""Provisioning: components, the Pulumi provider for them, and the calls of the Pulumi CLI."""

@@ -1,4 +1,4 @@
-"""What single values must be, said the same way by every resource: functions for `Input.accepts`."""
+"""Checks of single values, shared by all resources: functions for `Input.accepts`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecds
 
 
 def name(value: str) -> str | None:
-    """A host or environment name: one DNS label."""
+    """Check a host or environment name: one DNS label."""
     return None if _NAME.fullmatch(value) else f"{value!r} is not a name: lower-case letters, digits and -, at most 63"
 
 
 def ipv4(value: str) -> str | None:
-    """An IPv4 address."""
+    """Check an IPv4 address."""
     try:
         ipaddress.IPv4Address(value)
     except ValueError:
@@ -27,7 +27,7 @@ def ipv4(value: str) -> str | None:
 
 
 def cidr(value: str) -> str | None:
-    """A private IPv4 network with room for at least one host beside the gateway."""
+    """Check a private IPv4 network with room for at least one host in addition to the gateway."""
     try:
         network = ipaddress.IPv4Network(value)
     except ValueError:
@@ -38,7 +38,7 @@ def cidr(value: str) -> str | None:
 
 
 def between(low: float, high: float) -> Callable[[float], str | None]:
-    """A number within bounds, both included."""
+    """Return a check of a number within bounds, both included."""
 
     def check(value: float) -> str | None:
         return None if low <= value <= high else f"{value:g} is not between {low:g} and {high:g}"
@@ -47,7 +47,7 @@ def between(low: float, high: float) -> Callable[[float], str | None]:
 
 
 def public_key(value: str) -> str | None:
-    """An OpenSSH public key, `type base64`, without options in front."""
+    """Check an OpenSSH public key, `type base64`, without leading options."""
     parts = value.split()
     if len(parts) < 2 or parts[0] not in _KEY_TYPES:
         return f"not an OpenSSH public key of type {', '.join(_KEY_TYPES)}"
@@ -59,7 +59,7 @@ def public_key(value: str) -> str | None:
 
 
 def public_keys(value: list[str]) -> str | None:
-    """At least one OpenSSH public key."""
+    """Check a list of at least one OpenSSH public key."""
     if not value:
         return "at least one key is needed, or nobody can log in"
     for position, key in enumerate(value):

@@ -1,7 +1,7 @@
-"""How Pulumi is called for an environment: the variables and the commands, for the CLI and for people's own shells.
+"""The variables and commands to call Pulumi for an environment, for the CLI and for the user's own shell.
 
-Nothing is hidden: `eval "$(stackwright env ENVIRONMENT)"` sets `variables()`, and from there the plain `pulumi` in the
-folder `pulumi/` does what the commands here do.
+Nothing is hidden: after `eval "$(stackwright env ENVIRONMENT)"`, which sets `variables()`, the plain `pulumi` in the
+directory `pulumi/` does the same as the commands here.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from stackwright.model.output import OUTPUT_NAME, RETIRING_VARIABLE, InventoryEr
 from stackwright.model.transition import Transition
 from stackwright.project import root, state_folder
 
-#: The CLI that set-up builds, and the oldest that is taken from PATH: that of the pinned SDK.
+#: The CLI version that the setup builds, and the oldest that is accepted on PATH: that of the pinned SDK.
 CLI_VERSION = (3, 259, 0)
-#: The name in pulumi/Pulumi.yaml.
+#: The project name in pulumi/Pulumi.yaml.
 PROJECT = "stackwright"
 
 
@@ -42,11 +42,11 @@ class EngineError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A command as a person would type it."""
+    """A command as the user would type it."""
 
     argv: tuple[str, ...]
     folder: Path
-    #: To be set on top of the caller's own.
+    #: Variables to set in addition to the caller's own.
     variables: Mapping[str, str]
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Command:
 
 
 def cli() -> Path:
-    """The Pulumi CLI: the one on PATH if it is new enough, else the one that set-up built."""
+    """Return the Pulumi CLI: the one on PATH if it is new enough, else the one that the setup built."""
     on_path = shutil.which("pulumi")
     if on_path is not None and _version(on_path) >= CLI_VERSION:
         return Path(on_path)
@@ -66,10 +66,10 @@ def cli() -> Path:
 
 
 def variables(environment: str) -> dict[str, str]:
-    """What Pulumi has to know about an environment; what the user has set already stays.
+    """Return Pulumi's variables for an environment; variables that the user has set stay unchanged.
 
-    What points into the state of another environment is replaced: a shell may have the variables of that one.
-    Creates the state folder and the passphrase file if they are missing.
+    A variable that points into another environment's state is replaced: the shell may still have the variables of that
+    environment. Create the state folder and the passphrase file if they are missing.
     """
     folder, user = _backend(state_folder(environment)), _user_variables(environment)
     set_here = {
@@ -78,14 +78,14 @@ def variables(environment: str) -> dict[str, str]:
         "STACKWRIGHT_ROOT": str(root()),
         "PULUMI_STACK": environment,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
-        # Every plugin comes with the package; a download would be a surprise.
+        # Every plugin comes with the package; a download would be unexpected.
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
     }
     if "PULUMI_BACKEND_URL" not in user:
         state_files.create_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
         set_here["PULUMI_BACKEND_URL"] = folder.as_uri()
-        # Logins and caches stay with the environment, so that destroying it leaves nothing in the home folder.
+        # Logins and caches are stored with the environment, so that destroying it leaves nothing in the home directory.
         set_here["PULUMI_HOME"] = user.get("PULUMI_HOME", str(folder / "home"))
     elif "PULUMI_HOME" in os.environ and "PULUMI_HOME" not in user:
         set_here["PULUMI_HOME"] = str(folder / "home")
@@ -95,12 +95,12 @@ def variables(environment: str) -> dict[str, str]:
 
 
 def backend_url(environment: str) -> str:
-    """Where the state of the environment's stack is: as the user has set it, else in the state folder."""
+    """Return the location of the stack's state: as set by the user, else in the environment's state folder."""
     return _user_variables(environment).get("PULUMI_BACKEND_URL", _backend(state_folder(environment)).as_uri())
 
 
 def has_stack(environment: str) -> bool:
-    """Whether the backend knows the environment's stack."""
+    """Return whether the backend has the environment's stack."""
     url = backend_url(environment)
     if url.startswith("file://"):
         return outputs.stack_file(url, PROJECT, environment) is not None
@@ -108,21 +108,21 @@ def has_stack(environment: str) -> bool:
 
 
 def has_local_stack(environment: str) -> bool:
-    """Whether the environment's own state folder has a stack, whatever backend the user has set."""
+    """Return whether the environment's own state folder has a stack, regardless of the backend set by the user."""
     return outputs.stack_file(_backend(state_folder(environment)).as_uri(), PROJECT, environment) is not None
 
 
 def state_is_local(environment: str) -> bool:
-    """Whether the stack that commands act on is the one in the environment's own state folder."""
+    """Return whether the stack that commands act on is the one in the environment's own state folder."""
     return backend_url(environment) == _backend(state_folder(environment)).as_uri()
 
 
-#: Those that `variables` sets to places in the state folder.
+#: The variables that `variables` sets to paths in the state folder.
 _PLACES = ("PULUMI_BACKEND_URL", "PULUMI_HOME", "PULUMI_CONFIG_PASSPHRASE_FILE")
 
 
 def _user_variables(environment: str) -> dict[str, str]:
-    """Return Pulumi's variables of the caller, without those that point into another environment's state."""
+    """Return the caller's Pulumi variables, without those that point into another environment's state."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -131,7 +131,7 @@ def _user_variables(environment: str) -> dict[str, str]:
 
 
 def _is_foreign(location: str, state: Path) -> bool:
-    """Whether a path or a file URL lies in a state folder `.state/ENVIRONMENT` that is not `state`."""
+    """Return whether a path or a file URL is in a state folder `.state/ENVIRONMENT` other than `state`."""
     path = (
         Path(unquote(urlparse(location).path) if location.startswith("file://") else location).expanduser().absolute()
     )
@@ -145,29 +145,29 @@ def _is_foreign(location: str, state: Path) -> bool:
 
 
 def select(environment: str) -> Command:
-    """Make the stack unless it is there. The other commands need it."""
+    """Create the stack unless it exists. The other commands need it."""
     return _command(environment, "stack", "select", "--create", environment)
 
 
 def preview(environment: str) -> Command:
-    """Show what `up` would do. Refreshes first, so that a host that is gone is noticed."""
+    """Show what `up` would do, after a refresh, so that a deleted host is noticed."""
     return _command(environment, "preview", "--refresh", "--diff")
 
 
 def up(environment: str, transition: Transition | None = None) -> Command:
-    """Make the hosts be what the environment says; those that `transition` takes away stay until `remove_hosts`."""
+    """Create and update the hosts of the environment; those that `transition` retires stay until `remove_hosts`."""
     return _up(environment, transition, "--refresh")
 
 
 def up_without(environment: str, component: str, transition: Transition | None = None) -> Command:
-    """As `up`, but for a component, whose resources stay as they are or are not made yet, and what depends on it."""
+    """Run `up` without a component, whose resources stay as they are or are not created yet, and its dependents."""
     everything = f"urn:pulumi:{environment}::{PROJECT}::**::{component}"
     excluded = ("--exclude", everything, "--exclude", f"{everything}-**", "--exclude-dependents")
     return _up(environment, transition, "--refresh", *excluded)
 
 
 def remove_hosts(environment: str) -> Command:
-    """Remove the hosts that `up` has left. It asks none of them anything, since they may be gone already."""
+    """Remove the hosts that `up` has left. Contact none of them, since they may not exist any more."""
     return _up(environment, None)
 
 
@@ -185,30 +185,30 @@ def _up(environment: str, transition: Transition | None, *options: str) -> Comma
 
 
 def refresh(environment: str) -> Command:
-    """Compare the state with what is really there."""
+    """Update the state from the resources that really exist."""
     return _command(environment, "refresh", "--yes", "--skip-preview")
 
 
 def destroy(environment: str) -> Command:
-    """Remove every resource; servers of bare metal are only forgotten."""
+    """Remove every resource; bare-metal servers are only removed from the state."""
     return _command(environment, "destroy", "--yes", "--skip-preview")
 
 
 def remove(environment: str) -> Command:
-    """Forget the stack itself, after `destroy`."""
+    """Remove the stack itself, after `destroy`."""
     return _command(environment, "stack", "rm", "--yes", environment)
 
 
 def output(environment: str) -> Command:
-    """Print the program's one output as JSON."""
+    """Print the program's only output as JSON."""
     return _command(environment, "stack", "output", OUTPUT_NAME, "--json")
 
 
 def recover(environment: str) -> tuple[Command, ...]:
-    """What has to run first where an earlier run was killed: nothing, or `pulumi cancel`, which takes its lock away.
+    """Return the commands to run first after a killed run: none, or `pulumi cancel`, which removes its lock.
 
-    Only a lock of a process of this machine that is no more counts; any other stays. The host name in it does not tell
-    machines apart: two containers of a CI have the same one.
+    Only the lock of an ended process of this machine is removed; any other stays. The host name in it does not identify
+    a machine: two containers of a CI have the same one.
     """
     url = backend_url(environment)
     if not url.startswith("file://"):
@@ -224,7 +224,7 @@ def recover(environment: str) -> tuple[Command, ...]:
 
 
 def remember_machine(environment: str) -> None:
-    """Write down that this machine is about to lock the stack, unless another one holds it."""
+    """Record that this machine is about to lock the stack, unless it is locked already."""
     url = backend_url(environment)
     if url.startswith("file://") and not outputs.locks(url, PROJECT, environment):
         state_files.write(_machine_file(environment), processes.machine(), mode=0o600)
@@ -245,7 +245,7 @@ def _runs(process: int) -> bool:
 
 
 def run(command: Command) -> subprocess.CompletedProcess[str]:
-    """Run a command and keep what it says; the caller looks at its return code."""
+    """Run a command and capture its output; the caller checks its return code."""
     return subprocess.run(
         command.argv,
         cwd=command.folder,
@@ -258,10 +258,10 @@ def run(command: Command) -> subprocess.CompletedProcess[str]:
 
 
 def read_output(environment: Environment) -> dict[str, Any] | None:
-    """The program's output; None if nothing was provisioned.
+    """Return the program's output; None if nothing was provisioned.
 
-    From the file that STACKWRIGHT_STATE_FILE names (`pulumi stack export`), else from a file backend without any CLI,
-    else by the CLI from the backend that PULUMI_BACKEND_URL names.
+    It is read from the file in STACKWRIGHT_STATE_FILE (`pulumi stack export`), else from a file backend without any
+    CLI, else by the CLI from the backend in PULUMI_BACKEND_URL.
     """
     try:
         exported = os.environ.get("STACKWRIGHT_STATE_FILE")
@@ -276,9 +276,9 @@ def read_output(environment: Environment) -> dict[str, Any] | None:
 
 
 def inventory(environment: Environment, output: dict[str, Any] | None = None) -> Inventory:
-    """What Ansible is told about the environment. Writes its known_hosts file, and only where that differs.
+    """Return Ansible's inventory of the environment. Write its known_hosts file if the content differs.
 
-    Reads the program's output unless it is given.
+    Read the program's output unless it is given.
     """
     try:
         built = build(environment, output or read_output(environment))
@@ -300,7 +300,7 @@ def _output_by_cli(environment: str) -> dict[str, Any] | None:
 
 
 def _command(environment: str, *arguments: str) -> Command:
-    # Without a terminal Pulumi must fail instead of asking.
+    # Without a terminal Pulumi must fail instead of prompting.
     interactive = () if sys.stdin.isatty() else ("--non-interactive",)
     argv = ("pulumi", *arguments, *interactive)
     return Command(argv=argv, folder=root() / "pulumi", variables=variables(environment))
@@ -311,7 +311,7 @@ def _backend(state: Path) -> Path:
 
 
 def _path() -> list[str]:
-    """PATH with the CLI, and with the scripts of this interpreter's environment: the provider's and the host's."""
+    """Return PATH with the CLI, and with this interpreter's scripts: those of the provider and the language host."""
     own_folders = [str(cli().parent), str(Path(sys.executable).parent)]
     inherited = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return [*dict.fromkeys([*own_folders, *inherited])]

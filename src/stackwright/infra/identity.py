@@ -1,4 +1,4 @@
-"""The identity of an environment: its CA, its secrets and its keys. They are made once, by the first `stackwright up`."""
+"""The identity of an environment: its CA, secrets and keys, which the first `stackwright up` creates once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def store(environment: Environment) -> SecretStore:
 
 
 def create(environment: Environment) -> None:
-    """Make the identity of an environment that does not exist yet; check that of one that does.
+    """Create the identity of a new environment; check that of an existing one.
 
-    Raises SecretError where the environment exists and its identity is not complete on this machine.
+    Raise SecretError if the environment exists and its identity is not complete on this machine.
     """
     secrets = store(environment)
     if not secrets.created:
@@ -33,13 +33,13 @@ def create(environment: Environment) -> None:
             keys.ensure(environment.root / private_key_file(environment))
         if environment.provider == "aws":
             signing.private_key(environment)
-        # Last: from here on nothing of it is made again.
+        # Last: from here on no part of the identity is created again.
         secrets.create()
     require(environment)
 
 
 def require(environment: Environment) -> None:
-    """Refuse to go on without the environment's secrets and keys; makes nothing."""
+    """Raise SecretError if the environment's secrets or keys are missing; create nothing."""
     store(environment).get("tls/ca_crt")
     files = []
     if environment.access.ssh_private_key is None:
@@ -55,7 +55,7 @@ def require(environment: Environment) -> None:
 
 
 def require_nothing_lost(environment: Environment) -> None:
-    """Refuse to make, or to preview, an identity in place of one that hosts use already."""
+    """Refuse to create, or to preview, an identity in place of one that hosts already use."""
     if store(environment).created:
         return
     signs = []

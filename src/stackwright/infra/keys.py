@@ -1,4 +1,4 @@
-"""The SSH key that this machine logs in with."""
+"""The SSH key with which this machine logs in."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from stackwright.infra.local.podman import generate_key, public_key
 
 
 class SshKeyError(RuntimeError):
-    """A key cannot be had; the message names the file and the remedy."""
+    """A key is not available; the message names the file and the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyPair:
-    """A private key's file and its public line."""
+    """The file of a private key, and its public key line."""
 
     private_key_file: Path
     public_key: str
 
 
 def ensure(path: Path, *, vault: Path | None = None) -> KeyPair:
-    """Return the environment's own ed25519 key; made once, and readable by its owner alone.
+    """Return the environment's own ed25519 key; it is created once, and readable only by its owner.
 
-    `vault` is the environment's vault file: where it exists, so do hosts that admit the existing key alone.
+    `vault` is the environment's vault file: if it exists, there are hosts that accept only the existing key.
     """
     if not path.is_file():
         require_new(path, vault)
@@ -35,7 +35,7 @@ def ensure(path: Path, *, vault: Path | None = None) -> KeyPair:
 
 
 def existing(path: Path) -> KeyPair:
-    """A key that the user brought; its `.pub` beside it serves where the private part has a passphrase."""
+    """Return a key of the user; the `.pub` file next to it is needed if the private key has a passphrase."""
     if not path.is_file():
         raise SshKeyError(f"the private key {path} is not there")
     beside = path.with_name(f"{path.name}.pub")
@@ -50,7 +50,7 @@ def existing(path: Path) -> KeyPair:
 
 
 def require_new(path: Path, vault: Path | None) -> None:
-    """Refuse to make a key or passphrase in place of one that an existing environment uses."""
+    """Refuse to create a key or passphrase in place of one that an existing environment uses."""
     if vault is not None and vault.is_file():
         raise SshKeyError(
             f"{path} is missing, but {vault} exists: a new one would fit nothing that the environment has.\n"

@@ -1,7 +1,7 @@
-"""A Python language host for a Pulumi CLI that came without one.
+"""A Python language host for a Pulumi CLI that does not include one.
 
-The official CLI carries its own `pulumi-language-python`; a CLI built from its Go module does not, and the host's own
-module is not to be had there. This one runs a program with the interpreter that it is started by, so it needs no
+The official CLI includes `pulumi-language-python`; a CLI built from its Go module does not, and the host's own module
+is not available there. This one runs a program with the interpreter that runs the host itself, so it needs no
 toolchain: the virtual environment is the one that it is installed in.
 """
 
@@ -53,7 +53,7 @@ class LanguageHost(LanguageServer):
         sys.argv = [str(main), *request.args]
         request.args[:] = [self._engine]
         os.chdir(request.pwd or main.parent)
-        # A program may import its own modules; runpy's path entry alone would be lost in the SDK's threads.
+        # A program may import its own modules; a path entry of runpy would be lost in the SDK's threads.
         if str(main.parent) not in sys.path:
             sys.path.insert(0, str(main.parent))
 
@@ -64,7 +64,7 @@ class LanguageHost(LanguageServer):
         return super().Run(request, context)  # type: ignore[no-untyped-call]
 
     def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:
-        """A plugin that is a program, such as a policy pack: its output is passed on as it comes, then its exit code."""
+        """Run a plugin that is a program, such as a policy pack: stream its output, then return its exit code."""
         folder = request.info.program_directory or request.pwd
         child = subprocess.Popen(
             [sys.executable, "-u", folder, *request.args],
@@ -98,11 +98,11 @@ class LanguageHost(LanguageServer):
         )
 
     def InstallDependencies(self, request: Any, context: Any) -> Any:
-        """Nothing to do: whoever started this host has the environment."""
+        """Do nothing: this host already runs in the virtual environment."""
         yield from ()
 
     def GenerateProgram(self, request: Any, context: Any) -> Any:
-        """`pulumi import` asks for code after it has imported."""
+        """Refuse to generate code, which `pulumi import` requests after the import."""
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "no code is written here: use pulumi import --generate-code=false")
 
     def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:
@@ -116,7 +116,7 @@ class LanguageHost(LanguageServer):
 def main() -> None:
     """Serve until the engine ends this process."""
     parent = os.getppid()
-    # The engine's address is the last argument; what comes before are the official host's own switches.
+    # The engine's address is the last argument; the arguments before it are options of the official host.
     engine = next((argument for argument in reversed(sys.argv[1:]) if not argument.startswith("-")), "")
     sizes = ("grpc.max_receive_message_length", "grpc.max_send_message_length")
     server = grpc.server(ThreadPoolExecutor(max_workers=4), options=[(size, _MAX_MESSAGE_BYTES) for size in sizes])
@@ -126,10 +126,10 @@ def main() -> None:
     server.start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: host.stopped.set())
-    # The handshake with the engine: the port, alone on the first line.
+    # The handshake with the engine: only the port on the first line.
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    # An engine that was killed ends nobody.
+    # A killed engine does not end this process.
     while not host.stopped.wait(timeout=1) and os.getppid() == parent:
         pass
     server.stop(grace=None)

@@ -1,4 +1,4 @@
-"""The program's output out of Pulumi's own files, so that whoever converges an environment needs no Pulumi."""
+"""Read the program's output from Pulumi's own files, so that a converge works without Pulumi."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class StateError(RuntimeError):
 
 
 def from_state_file(path: Path, environment: str) -> dict[str, Any] | None:
-    """From what `pulumi stack export --file PATH` wrote."""
+    """Return the output from a file that `pulumi stack export --file PATH` wrote."""
     if not path.is_file():
         raise StateError(f"the state file {path} is not there: pulumi stack export --stack {environment} --file {path}")
     return _output(_json(path).get("deployment"), path, environment)
 
 
 def from_file_backend(url: str, project: str, environment: str) -> dict[str, Any] | None:
-    """From the folder of a file backend; None if it has no such stack."""
+    """Return the output from the directory of a file backend; None if it has no such stack."""
     path = stack_file(url, project, environment)
     return None if path is None else _output(_json(path).get("checkpoint", {}).get("latest"), path, environment)
 
@@ -40,7 +40,7 @@ def stack_file(url: str, project: str, environment: str) -> Path | None:
 
 
 def locks(url: str, project: str, environment: str) -> list[dict[str, Any]]:
-    """The locks that a file backend holds for a stack: `pid`, `username`, `hostname`, `timestamp`."""
+    """Return the locks that a file backend has for a stack: `pid`, `username`, `hostname`, `timestamp`."""
     folder = Path(unquote(urlparse(url).path)) / ".pulumi" / "locks" / "organization" / project / environment
     return [_json(path) for path in sorted(folder.glob("*.json"))]
 
@@ -58,7 +58,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _output(deployment: Any, path: Path, environment: str) -> dict[str, Any] | None:
     if not isinstance(deployment, dict):
-        # A stack that was made and never brought up.
+        # The stack was created, but `up` has never run.
         return None
     stack = next((resource for resource in deployment.get("resources") or [] if resource.get("type") == _STACK), None)
     if stack is None:

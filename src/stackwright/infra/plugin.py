@@ -1,4 +1,4 @@
-"""The executable `pulumi-resource-stackwright`, which Pulumi's engine finds on PATH and talks to by gRPC."""
+"""The executable `pulumi-resource-stackwright`, which Pulumi's engine finds on PATH and calls by gRPC."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _MAX_MESSAGE_BYTES = 1024 * 1024 * 400
 
 
 def provider() -> StackwrightProvider:
-    """The provider with all of its resources."""
-    # podman is looked for only where a local host is asked for: bare metal does without.
+    """Return the provider with all of its resources."""
+    # podman is searched only when a local host is requested: bare metal does not need it.
     connect = functools.cache(Podman)
     backends = (NetworkBackend(connect), HostBackend(connect), MachineBackend())
     return StackwrightProvider(backends, version("stackwright"))
 
 
 class Servicer(ProviderServicer):
-    """The SDK's servicer, with errors as a person wants to read them.
+    """The SDK's servicer, with readable errors.
 
     The SDK lets an exception reach gRPC, which puts `Unexpected <class '...'>` in front of its message.
     """
@@ -89,10 +89,10 @@ async def _serve(engine: str) -> None:
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(provider(), engine), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    # The handshake with the engine: the port, alone on the first line.
+    # The handshake with the engine: only the port on the first line.
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    # An engine that was killed ends nobody. What runs here still finishes: `asyncio.run` waits for its threads.
+    # A killed engine does not end this process. Running operations still finish: `asyncio.run` waits for its threads.
     ended = asyncio.ensure_future(server.wait_for_termination())
     while os.getppid() == parent and not ended.done():
         await asyncio.wait({ended}, timeout=1)

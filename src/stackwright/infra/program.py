@@ -1,4 +1,4 @@
-"""What the Pulumi program `pulumi/__main__.py` is made of, apart from the components."""
+"""The functions of the Pulumi program `pulumi/__main__.py`, apart from the components."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from stackwright.model.secrets import secret_names
 from stackwright.model.topology import Host
 from stackwright.project import root
 
-#: Set by tests whose provider only records.
+#: Set by tests whose provider only records calls.
 ALLOW_EXAMPLES = "STACKWRIGHT_ALLOW_EXAMPLES"
 
 
 def load_environment(name: str) -> Environment:
-    """The environment that a stack is named after."""
+    """Return the environment that a stack is named after."""
     return load(root() / "inventories" / name / "stack.yml")
 
 
 def platform(environment: Environment) -> Platform:
-    """The provider that the environment names, at work with the control machine's key.
+    """Return the platform of the environment's provider, with the control machine's key.
 
-    Raises ValueError for an example, which a preview alone may show.
+    Raise ValueError for an example environment, which may only be previewed.
     """
     refuse_example(environment)
     platforms: dict[str, Callable[[Environment, keys.KeyPair], Platform]] = {
@@ -53,7 +53,7 @@ def platform(environment: Environment) -> Platform:
 
 
 def refuse_example(environment: Environment) -> None:
-    """Raise ValueError where an environment with placeholders would be created."""
+    """Raise ValueError if an environment with placeholders would be created."""
     example = environment.stack.aws is not None and environment.stack.aws.example
     if example and not pulumi.runtime.is_dry_run() and not os.environ.get(ALLOW_EXAMPLES):
         raise ValueError(
@@ -63,7 +63,7 @@ def refuse_example(environment: Environment) -> None:
 
 
 def _aws(environment: Environment, pair: keys.KeyPair) -> Platform:
-    # Not at the top: the SDK of AWS takes a second to load, which no other provider has to pay.
+    # Not at the top: the SDK of AWS takes a second to load, which other providers should not pay for.
     if topology.managed(environment.stack):
         from stackwright.infra.aws.cloud_platform import AwsPlatform
 
@@ -74,7 +74,7 @@ def _aws(environment: Environment, pair: keys.KeyPair) -> Platform:
 
 
 def key_pair(environment: Environment) -> keys.KeyPair:
-    """The control machine's key: the user's own where the environment names one, else one of the environment's."""
+    """Return the control machine's key: the user's own if the environment names one, else the environment's."""
     if environment.access.ssh_private_key is not None:
         return keys.existing(environment.root / environment.access.ssh_private_key)
     return keys.ensure(environment.root / private_key_file(environment), vault=environment.vault_file)
@@ -88,7 +88,7 @@ def inventory_output(
     services: Sequence[LoadBalancer | Database | Cache | ObjectStore],
     cloud: CloudResult | None,
 ) -> dict[str, Any]:
-    """The program's one output, described by schemas/stackwright_inventory.schema.json. Holds no secret's value."""
+    """Return the program's only output (schemas/stackwright_inventory.schema.json), which contains no secret values."""
     return {
         "version": OUTPUT_VERSION,
         "environment": environment.name,

@@ -1,4 +1,4 @@
-"""What the hand-written classes of the provider's resources have in common."""
+"""Base of the hand-written classes of the provider's resources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pulumi
 
 
 class StackwrightResource(pulumi.CustomResource):
-    """A resource of this provider: snake_case in Python, camelCase on the wire."""
+    """A resource of this provider, with properties in snake_case in Python and camelCase in the protocol."""
 
     def translate_input_property(self, prop: str) -> str:
         return camel(prop)
@@ -18,5 +18,5 @@ class StackwrightResource(pulumi.CustomResource):
 
 
 def camel(name: str) -> str:
-    """`memory_mb` as `memoryMb`."""
+    """Return a snake_case name in camelCase: `memory_mb` as `memoryMb`."""
     return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)

@@ -1,4 +1,4 @@
-"""The key that configuration bundles are signed with: servers of a group take no other's."""
+"""The key that signs configuration bundles: servers of a group accept only this key."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class SigningKeyError(RuntimeError):
 
 
 def key_file(environment: Environment) -> Path:
-    """The private half, which stays on this machine."""
+    """Return the path of the private key, which stays on this machine."""
     return environment.state_folder / "bundle" / "signing_key.pem"
 
 
 def private_key(environment: Environment) -> Ed25519PrivateKey:
-    """Return the environment's own key; made once, and readable by its owner alone."""
+    """Return the environment's own key; it is created once, and readable only by its owner."""
     file = key_file(environment)
     if not file.is_file():
-        # Servers of the group admit bundles of the existing key alone.
+        # Servers of the group accept only bundles signed with the existing key.
         keys.require_new(file, environment.vault_file)
         made = Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -42,6 +42,6 @@ def private_key(environment: Environment) -> Ed25519PrivateKey:
 
 
 def public_key(environment: Environment) -> str:
-    """The other half, PEM: servers have it in their user data."""
+    """Return the public key in PEM format: servers have it in their user data."""
     encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     return private_key(environment).public_key().public_bytes(encoding, form).decode()

@@ -1,1 +1,1 @@
-"""The environment model: what a system is, where it runs and how big; pure Python, no Pulumi and no Ansible."""
+"""The environment model: what a system is, where it runs and how big it is. Pure Python, without Pulumi and Ansible."""

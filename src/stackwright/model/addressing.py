@@ -1,24 +1,24 @@
-"""Addresses of hosts that are created: inside their network, never the same twice, and stable when a host is added."""
+"""Addresses of hosts that are created: inside their network, unique, and stable when a host is added."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
 
-#: The order is part of the addresses: append only.
+#: The order determines the addresses: append only.
 BLOCKS = ("server", "edge", "app", "database", "cache", "ops")
 _BLOCK = 10
 
 
 class AddressError(ValueError):
-    """A network is too small for the hosts that it has to hold."""
+    """A network is too small for its hosts."""
 
 
 def offset(tier: str, number: int) -> int:
-    """The place of the tier's host `number` (from 1) in the network.
+    """Return the position of the tier's host `number` (from 1) in the network.
 
-    Each tier has a block of ten: edge1 .21, app1 .31, database1 .41. Hosts from the tenth on take turns beyond the
-    blocks. It depends on nothing but the arguments, so that no host moves when another comes or goes.
+    Each tier has a block of ten: edge1 .21, app1 .31, database1 .41. Hosts from the tenth on take turns after the
+    blocks. The result depends only on the arguments, so that no host moves when another is added or removed.
     """
     block = BLOCKS.index(tier)
     if number < _BLOCK:
@@ -27,13 +27,13 @@ def offset(tier: str, number: int) -> int:
 
 
 def places(tiers: Iterable[str]) -> tuple[int, int]:
-    """Return the first and the last place of the blocks of `tiers`."""
+    """Return the first and the last position of the blocks of `tiers`."""
     blocks = [BLOCKS.index(tier) + 1 for tier in tiers]
     return _BLOCK * min(blocks), _BLOCK * max(blocks) + _BLOCK - 1
 
 
 def address(cidr: str, tier: str, number: int) -> str:
-    """The address of the tier's host `number` (from 1) in `cidr`."""
+    """Return the address of the tier's host `number` (from 1) in `cidr`."""
     network = ipaddress.IPv4Network(cidr)
     position = offset(tier, number)
     # The last address is the broadcast address.
@@ -43,30 +43,30 @@ def address(cidr: str, tier: str, number: int) -> str:
 
 
 def gateway(cidr: str) -> str:
-    """The first address: the container network's bridge, a cloud's router."""
+    """Return the first address: the container network's bridge, or a cloud's router."""
     return str(ipaddress.IPv4Network(cidr)[1])
 
 
 def usable(cidr: str, candidate: str) -> bool:
-    """Whether a host may have the address `candidate` in `cidr`."""
+    """Return whether a host may have the address `candidate` in `cidr`."""
     network, host = ipaddress.IPv4Network(cidr), ipaddress.IPv4Address(candidate)
     return host in network and host not in (network.network_address, network.broadcast_address)
 
 
 def within(cidr: str, part: str) -> bool:
-    """Whether the network `part` lies in `cidr`."""
+    """Return whether the network `part` lies in `cidr`."""
     return ipaddress.IPv4Network(part).subnet_of(ipaddress.IPv4Network(cidr))
 
 
 def overlaps(networks: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Every pair of positions in `networks` whose networks share addresses."""
+    """Return every pair of positions in `networks` whose networks overlap."""
     parsed = [ipaddress.IPv4Network(cidr) for cidr in networks]
     places = range(len(parsed))
     return tuple((i, j) for i in places for j in places[i + 1 :] if parsed[i].overlaps(parsed[j]))
 
 
 def split(cidr: str, names: Iterable[str], prefix: int) -> dict[str, str]:
-    """A subnet of length `prefix` for each name, in order: names that are appended later move none of the others."""
+    """Return a subnet of length `prefix` for each name, in order: appending names moves no existing subnet."""
     network = ipaddress.IPv4Network(cidr)
     subnet_names = list(names)
     if prefix < network.prefixlen or len(subnet_names) > 2 ** (prefix - network.prefixlen):

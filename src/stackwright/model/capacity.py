@@ -1,7 +1,7 @@
-"""What fits: memory and instances per host, database connections, and the kernel limits that follow.
+"""Capacity of hosts: memory and instances per host, database connections, and the kernel limits that follow.
 
-Figures are megabytes unless the name says otherwise. Each part that runs on a host has a share of its memory; the sum
-of the shares may not be more than the host has.
+Values are in megabytes unless the name says otherwise. Each part that runs on a host has a share of its memory; the sum
+of the shares must not exceed the memory of the host.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-#: Kernel, systemd, SSH, journald, and room for apt: what a Debian server uses before it does any work.
+#: Kernel, systemd, SSH, journald, and room for apt: what a Debian server uses without any workload.
 SYSTEM_MB = 384
-#: What Microsoft asks for Windows Server with its desktop, which the public images have ("Hardware requirements").
+#: Microsoft's requirement for Windows Server with desktop, which the public images have ("Hardware requirements").
 WINDOWS_MB = 2048
 EDGE_MB = 128
-#: PgBouncer and HAProxy of an application host.
+#: PgBouncer and HAProxy on an application host.
 PROXIES_MB = 128
 CONSENSUS_MB = 128
 OPS_MB = 192
-#: Below it PostgreSQL with 100 connections has no room for its buffers.
+#: With less memory, PostgreSQL with 100 connections has no room for its buffers.
 DATABASE_MIN_MB = 512
 #: Redis' own structures, client buffers, and the pages that a fork for persistence copies.
 CACHE_OVERHEAD = 1.5
 
-#: Connections of the database that PgBouncer may not use, by who needs them.
+#: Connections of the database that PgBouncer may not use, by their users.
 RESERVED_CONNECTIONS: Mapping[str, int] = {"superuser": 3, "patroni": 3, "backup": 2, "operator": 2}
-#: PgBouncer asks for a user's password over a connection of its own.
+#: PgBouncer looks up a user's password over a connection of its own.
 AUTH_CONNECTIONS_PER_HOST = 1
-#: An instance needs one connection to write and one to read, or it waits for others at every request.
+#: An instance needs one connection to write and one to read; otherwise every request waits for other requests.
 MIN_CONNECTIONS_PER_INSTANCE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Demand:
-    """What an application wants on each of its hosts."""
+    """What an application requires on each of its hosts."""
 
     app: str
     #: A number, or None for one per CPU.
@@ -45,7 +45,7 @@ class Demand:
 
 @dataclass(frozen=True, kw_only=True)
 class HostPlan:
-    """Who gets how much of a host's memory."""
+    """The shares of a host's memory."""
 
     memory_mb: int
     #: Part -> megabytes.
@@ -63,7 +63,7 @@ class HostPlan:
 
     @property
     def sum_text(self) -> str:
-        """The sum as a person would write it: `system 384 + emr 4 x 1024 = 4480 MB of 2048 MB`."""
+        """Return the sum in readable form: `system 384 + emr 4 x 1024 = 4480 MB of 2048 MB`."""
         parts = [f"{part} {self._product(part, mb)}" for part, mb in self.shares.items()]
         return f"{' + '.join(parts)} = {self.needed_mb} MB of {self.memory_mb} MB"
 
@@ -81,7 +81,7 @@ def plan_host(
     cache_mb: Sequence[int],
     windows: bool = False,
 ) -> HostPlan:
-    """Share a host's memory out. The database takes what the others leave; it is over budget only below its minimum."""
+    """Divide a host's memory. The database gets what the others leave; it is over budget only below its minimum."""
     shares = {"system": WINDOWS_MB if windows else SYSTEM_MB}
     if "edge" in groups:
         shares["edge"] = EDGE_MB
@@ -106,9 +106,9 @@ def plan_host(
 
 
 def plan_instances(*, cpus: int, memory_mb: int, demands: Sequence[Demand]) -> dict[str, int]:
-    """Instances per application: the number that is asked for, else one per CPU as far as memory and ports go.
+    """Return the instances per application: the requested number, else one per CPU as far as memory and ports allow.
 
-    Always at least one; whether that fits is for the host's sum to say.
+    The result is at least one; whether that fits is determined by the host's sum.
     """
     free = memory_mb - sum((demand.instances or 0) * demand.memory_mb for demand in demands)
     planned: dict[str, int] = {}
@@ -125,7 +125,7 @@ def plan_instances(*, cpus: int, memory_mb: int, demands: Sequence[Demand]) -> d
 
 
 def cache_memory(instances_mb: Sequence[int]) -> int:
-    """What cache instances with these `maxmemory` values need in all."""
+    """Return the total memory that cache instances with these `maxmemory` values need."""
     return sum(math.ceil(mb * CACHE_OVERHEAD) for mb in instances_mb)
 
 
@@ -155,12 +155,12 @@ class Pool:
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionBudget:
-    """Where the database's connections go. Pools of the replica count too: without a replica they meet the primary."""
+    """How the database's connections are divided. Replica pools count too: without a replica they use the primary."""
 
     max_connections: int
     reserved: Mapping[str, int]
     pools: tuple[Pool, ...]
-    #: The least that the instances need.
+    #: The minimum that the instances need.
     needed: int
 
     @property
@@ -185,9 +185,9 @@ class ConnectionBudget:
 def plan_connections(
     *, max_connections: int, role_limits: Sequence[int], clients: Sequence[Client], per_host: int | None
 ) -> ConnectionBudget:
-    """Share the connections out: reserved ones first, the rest evenly over hosts, then over instances.
+    """Divide the connections: reserved ones first, the rest evenly over hosts, then over instances.
 
-    `role_limits`: limits of roles that log in without PgBouncer. `per_host`: what the environment asks for, or None.
+    `role_limits`: limits of roles that log in without PgBouncer. `per_host`: what the environment configures, or None.
     """
     hosts = list(dict.fromkeys(client.host for client in clients))
     reserved = dict(RESERVED_CONNECTIONS) | {"other roles": sum(limit for limit in role_limits if limit > 0)}
@@ -206,14 +206,14 @@ def plan_connections(
 
 
 def _pools(share: int, clients: Sequence[Client]) -> list[Pool]:
-    """The host's share by instances; two thirds for the primary, which reads and writes."""
+    """Divide the host's share by instances; two thirds are for the primary, which reads and writes."""
     instances = sum(client.instances for client in clients)
     pools = []
     for client in clients:
         portion = share * client.instances // instances
-        # Either has one as long as there are two.
+        # Primary and replica have one connection each as long as there are two.
         replica = min(portion // 2, max(1, portion // 3)) if client.reads_replica else 0
-        # An instance's pool is open to each of the two addresses.
+        # An instance opens its pool to each of the two addresses.
         connections = client.instances * client.pool * (2 if client.reads_replica else 1)
         pools.append(
             Pool(host=client.host, app=client.app, primary=portion - replica, replica=replica, clients=connections)
@@ -222,14 +222,14 @@ def _pools(share: int, clients: Sequence[Client]) -> list[Pool]:
 
 
 def edge_connections(memory_mb: int) -> int:
-    """Connections of one edge worker: 4 per megabyte of the host, from 1024 to 16384."""
+    """Return the connections of one edge worker: 4 per megabyte of the host, from 1024 to 16384."""
     return min(16_384, max(1024, memory_mb * 4))
 
 
 def kernel_limits(
     *, groups: Sequence[str], memory_mb: int, clients: int, max_connections: int
 ) -> dict[str, dict[str, int | str]]:
-    """`sysctl` values and `open_files` by service that follow from what a host does.
+    """Return the `sysctl` values and the `open_files` by service that the groups of a host require.
 
     `clients`: connections to PgBouncer on this host. An edge connection is two files: the client's and the instance's.
     """
@@ -238,7 +238,7 @@ def kernel_limits(
     if "edge" in groups:
         files["nginx"] = 2 * edge_connections(memory_mb) + 1024
         sysctl["net.ipv4.tcp_max_syn_backlog"] = 8192
-        # Above every port that a service listens on.
+        # Above all ports that services listen on.
         sysctl["net.ipv4.ip_local_port_range"] = "10240 65535"
     if "app" in groups:
         files["pgbouncer"] = _rounded(2 * (clients + max_connections) + 256)
@@ -247,7 +247,7 @@ def kernel_limits(
     if "database" in groups:
         files["postgresql"] = 65_536
         sysctl |= {"vm.swappiness": 1, "vm.dirty_background_bytes": 64 * 2**20, "vm.dirty_bytes": 512 * 2**20}
-    # One value per host: Redis, which forks to persist, wants 1; PostgreSQL alone on a large host is safer with 2.
+    # One value per host: Redis, which forks to persist, needs 1; PostgreSQL alone on a large host is safer with 2.
     if "cache" in groups:
         files["redis"] = 16_384
         sysctl["vm.overcommit_memory"] = 1
@@ -260,5 +260,5 @@ def kernel_limits(
 
 
 def _rounded(number: int) -> int:
-    """Up to the next power of two, so that a small change of a pool changes no limit."""
+    """Round up to the next power of two, so that a small change of a pool changes no limit."""
     return 1 << max(0, number - 1).bit_length()

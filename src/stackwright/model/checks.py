@@ -1,4 +1,4 @@
-"""Checks between keys: what no value can tell on its own. `plan` checks the sums."""
+"""Checks between keys, which need more than one value. `plan` checks the sums."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stackwright.model.system import System
 
 
 def check(location: Place, stack: Parsed[StackFile], system: Parsed[System] | None) -> list[Problem]:
-    """Every problem between keys of the two files that is not a mere consequence of one already found."""
+    """Return every problem between keys of the two files that does not merely follow from one already found."""
     root_problems: list[Problem] = []
     if stack.value is not None:
         what = system.value if system is not None else None

@@ -1,4 +1,4 @@
-"""Checks of applications: their names, variables, secrets and folders."""
+"""Checks of applications: their names, variables, secrets and upload directories."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FREE = "a name that nothing else has"
 
 
 def system_problems(parsed: Parsed[System], system: System) -> Iterator[Problem]:
-    """Return what is wrong with the applications of a system."""
+    """Yield the problems of the applications of a system."""
     for number, (name, app) in enumerate(system.apps.items()):
         path: KeyPath = ("apps", name)
         if number:
@@ -34,7 +34,7 @@ def system_problems(parsed: Parsed[System], system: System) -> Iterator[Problem]
 
 
 def stack_problems(parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
-    """Return what is wrong with the variables that an environment sets, and with names beside those of applications."""
+    """Yield the problems of variables that an environment sets, and of names of admins that are already in use."""
     for name, override in stack.apps.items():
         secrets = system.apps[name].secrets if system is not None and name in system.apps else {}
         yield from variable_problems(
@@ -53,7 +53,7 @@ def stack_problems(parsed: Parsed[StackFile], stack: StackFile, system: System |
 
 
 def variable_problems(parsed: Parsed[T], path: KeyPath, variables: Iterable[str]) -> Iterator[Problem]:
-    """Return the variables of `environment` that stackwright sets, that hold a secret, or that would arrive changed."""
+    """Yield the variables of `environment` that stackwright sets, that hold a secret, or whose value would change."""
     for variable in variables:
         written = parsed.source.plain.get((*path, variable), "")
         if written in ("True", "TRUE", "False", "FALSE"):
@@ -71,7 +71,7 @@ def variable_problems(parsed: Parsed[T], path: KeyPath, variables: Iterable[str]
 
 
 def _secret_problems(parsed: Parsed[System], path: KeyPath, name: str, app: App) -> Iterator[Problem]:
-    """Never with the value: a password that was written there by mistake goes into no log."""
+    """Yield problems without the value: a password written there by mistake must not appear in a log."""
     for variable, secret in app.secrets.items():
         key_path, prefix = (*path, "secrets", variable), f"app/{name}/"
         if not secret.startswith(prefix) or not _WORD.fullmatch(secret[len(prefix) :]):
@@ -86,12 +86,12 @@ def _secret_problems(parsed: Parsed[System], path: KeyPath, name: str, app: App)
             yield parsed.problem(key_path, message, accepted="one of the two")
 
 
-#: Sets of the hosts' own backups.
+#: Backup sets of the hosts themselves.
 _BACKUP_SETS: Mapping[str, str] = {"redis": "the backup of Redis"}
 
 
 def _folder_problems(parsed: Parsed[System], path: KeyPath, folders: Sequence[str]) -> Iterator[Problem]:
-    """Each is a set of the backup, by its last part."""
+    """Yield the directories that cannot be backed up: each is a backup set, named after its last part."""
     names: dict[str, str] = dict(_BACKUP_SETS)
     for position, folder in enumerate(folders):
         key_path, last = (*path, "uploads", position), folder.rstrip("/").rpartition("/")[2]

@@ -11,13 +11,13 @@ from stackwright.model.files import Parsed
 from stackwright.model.stackfile import CopyTo, StackFile
 from stackwright.model.system import System
 
-#: What each kind of store needs, and what belongs to another kind alone.
+#: Keys that each kind of store needs; a kind does not accept those of another.
 _KEYS = {"s3": ("endpoint", "bucket"), "sftp": ("host", "user", "path", "host_key"), "none": ()}
 _PATH: KeyPath = ("backups", "copy_to")
 
 
 def problems(parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
-    """Yield what is wrong with the copy of the backups outside the environment."""
+    """Yield the problems of the copy of the backups outside the environment."""
     managed = "database" in topology.managed(stack)
     copy_to = stack.backups.copy_to
     if copy_to is None and stack.class_ == "production":

@@ -1,6 +1,6 @@
-"""What the edge's proxy refuses about the sites, said with the file, the line and the key that it comes from.
+"""What nginx on the edge would reject about the sites, reported with the file, the line and the key that it comes from.
 
-The same code fills in and checks the role's input on hosts: stackwright.model.edge_nginx.
+The same code completes and checks the role's input on hosts: stackwright.model.edge_nginx.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _ACCEPTED = {
 
 
 def problems(environment: Environment, stack: Parsed[StackFile], system: Parsed[System]) -> Iterator[Problem]:
-    """Every problem of the sites that the role nginx would find."""
+    """Yield every problem of the sites that the role nginx would find."""
     sites = [asdict(site) for site in edge.sites(environment)]
     if "edge" in topology.managed(environment.stack):
-        # Each edge has the instances next to it, of which all have the same addresses.
+        # Each edge has the instances on its own host, which all have the same addresses.
         for upstream in (upstream for site in sites for upstream in site["upstreams"]):
             first = upstream["members"][0]["host"] if upstream["members"] else ""
             upstream["members"] = tuple(member for member in upstream["members"] if member["host"] == first)
@@ -46,7 +46,7 @@ def problems(environment: Environment, stack: Parsed[StackFile], system: Parsed[
 def _origin(
     environment: Environment, stack: Parsed[StackFile], system: Parsed[System], mistake: edge_nginx.Mistake
 ) -> tuple[Parsed[StackFile] | Parsed[System], KeyPath]:
-    """The file and the key that a mistake comes from."""
+    """Return the file and the key that a mistake comes from."""
     site_path: KeyPath = ("sites", mistake.site)
     site = environment.system.sites[mistake.site]
     kind, name = mistake.part[0], mistake.part[-1]
@@ -66,7 +66,7 @@ def _origin(
 
 
 def _route(environment: Environment, site: Site, path: str) -> KeyPath:
-    """The key of the site, or of its application, that claims `path`; empty if none does."""
+    """Return the key of the site, or of its application, that uses `path`; empty if there is none."""
     name = next(name for name, known in environment.system.sites.items() if known is site)
     for position, stream in enumerate(site.unbuffered):
         if _same(stream, path):

@@ -1,4 +1,4 @@
-"""Checks of the operating systems that hosts are to have: an image for each, and Windows only where it can do the work."""
+"""Checks of the operating systems of hosts: there is an image for each, and Windows only where it is supported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stackwright.model.stackfile import StackFile
 
 LINUX: tuple[str, ...] = tuple(name for name in get_args(OperatingSystem) if not topology.is_windows(name))
-#: What Windows can be, and what the others run that has no release for it.
+#: Tiers that support Windows, and what the other tiers run that has no release for it.
 _ON_WINDOWS = ("edge", "app")
 _FOR_LINUX = {
     "server": "PostgreSQL and Redis beside all else",
@@ -27,7 +27,7 @@ _FOR_LINUX = {
 
 
 def problems(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
-    """Every problem of `os`, of `tier_os`, and of what does not go with them."""
+    """Yield every problem of `os`, of `tier_os`, and of settings that conflict with them."""
     yield from _places(parsed, stack)
     if stack.provider != "aws":
         yield from _elsewhere(parsed, stack)
@@ -59,7 +59,7 @@ def _elsewhere(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]
 
 
 def _data(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
-    """One problem for each key that says so, whatever number of tiers it is for."""
+    """Yield one problem for each key, independent of the number of tiers that it applies to."""
     wrong: dict[KeyPath, list[str]] = {}
     for tier in topology.created(stack):
         if tier not in _ON_WINDOWS and topology.is_windows(topology.os_of(stack, tier)):

@@ -1,4 +1,4 @@
-"""Checks of `database.parameters` and `database.extensions` against what the release of PostgreSQL knows."""
+"""Checks of `database.parameters` and `database.extensions` against the catalogue of the PostgreSQL release."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stackwright.model.system import System
 
 
 def parameter_problems(parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
-    """Return the parameters that the database would not start with, or that it must not be given."""
+    """Yield the parameters that the database would not start with, or that must not be set."""
     if system is None or system.database is None:
         return
     refusals = postgresql_parameters.refusals(
@@ -32,7 +32,7 @@ def parameter_problems(parsed: Parsed[StackFile], stack: StackFile, system: Syst
 
 
 def extension_problems(parsed: Parsed[System], system: System) -> Iterator[Problem]:
-    """Return the extensions that the packages of this release do not have, and those named twice."""
+    """Yield the extensions that the packages of this release do not have, and those listed twice."""
     if system.database is None:
         return
     extensions = system.database.extensions

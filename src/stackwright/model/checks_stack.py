@@ -1,4 +1,4 @@
-"""Checks between the keys of `inventories/<env>/stack.yml`, and between it and its system."""
+"""Checks between the keys of `inventories/<env>/stack.yml`, and between the file and its system."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from stackwright.model.plan import plan_hosts
 from stackwright.model.stackfile import CertificateFiles, Network, Server, StackFile
 from stackwright.model.system import System
 
-#: Providers that can run a load balancer, a database and a cache as services of their own, which size C is about.
+#: Providers that offer a load balancer, a database and a cache as managed services, which size C uses.
 CLOUDS: tuple[str, ...] = ("aws",)
 
 
 def problems(location: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
-    """Every problem of the file."""
+    """Yield every problem of the file."""
     yield from _place(location, parsed, system)
     yield from _names(parsed, stack)
     yield from _network(parsed, stack.network)
@@ -78,7 +78,7 @@ def _names(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
 
 
 def _site_names(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
-    """Each site answers to a name at least, and each name is one site's."""
+    """Check that each site has at least one name, and that each name belongs to one site."""
     for name, site in system.sites.items():
         names = naming.site_names(site, stack.domain, stack.aliases)
         if not names:
@@ -117,7 +117,7 @@ def _edge(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
 
 
 def _neighbours(location: Place, parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Problem]:
-    """Local environments run side by side, each on a network of its own."""
+    """Check that local environments, which run next to each other, have separate networks."""
     if stack.provider != "local":
         return
     for file in sorted(location.file.parent.parent.glob("*/stack.yml")):
@@ -129,7 +129,7 @@ def _neighbours(location: Place, parsed: Parsed[StackFile], stack: StackFile) ->
 
 
 def _local_network(file: Path) -> str | None:
-    """The network of another environment if it is a local one; that file's own faults are not ours to report."""
+    """Return the network of another environment if it is local; problems of its file are not reported here."""
     try:
         stack = files.parse(source.read(file), StackFile).value
     except ModelError:
@@ -137,7 +137,7 @@ def _local_network(file: Path) -> str | None:
     return stack.network.cidr if stack is not None and stack.provider == "local" else None
 
 
-#: The release of PostgreSQL that a distribution packages; another is not installed.
+#: The release of PostgreSQL that a distribution packages; no other release is installed.
 _POSTGRESQL = {"debian-12": "15", "debian-13": "17", "ubuntu-24.04": "16"}
 
 
@@ -153,14 +153,14 @@ def _packaged(parsed: Parsed[StackFile], stack: StackFile, system: System) -> It
     tier = "server" if "server" in topology.created(stack) else "database"
     tier_path: KeyPath = ("tier_os", tier) if tier in stack.tier_os else ("os",)
     for path, name in host_systems or [(tier_path, topology.os_of(stack, tier))]:
-        # That data is not on Windows is said elsewhere.
+        # That data tiers do not run on Windows is reported by another check.
         if not topology.is_windows(name) and _POSTGRESQL[name] != version:
             message = f"packages PostgreSQL {_POSTGRESQL[name]}, and the system wants {version}"
             fitting = [distribution for distribution, release in _POSTGRESQL.items() if release == version]
             yield parsed.problem(path, message, value=name, accepted=", ".join(fitting) or "none; change the system")
 
 
-#: PgBouncer without prepared statements, which drivers of applications use.
+#: Distributions whose PgBouncer lacks prepared statements, which drivers of applications use.
 _OLD_POOLERS = ("debian-12",)
 
 
@@ -200,7 +200,7 @@ def _servers(location: Place, parsed: Parsed[StackFile], stack: StackFile) -> It
 
 
 def _ssh_ports(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
-    """SSH keeps its port; a service of the host could not have it."""
+    """Check that no service of a host uses the port of SSH, which SSH keeps."""
     taken = {80: "the edge", 443: "the edge", **checks_system.taken_ports(system)}
     for position, server in enumerate(stack.hosts):
         if server.port in taken:
@@ -243,7 +243,7 @@ def _is_public_key(file: Path) -> bool:
 
 
 def leaves(root: Path, path: Path) -> bool:
-    """Whether `path` is outside the project once links are followed."""
+    """Return whether `path` is outside the project once links are resolved."""
     return not path.resolve().is_relative_to(root.resolve())
 
 
@@ -266,7 +266,7 @@ def _topology(location: Place, parsed: Parsed[StackFile], stack: StackFile, syst
     try:
         hosts = plan_hosts(location, stack, system)
     except ValueError:
-        return  # `plan` says so
+        return  # `plan` reports it
     yield from _without_work(parsed, stack, system)
     groups = topology.groups(hosts)
     path: KeyPath = ("hosts",) if stack.hosts else ("topology",)
@@ -304,17 +304,17 @@ def _who_makes_hosts(parsed: Parsed[StackFile], stack: StackFile) -> Iterator[Pr
 
 
 def needed_tiers(stack: StackFile, system: System | None) -> tuple[str, ...]:
-    """The tiers that a system cannot do without where no cloud does their work; backups go to `ops`."""
+    """Return the tiers that a system requires and that no cloud manages; backups go to `ops`."""
     if system is None:
         return ()
     managed = topology.managed(stack)
-    # Backups of a cloud's database are the cloud's, and those of files go to its object store.
+    # The cloud backs up its own database, and files are backed up in its object store.
     elsewhere = {*managed, *({"ops"} if "database" in managed else set())} - {"edge"}
     return tuple(tier for tier in topology.needed(system) if tier not in elsewhere)
 
 
 def _without_work(parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
-    """A key of a tier that the system has no work for would have no effect. Whoever wants a host of ops may have one."""
+    """Reject keys of tiers that the system does not use: they would have no effect. An ops host is always allowed."""
     idle = {*topology.TIERS} - {*topology.needed(system), "ops"}
     paths: list[KeyPath] = [("topology", tier) for tier in topology.told(stack.topology)] if stack.topology else []
     paths += [(key, tier) for key in ("sizes", "tier_os") for tier in getattr(stack, key)]
@@ -333,7 +333,7 @@ def _without_work(parsed: Parsed[StackFile], stack: StackFile, system: System | 
 
 
 def _promised(parsed: Parsed[StackFile], stack: StackFile, groups: dict[str, tuple[str, ...]]) -> Iterator[Problem]:
-    """Servers that exist have to be as many as the topology says, where it does."""
+    """Check that the existing servers are as many as the topology states, if it does."""
     if not stack.hosts or stack.topology is None:
         return
     for tier, number in topology.told(stack.topology).items():
@@ -389,7 +389,7 @@ def _certificate_file(location: Place, parsed: Parsed[StackFile], path: KeyPath,
 
 
 def _file(location: Place, parsed: Parsed[StackFile], path: KeyPath, name: str | None) -> Iterator[Problem]:
-    """A file that has to be there before anything starts."""
+    """Check that a file exists that is needed before anything starts."""
     if name is None:
         return
     if leaves(location.root, location.root / name):

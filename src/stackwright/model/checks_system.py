@@ -9,7 +9,7 @@ from stackwright.model.errors import KeyPath, Problem, nearest
 from stackwright.model.files import Parsed
 from stackwright.model.system import App, Process, System
 
-#: Ports of the stack's own services on hosts that may also run applications or caches: docs/architecture.md.
+#: Ports of the stack's own services, on hosts that may also run applications or caches: docs/architecture.md.
 RESERVED_PORTS = {
     2379: "etcd",
     2380: "etcd",
@@ -22,12 +22,12 @@ RESERVED_PORTS = {
     8432: "the backup of the database",
     8500: "the backup of files",
 }
-#: From the next on, the kernel takes ports for connections that go out.
+#: The kernel uses the ports above this one for outgoing connections.
 LAST_PORT = 10_239
 
 
 def problems(parsed: Parsed[System], system: System) -> Iterator[Problem]:
-    """Every problem of the file."""
+    """Yield every problem of the file."""
     yield from _ports(parsed, system)
     yield from _sites(parsed, system)
     yield from checks_apps.system_problems(parsed, system)
@@ -50,7 +50,7 @@ def _ports(parsed: Parsed[System], system: System) -> Iterator[Problem]:
 
 
 def taken_ports(system: System) -> dict[int, str]:
-    """Every port that a service of some host listens on, and what that is."""
+    """Return every port that a service of a host listens on, and the name of the service."""
     claimed = {port: owner for _, owner, ports in _claims(system) for port in ports}
     return {**claimed, **RESERVED_PORTS}
 
@@ -64,7 +64,7 @@ def _claims(system: System) -> Iterator[tuple[KeyPath, str, range]]:
 
 
 def instance_ports(process: Process) -> range:
-    """The ports that an application may take on a host."""
+    """Return the ports that an application may use on a host."""
     number = process.max_instances if process.mode == "fork" else 1
     return range(process.first_port, process.first_port + number)
 
@@ -151,7 +151,7 @@ def _database(parsed: Parsed[System], system: System) -> Iterator[Problem]:
 
 
 def _database_names(parsed: Parsed[System], names: Sequence[str]) -> Iterator[Problem]:
-    """Each has a second name, for reads, at PgBouncer."""
+    """Check that each name is unique, including the second name that PgBouncer has for reads."""
     for position, name in enumerate(names):
         owner = "another database" if name in names[:position] else reserved.database(name)
         if owner is None and name.endswith("_replica") and name.removesuffix("_replica") in names:

@@ -1,4 +1,4 @@
-"""Checks of an environment's own `group_vars` and `host_vars`: a variable that nobody reads would change nothing, in silence."""
+"""Checks of an environment's own `group_vars` and `host_vars`: a variable that is never read would have no effect."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from stackwright.model.errors import Problem, nearest
 if TYPE_CHECKING:
     from stackwright.model.environment import Environment
 
-#: What Ansible reads in these folders.
+#: File extensions that Ansible reads in these directories.
 _EXTENSIONS = ("", ".yml", ".yaml", ".json")
 #: Set by the inventory from the two files of the environment.
 _FACTS = ("stack", "stack_host")
 
 
 def problems(environment: Environment) -> Iterator[Problem]:
-    """Return what names no group and no input of a role.
+    """Yield the names that are no group and no input of a role.
 
-    `host_vars` may be of a host that has left the file: its retirement still connects to it.
+    `host_vars` may belong to a host that has left the file: its removal still connects to it.
     """
     folder = environment.root / "inventories" / environment.name
     groups = {"all", *environment.groups, *topology.playbook_groups(environment.stack, environment.hosts)}
@@ -52,7 +52,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _inputs(roles: Path) -> Mapping[str, frozenset[str]]:
-    """Role -> its inputs, by what it says of itself."""
+    """Return role -> its inputs, from its argument specs."""
     inputs: dict[str, frozenset[str]] = {}
     for file in sorted(roles.glob("*/meta/argument_specs.yml")):
         specs: Mapping[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))["argument_specs"]
@@ -62,11 +62,11 @@ def _inputs(roles: Path) -> Mapping[str, frozenset[str]]:
 
 def _file_problems(file: Path, shown: Path, inputs: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
     text = file.read_text(encoding="utf-8")
-    # What is encrypted whole is Ansible's to read.
+    # A file that is encrypted as a whole can only be read by Ansible.
     if text.startswith("$ANSIBLE_VAULT"):
         return
     try:
-        # Only composed: tags of Ansible such as !vault stay what they are.
+        # Composed only: tags of Ansible such as !vault remain as they are.
         node = yaml.compose(text, yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

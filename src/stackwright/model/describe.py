@@ -1,4 +1,4 @@
-"""Saying in words what a JSON Schema accepts at a place: the text behind `accepted:` in errors."""
+"""Describes in words what a JSON Schema accepts at a path: the text behind `accepted:` in errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TYPES = {
 
 
 def at(schema: Schema, path: KeyPath) -> Schema:
-    """The part of `schema` that describes `path`; empty where nothing does."""
+    """Return the part of `schema` that describes `path`; empty if there is none."""
     subschema: Schema = schema
     for part in path:
         subschema = next(
@@ -40,7 +40,7 @@ def _step(branch: Schema, part: str | int) -> Schema | None:
 
 
 def _branches(schema: Schema, subschema: Schema) -> Iterator[Schema]:
-    """`subschema` without references and unions: everything that it may be."""
+    """Yield the alternatives of `subschema`, with references and unions resolved."""
     if "$ref" in subschema:
         yield from _branches(schema, schema["$defs"][subschema["$ref"].rsplit("/", 1)[1]])
     elif "anyOf" in subschema:
@@ -51,10 +51,10 @@ def _branches(schema: Schema, subschema: Schema) -> Iterator[Schema]:
 
 
 def keys(schema: Schema, subschema: Schema) -> list[str]:
-    """The keys that a mapping may have."""
+    """Return the keys that a mapping may have."""
     known_keys: list[str] = []
     for branch in _branches(schema, subschema):
-        # What has to be there first: that is the order in which people write.
+        # Required keys first: that is the order in which users write.
         required = branch.get("required", [])
         known_keys += sorted(branch.get("properties", {}), key=lambda key: key not in required)
         for names in _branches(schema, branch.get("propertyNames", {})):
@@ -63,7 +63,7 @@ def keys(schema: Schema, subschema: Schema) -> list[str]:
 
 
 def key_words(schema: Schema, subschema: Schema) -> str:
-    """What the keys of a mapping look like that may have any; empty where they are listed."""
+    """Return what the keys of a mapping with arbitrary keys look like; empty if its keys are listed."""
     names = [
         names for branch in _branches(schema, subschema) for names in _branches(schema, branch.get("propertyNames", {}))
     ]
@@ -71,7 +71,7 @@ def key_words(schema: Schema, subschema: Schema) -> str:
 
 
 def words(schema: Schema, subschema: Schema) -> list[str]:
-    """The words that a value may be."""
+    """Return the words that a value may be."""
     return [word for branch in _branches(schema, subschema) for word in _words(branch)]
 
 
@@ -81,7 +81,7 @@ def _words(branch: Schema) -> list[str]:
 
 
 def accepted(schema: Schema, subschema: Schema) -> str:
-    """What a value may be, in words."""
+    """Return a description of the accepted values in words."""
     branches = [_one(branch) for branch in _branches(schema, subschema) if branch.get("type") != "null"]
     return " or ".join(dict.fromkeys(text for text in branches if text))
 
@@ -103,5 +103,5 @@ def _one(branch: Schema) -> str:
 
 
 def takes_text(schema: Schema, subschema: Schema) -> bool:
-    """Whether a value can be any text."""
+    """Return whether a value can be any text."""
     return any(branch.get("type") == "string" and not _words(branch) for branch in _branches(schema, subschema))

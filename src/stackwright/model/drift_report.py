@@ -1,6 +1,6 @@
 """What `stackwright drift --json` prints; its JSON Schema is `schemas/drift.schema.json`.
 
-Keys stay and keep their meaning within one `version`.
+Keys are not removed and keep their meaning within one `version`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stackwright.model.schema_types import schema
 
 @schema
 class Question:
-    """A task of a role whose calls cannot be repeated without a change, so that it was not asked."""
+    """A task of a role whose calls cannot be repeated without a change, and were therefore not repeated."""
 
     role: str
     task: str
@@ -24,16 +24,16 @@ class Question:
 
 @schema
 class Difference:
-    """A call that is answered in another way than in the last converge."""
+    """A call whose result differs from that of the last converge."""
 
     role: str
     task: str
     what: str
     """What the call is about: a path, a unit, a command."""
     expected: str | None
-    """What the last converge was answered; null where the task keeps its values from logs."""
+    """The result of the last converge; null where the task hides its values from logs."""
     actual: str | None
-    """What is answered now; null as above."""
+    """The current result; null as above."""
 
 
 @schema
@@ -44,16 +44,16 @@ class HostDrift:
     recorded_at: str | None = None
     """When the last converge recorded its calls (RFC 3339, UTC); null where there is no record."""
     problem: str | None = None
-    """Why it was not compared; null where it was."""
+    """Why the host was not compared; null if it was."""
     compared: int = 0
-    """Calls that were asked again."""
+    """Number of calls that were repeated."""
     differences: list[Difference] = Field(default_factory=list)
     not_asked: list[Question] = Field(default_factory=list)
 
 
 @schema
 class DriftReport:
-    """One environment at one time."""
+    """The drift of one environment at one time."""
 
     version: Literal[1] = 1
     environment: str
@@ -64,7 +64,7 @@ class DriftReport:
     hosts: list[HostDrift]
 
     def to_json(self) -> str:
-        """Return the report as it is printed."""
+        """Return the report as JSON text."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
 
 

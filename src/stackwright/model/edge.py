@@ -1,6 +1,6 @@
-"""What the edge must do, in words of no proxy: sites, their instances, routes, limits. nginx renders it, IIS could.
+"""The edge, independent of the proxy: sites, their instances, routes, limits. nginx implements it, IIS could.
 
-How each of these behaves is written down once, in `tests/contract/edge.yml`.
+The behaviour of each part is specified once, in `tests/contract/edge.yml`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from stackwright.model import capacity, naming, topology
 from stackwright.model.system import Compression, Health, RateLimit, StaticPath, Timeouts, Tls
 
-#: How long a cloud's load balancer keeps an idle connection: WebSockets may be silent for an hour.
+#: Time that a cloud's load balancer keeps an idle connection: WebSockets may be silent for an hour.
 LOAD_BALANCER_IDLE_SECONDS = 3600
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """An instance that requests may go to."""
+    """An instance that requests may be sent to."""
 
     host: str
     address: str
@@ -32,7 +32,7 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Upstream:
-    """The instances of an application, and how one is chosen."""
+    """The instances of an application, and how one of them is chosen."""
 
     name: str
     members: tuple[Member, ...]
@@ -43,14 +43,14 @@ class Upstream:
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """How a path and all below it reaches the application; the longest path that fits is taken."""
+    """How a path and all paths below it reach the application; the longest matching path is used."""
 
     path: str
     upstream: str
-    #: This path only, nothing below it.
+    #: Match this path only, not those below it.
     exact: bool = False
     websocket: bool = False
-    #: False for streams, which are passed on as they come.
+    #: False for streams, which are passed on without buffering.
     buffered: bool = True
     logged: bool = True
 
@@ -61,7 +61,7 @@ class EdgeSite:
 
     name: str
     app: str
-    #: The first is the one that links and redirects use.
+    #: The first name is used in links and redirects.
     names: tuple[str, ...]
     tls: Tls
     upstreams: tuple[Upstream, ...]
@@ -77,12 +77,12 @@ class EdgeSite:
 
 
 def sites(environment: Environment) -> tuple[EdgeSite, ...]:
-    """The environment's sites."""
+    """Return the environment's sites."""
     return tuple(_site(environment, name, site) for name, site in environment.system.sites.items())
 
 
 def site_names(environment: Environment, site: Site) -> tuple[str, ...]:
-    """The host names that a site answers to."""
+    """Return the host names that a site responds to."""
     return naming.site_names(site, environment.domain, environment.aliases)
 
 
@@ -108,7 +108,7 @@ def _site(environment: Environment, name: str, site: Site) -> EdgeSite:
 
 
 def _streams(environment: Environment, site: Site) -> int:
-    """A stream has two connections, to the client and to the instance: one address gets at most half of a worker's."""
+    """Return the limit of streams: a stream has two connections, and one address gets at most half of a worker's."""
     if site.streams_per_client is not None:
         return site.streams_per_client
     smallest = min((host.memory_mb for host in environment.plan.hosts if "edge" in host.groups), default=0)
@@ -116,7 +116,7 @@ def _streams(environment: Environment, site: Site) -> int:
 
 
 def _timeouts(environment: Environment, site: Site) -> Timeouts:
-    """A load balancer in front closes idle connections first: one that the host closes just as it is used is an error 502."""
+    """Return timeouts that let a load balancer close idle connections before the host does, to prevent error 502."""
     if "edge" not in topology.managed(environment.stack):
         return site.timeouts
     longer = max(site.timeouts.keepalive_seconds, LOAD_BALANCER_IDLE_SECONDS + 10)

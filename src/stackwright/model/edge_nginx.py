@@ -1,7 +1,7 @@
-"""The edge for nginx: from the neutral model to the role's `nginx_sites`, and from those to what its templates print.
+"""The edge for nginx: from the neutral model to the role's `nginx_sites`, and from there to what its templates print.
 
-Templates only loop. All that could be decided wrongly (defaults, quoting, names that refer to one another) is decided
-here, where it is tested without a machine.
+Templates only loop. Everything that could be decided wrongly (defaults, quoting, names that refer to each other) is
+decided here, where it is tested without a machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 Data = dict[str, Any]
 
-# The nested defaults of the role's argument spec, which Ansible checks but does not fill in. A test compares both.
+# Nested defaults of the role's argument spec, which Ansible checks but does not fill in. A test compares both.
 DEFAULTS: Mapping[str, Data] = {
     "site": {
         "tls": None,
@@ -91,9 +91,9 @@ DEFAULTS: Mapping[str, Data] = {
     "cache": {"immutable": False},
 }
 
-# What the edge itself says in its answers; an instance's own is hidden, so that no header comes twice.
+# Headers that the edge sets itself; those of an instance are hidden, so that no header is sent twice.
 _EDGE_HEADERS = ("Strict-Transport-Security", "X-Request-ID")
-# What belongs to one answer: its length and form, its age, what the connection does next.
+# Headers that belong to one response: its length and form, its age, the state of the connection.
 _ANSWER_HEADERS = frozenset(
     [
         "cache-control",
@@ -115,7 +115,7 @@ _ANSWER_HEADERS = frozenset(
         "upgrade",
     ]
 )
-# What is nobody's business.
+# Headers that reveal internals.
 _HIDDEN_HEADERS = ("X-Powered-By",)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -127,14 +127,14 @@ _UNSAFE = re.compile(r"[\s;{}\"'$\\#]")
 _UNSAFE_VALUE = re.compile(r"[\r\n$]")
 
 
-# nginx keeps them in a table whose buckets have 64 bytes, in every version and without a directive to change it.
+# nginx keeps types in a table whose buckets have 64 bytes, in every version and without a directive to change it.
 LONGEST_TYPE = 46
 
 
 class Mistake(NamedTuple):
-    """One thing that is wrong with the sites."""
+    """One mistake in the sites."""
 
-    #: Name of the site; empty for what concerns several.
+    #: Name of the site; empty if several are affected.
     site: str
     #: Part of the site, as `("headers", "X-Frame-Options")` or `("locations", "/public/")`.
     part: tuple[str, ...]
@@ -145,7 +145,7 @@ class Mistake(NamedTuple):
 
 
 class EdgeError(ValueError):
-    """All that is wrong with the sites, one line each."""
+    """All mistakes in the sites, one line each."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = tuple(mistakes)
@@ -155,14 +155,14 @@ class EdgeError(ValueError):
 def nginx_sites(edge: Iterable[Mapping[str, Any]], *, certificate_folder: str, static_root: str) -> list[Data]:
     """Return the role's `nginx_sites` for the neutral sites of stackwright.model.edge (as mappings).
 
-    `certificate_folder` has `tls.crt` and `tls.key` for all names; below `<static_root>/<app>/current` an application's
-    static files lie by their URL.
+    `certificate_folder` has `tls.crt` and `tls.key` for all names; the static files of an application are stored by
+    their URL below `<static_root>/<app>/current`.
     """
     return [_from_neutral(site, certificate_folder, static_root) for site in edge]
 
 
 def tls_min_version(edge: Iterable[Mapping[str, Any]]) -> str:
-    """Return the strictest of the sites: nginx agrees on the version before it knows which site is asked for."""
+    """Return the strictest version of the sites: nginx negotiates it before it knows which site is requested."""
     return max((str(site["tls"]["min_version"]) for site in edge), default="1.2")
 
 
@@ -198,7 +198,7 @@ def _neutral_hsts(hsts: Mapping[str, Any]) -> Data:
 
 
 def _neutral_timeouts(timeouts: Mapping[str, Any]) -> Data:
-    """The model's `connect` is what a client waits at most; no single attempt may use it up."""
+    """Return the timeouts; the model's `connect` is the maximum wait of a client; no single attempt may use it up."""
     return {
         "client_header_seconds": timeouts["client_header_seconds"],
         "client_body_seconds": timeouts["client_body_seconds"],
@@ -211,9 +211,9 @@ def _neutral_timeouts(timeouts: Mapping[str, Any]) -> Data:
 
 
 def _neutral_upstream(upstream: Mapping[str, Any]) -> Data:
-    """Return the upstream; a failing member is taken out only where the method would choose it again and again.
+    """Return the upstream; a failing member is taken out only if the method would choose it again and again.
 
-    By least_conn it is chosen rarely, since waiting requests count as its connections. See
+    With least_conn it is chosen rarely, since waiting requests count as its connections. See
     docs/adr/0003-nginx-differs-from-the-original.md.
     """
     balance, health = upstream["balance"], upstream["health"]
@@ -245,7 +245,7 @@ def _neutral_limit(limit: Mapping[str, Any]) -> Data:
 
 
 def _covers(path: str, candidate: str) -> bool:
-    """Whether `candidate` is `path` or below it. A prefix in nginx is one of characters: /api would cover /apix."""
+    """Return whether `candidate` is `path` or below it. nginx compares characters: /api would be a prefix of /apix."""
     return path == "/" or candidate == path or candidate.startswith(path.rstrip("/") + "/")
 
 
@@ -253,11 +253,11 @@ def _neutral_locations(site: Mapping[str, Any], static_root: str) -> list[Data]:
     exact = {route["path"]: route for route in site["routes"] if route["exact"]}
     below = {route["path"]: route for route in site["routes"] if not route["exact"]}
     statics = {static["url"].rstrip("/") + "/": static for static in site["static"]}
-    # A limit's path is a location of its own, which behaves like the route, or the static files, that it is part of.
+    # A limit's path becomes its own location, which behaves like the route, or the static files, that contain it.
     for limit in site["limits"]:
         path = limit["path"].rstrip("/") + "/"
         served = max((url for url in statics if path.startswith(url)), key=len, default="")
-        # A route below them, such as a stream, comes first.
+        # A route below the static files, such as a stream, takes precedence.
         routed = max((route for route in below if _covers(route, limit["path"])), key=len)
         if len(served) > len(routed.rstrip("/") + "/"):
             statics.setdefault(path, statics[served])
@@ -304,12 +304,12 @@ def _limits_of(site: Mapping[str, Any], path: str) -> list[str]:
 
 
 def quote(value: str) -> str:
-    """Return `value` as one quoted word of nginx's configuration. It has no way to write `$`: see `_check_headers`."""
+    """Return `value` as one quoted word of nginx's configuration. `$` cannot be quoted: see `_check_headers`."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def normalise(sites: Iterable[Mapping[str, Any]]) -> list[Data]:
-    """Fill in nested defaults and derive what the templates print; raise EdgeError with every mistake."""
+    """Fill in nested defaults and derive what the templates print. Raises EdgeError with every mistake."""
     filled = [_site(site) for site in sites]
     mistakes = [*_check_names(filled)]
     upstreams = {upstream["name"] for site in filled for upstream in site["upstreams"]}
@@ -321,7 +321,7 @@ def normalise(sites: Iterable[Mapping[str, Any]]) -> list[Data]:
 
 
 def _fill(kind: str, value: Mapping[str, Any]) -> Data:
-    # Ansible passes options that were not given as None.
+    # Ansible passes options that were not set as None.
     return {**DEFAULTS[kind], **{key: option for key, option in value.items() if option is not None}}
 
 
@@ -479,7 +479,7 @@ def _check_location(location: Data, upstreams: set[str], zones: set[str]) -> Ite
         yield f"upstream {location['upstream']!r} is not declared; there are: {', '.join(sorted(upstreams)) or 'none'}"
     if location["type"] == "static":
         # `location /static` with `alias /srv/static` serves /srv/static-private for /static-private, and
-        # `/static../x` leaves the folder: both ends need the slash.
+        # `/static../x` leaves the directory: both ends need the slash.
         if not location["path"].endswith("/") or location["match"] != "prefix":
             yield "a static path is a prefix and ends in '/'"
         directory = location["directory"] or ""
@@ -498,7 +498,7 @@ def _derive(site: Data) -> Data:
     headers = {key: str(value) for key, value in site["headers"].items()}
     if site["hsts"]:
         headers["Strict-Transport-Security"] = _hsts(site["hsts"])
-    # nginx compresses text/html in any case and warns of the repetition.
+    # nginx always compresses text/html and warns about the repetition.
     compression = {
         **site["compression"],
         "types": [mime_type for mime_type in site["compression"]["types"] if mime_type != "text/html"],
@@ -520,7 +520,7 @@ def _derive_limit(site: str, limit: Data) -> Data:
     zone = f"{site}_{limit['zone']}"
     counted = "$edge_client" if limit["key"] == "client" else "$server_name"
     variable = f"edge_limit_{zone}".replace("-", "_")
-    # nginx refuses a reload in which a zone of the same name has another key.
+    # nginx rejects a reload in which a zone of the same name has another key.
     key = f"${variable}" if limit["methods"] else counted
     return {
         **limit,
@@ -541,7 +541,7 @@ def _derive_upstream(upstream: Data) -> Data:
         words += [f"max_fails={member['max_fails']}", f"fail_timeout={member['fail_timeout_seconds']}s"]
         words += ["backup"] if member["backup"] else []
         members.append({**member, "server": " ".join(words)})
-    # A member takes about half a kilobyte.
+    # A member needs about half a kilobyte.
     return {**upstream, "members": members, "zone_kb": max(256, 64 + 2 * len(members))}
 
 
@@ -560,7 +560,7 @@ def _derive_location(location: Data, limits: Mapping[str, Data], number: int) ->
 
 
 def tables(sites: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Return the sizes of nginx's hash tables, by directive, for normalised sites: a name that fits no bucket is an error."""
+    """Return nginx's hash table sizes, by directive, for normalised sites: a name that fits no bucket is an error."""
     sites = list(sites)
     names = [name for site in sites for name in site["server_names"]]
     variables = [limit["variable"] for site in sites for limit in site["limits"]]
@@ -569,7 +569,7 @@ def tables(sites: Iterable[Mapping[str, Any]]) -> dict[str, int]:
         for site in sites
         for name in (*site["headers"], *site["request_headers_removed"], *site["response_headers_hidden"])
     ]
-    # The second number is what nginx and its modules bring: names, variables, headers that are always there.
+    # The second number is the minimum for what nginx and its modules define: names, variables, headers always present.
     return {
         **_table("server_names_hash", names, 512),
         **_table("variables_hash", variables, 1024),
@@ -579,7 +579,7 @@ def tables(sites: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def _table(name: str, keys: list[str], least: int) -> dict[str, int]:
-    """Two pointers and the key, in words of 8 bytes, are an element; a bucket holds at least four of the longest."""
+    """Return the sizes: an element is two pointers and the key, in 8-byte words; a bucket fits four of the longest."""
     longest = max((len(key) for key in keys), default=0)
     bucket = 128
     while bucket < 4 * (longest + 2 + 8 + 16):
@@ -591,7 +591,7 @@ def _table(name: str, keys: list[str], least: int) -> dict[str, int]:
 
 
 def health_checks(sites: Iterable[Mapping[str, Any]]) -> Data:
-    """Return what nginx-health reads, for normalised sites: each instance once, with all upstreams that it is a member of."""
+    """Return the input of nginx-health for normalised sites: each instance once, with all upstreams that have it."""
     checks: dict[tuple[Any, ...], Data] = {}
     for site in sites:
         for upstream in site["upstreams"]:
@@ -616,7 +616,7 @@ def _cache_control(cache: Mapping[str, Any]) -> str:
 
 
 def _retry_after(rate: str) -> int:
-    """Return the seconds until the next request is let through, at least one (the header has whole seconds)."""
+    """Return the seconds until the next request is allowed, at least one (the header has whole seconds)."""
     match = _RATE.fullmatch(rate)
     assert match, rate
     return math.ceil({"s": 1, "m": 60}[match[2]] / int(match[1]))

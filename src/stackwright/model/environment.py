@@ -1,4 +1,4 @@
-"""An environment, loaded and checked: the one thing that provisioning, inventory, CLI and pictures are made from."""
+"""An environment, loaded and checked: provisioning, inventory, CLI and diagrams are all made from it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from stackwright.model.topology import Host
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """A system in a place: every default filled in, every sum checked."""
+    """A system in a place, with every default filled in and every sum checked."""
 
     name: str
     #: The project's root: holds `systems/`, `inventories/`, `.state/`.
     root: Path
     system: System
-    #: What the person wrote.
+    #: The file as the user wrote it.
     stack: StackFile
     plan: Plan
 
@@ -54,12 +54,12 @@ class Environment:
 
     @property
     def hosts(self) -> tuple[Host, ...]:
-        """The hosts that have a name and an address."""
+        """Return the hosts that have a name and an address."""
         return tuple(host for host in self.plan.hosts if not host.slot)
 
     @property
     def slots(self) -> tuple[Host, ...]:
-        """The places of a group that grows and shrinks; all alike."""
+        """Return the slots of an Auto Scaling group, which are all alike."""
         return tuple(host for host in self.plan.hosts if host.slot)
 
     @property
@@ -92,7 +92,7 @@ class Environment:
 
     @property
     def backups(self) -> BackupSchedule:
-        """Return the system's schedule with what the environment sets."""
+        """Return the system's schedule with the settings of the environment."""
         values = {field.name: getattr(self.stack.backups, field.name) for field in fields(BackupSchedule)}
         return replace(self.system.backups, **{name: value for name, value in values.items() if value is not None})
 
@@ -102,16 +102,16 @@ class Environment:
 
     @property
     def vault_file(self) -> Path:
-        """The file of the environment's secrets; it exists since the environment was created."""
+        """Return the file of the environment's secrets, which is created together with the environment."""
         return self.state_folder / "secrets.vault.yml"
 
     def host(self, name: str) -> Host:
-        """The host of that name."""
+        """Return the host with that name."""
         return next(host for host in self.hosts if host.name == name)
 
 
 def load(path: Path | str) -> Environment:
-    """Load the environment of a `stack.yml` (or of the folder that holds it).
+    """Load the environment of a `stack.yml` (or of the directory that contains it).
 
     Raises ModelError with every problem of the file and of its system's file.
     """
@@ -119,7 +119,7 @@ def load(path: Path | str) -> Environment:
     stack, system = files.read_both(location)
     problems = [*stack.problems, *(system.problems if system else ()), *checks.check(location, stack, system)]
     plan: Plan | None = None
-    # Sums of values that are known to be wrong would only mislead.
+    # Sums of values that are known to be wrong would be misleading.
     if not problems and system is not None:
         plan, problems = make_plan(location, stack, system)
     if problems or plan is None or system is None:

@@ -1,4 +1,4 @@
-"""Errors of the model: every problem of a file at once, each saying where it is, what is there and what would do."""
+"""Errors of the model: all problems of a file at once, each with its location, the value and what is accepted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: The way to a value: mapping keys and list positions.
+#: The path to a value: mapping keys and list positions.
 KeyPath = tuple[str | int, ...]
 
 
@@ -22,7 +22,7 @@ ABSENT = _Absent()
 
 
 def dotted(path: KeyPath) -> str:
-    """`("hosts", 0, "name")` as a person writes it: `hosts[0].name`."""
+    """Return the path in readable form: `hosts[0].name` for `("hosts", 0, "name")`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -30,14 +30,14 @@ def dotted(path: KeyPath) -> str:
 
 
 def nearest(word: str, accepted: Iterable[str]) -> str | None:
-    """The accepted word that `word` was most probably meant to be."""
+    """Return the accepted word that `word` most probably stands for."""
     matches = difflib.get_close_matches(word.lower(), list(accepted), n=1, cutoff=0.6)
     return matches[0] if matches else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that is wrong in one place of a file."""
+    """One problem at one location of a file."""
 
     file: Path
     line: int

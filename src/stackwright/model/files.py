@@ -1,4 +1,4 @@
-"""Finding and reading an environment's two files; every problem of a file is found in one go."""
+"""Finding and reading an environment's two files; every problem of a file is reported at once."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ from stackwright.model.system import System
 
 T = TypeVar("T")
 
-#: Both take a while to make and are the same for every file.
+#: Both are slow to create and are the same for every file.
 _ADAPTERS: dict[object, TypeAdapter[Any]] = {}
 _SCHEMAS: dict[object, Mapping[str, Any]] = {}
 
 _UNKNOWN_KEY = "unexpected_keyword_argument"
 _PUBLIC_KEY: TypeAdapter[str] = TypeAdapter(PublicKey)
 
-#: Each round removes at least one value; a file with more faults than that is read again after the first are mended.
+#: Each round removes at least one value; a file with more problems is read again after the first ones are fixed.
 _ROUNDS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where an environment is."""
+    """The location of an environment."""
 
     root: Path
     name: str
     file: Path
 
     def shown(self, file: Path) -> Path:
-        """The file as errors name it: from the project's root."""
+        """Return the path of the file as errors show it: relative to the project's root."""
         return file.relative_to(self.root) if file.is_relative_to(self.root) else file
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parsed(Generic[T]):
-    """A file as far as it could be understood."""
+    """A file, as far as it could be parsed."""
 
     source: Source
-    #: None if too much is wrong; otherwise without the values that are.
+    #: None if too much is wrong; otherwise without the invalid values.
     value: T | None
     problems: tuple[Problem, ...]
     #: What was left out of `value`.
@@ -61,7 +61,7 @@ class Parsed(Generic[T]):
         return self.value is not None and not self.problems
 
     def need(self) -> T:
-        """The value of a file that is known to be good."""
+        """Return the value of a file that is known to be valid."""
         if self.value is None:
             raise ModelError(self.problems)
         return self.value
@@ -75,7 +75,7 @@ class Parsed(Generic[T]):
         accepted: str = "",
         suggestion: str | None = None,
     ) -> Problem:
-        """A problem with the line of `path`."""
+        """Return a problem with the line of `path`."""
         return Problem(
             file=self.source.file,
             line=self.source.line(path),
@@ -87,13 +87,13 @@ class Parsed(Generic[T]):
         )
 
     def doubtful(self, path: KeyPath) -> bool:
-        """Whether a problem at `path` may only follow from what was left out."""
+        """Return whether a problem at `path` may only follow from what was left out."""
         prefixes = [prefix for gone in self.left_out for prefix in (gone, gone[:-1]) if prefix]
         return any(path[: len(prefix)] == prefix[: len(path)] for prefix in prefixes)
 
 
 def locate(path: Path) -> Place:
-    """The environment of a `stack.yml`, or of its folder."""
+    """Return the location of the environment of a `stack.yml`, or of its folder."""
     file = (path / "stack.yml" if path.is_dir() else path).absolute()
     root = next((parent for parent in file.parents if (parent / "systems").is_dir()), None)
     if root is None or not file.is_file():
@@ -104,7 +104,7 @@ def locate(path: Path) -> Place:
 
 
 def read_both(location: Place) -> tuple[Parsed[StackFile], Parsed[System] | None]:
-    """The environment's file and its system's, the latter None if it cannot be told which it is."""
+    """Return the environment's file and its system's file, the latter None if the system cannot be determined."""
     stack = parse(source.read(location.file, location.shown(location.file)), StackFile)
     name = stack.source.data.get("system")
     if not isinstance(name, str) or any(gone == ("system",) for gone in stack.left_out):
@@ -129,8 +129,8 @@ def read_both(location: Place) -> tuple[Parsed[StackFile], Parsed[System] | None
 def parse(read: Source, model: type[T]) -> Parsed[T]:
     """Check `read` against `model`.
 
-    What is wrong is reported and left out, and the rest is checked again: so that a later check, between keys, still
-    sees the rest.
+    Invalid values are reported and left out, and the rest is checked again, so that later checks between keys still
+    see the rest.
     """
     problems: dict[KeyPath, Problem] = {}
     left_out: list[KeyPath] = []
@@ -165,7 +165,7 @@ def _schema(model: type[Any]) -> Mapping[str, Any]:
 
 
 def _by_path(error: ValidationError, data: Any) -> dict[KeyPath, list[ErrorDetails]]:
-    """The errors by key path: a value that could be one of several types has an error for each."""
+    """Return the errors by key path: a value that could be one of several types has an error for each."""
     errors: dict[KeyPath, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
         errors.setdefault(_path(details, data), []).append(details)
@@ -173,7 +173,7 @@ def _by_path(error: ValidationError, data: Any) -> dict[KeyPath, list[ErrorDetai
 
 
 def _path(details: ErrorDetails, data: Any) -> KeyPath:
-    """The location in the file: pydantic's, without the parts that name the branches of a union."""
+    """Return the location in the file: pydantic's, without the parts that name the branches of a union."""
     path: list[str | int] = []
     for part in details["loc"]:
         if details["type"] == "missing" and part == details["loc"][-1]:
@@ -239,12 +239,12 @@ def _message(details: ErrorDetails) -> str:
 
 
 def _follows(path: KeyPath, left_out: Sequence[KeyPath]) -> bool:
-    """Whether a value may be missed only because it, or something in it, was left out."""
+    """Return whether a value may be missing only because it, or something in it, was left out."""
     return any(path == gone[: len(path)] for gone in left_out)
 
 
 def _leave_out(data: Any, path: KeyPath) -> KeyPath:
-    """Remove what is at `path`, or the nearest thing around it that can be; return what was removed."""
+    """Remove what is at `path`, or the nearest enclosing value that can be removed; return what was removed."""
     while path:
         holder = data
         for part in path[:-1]:
@@ -252,11 +252,11 @@ def _leave_out(data: Any, path: KeyPath) -> KeyPath:
         if isinstance(holder, dict) and path[-1] in holder:
             del holder[path[-1]]
             return path
-        # An item of a list: removing it would move the others away from their lines. Its list goes.
+        # Removing an item of a list would move the others away from their lines, so the whole list is removed.
         path = path[:-1]
     return ()
 
 
 def public_key(text: str) -> str:
-    """`text` if it is an OpenSSH public key; raises ValidationError."""
+    """Return `text` if it is an OpenSSH public key; raises ValidationError otherwise."""
     return _PUBLIC_KEY.validate_python(text)

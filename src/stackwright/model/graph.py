@@ -1,7 +1,7 @@
-"""The picture of an environment: its hosts by tier, what runs on each, who talks to whom. Plain SVG, no tool needed.
+"""The diagram of an environment: its hosts by tier, what runs on each, and their connections. Plain SVG, without tools.
 
-A column per step of a request (edge, application, data, backups), a frame per set of hosts that do the same, a card
-per host. Hosts that do everything are one frame; an arrow is drawn only between frames.
+A column per step of a request (edge, application, data, backups), a frame per set of hosts with the same tiers, a card
+per host. Hosts with all tiers are one frame; an arrow is drawn only between frames.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _HEAD = """
 
 @dataclass(frozen=True, kw_only=True)
 class _Frame:
-    """Hosts that are in the same tiers."""
+    """Hosts that belong to the same tiers."""
 
     tiers: tuple[str, ...]
     cards: tuple[Card, ...]
@@ -90,7 +90,7 @@ class _Frame:
 
 @dataclass(kw_only=True)
 class _Sides:
-    """The arrows that end at each side of each frame, so that they share the side evenly."""
+    """The arrows that end at each side of each frame, so that they are distributed evenly."""
 
     ends: dict[tuple[int, str], list[tuple[float, int]]] = field(default_factory=dict)
 
@@ -98,17 +98,17 @@ class _Sides:
         self.ends.setdefault((frame, side), []).append((towards, arrow))
 
     def place(self, frame: _Frame, number: int, side: str, arrow: int) -> float:
-        """How high on its side the arrow ends; in the order of the other ends, so that arrows do not cross."""
+        """Return the arrow's y position on its side; in the order of the other ends, so that arrows do not cross."""
         ends = sorted(self.ends[number, side])
         position = [arrow_number for _, arrow_number in ends].index(arrow)
         return frame.y + frame.height * (position + 1) / (len(ends) + 1)
 
 
 def topology_svg(environment: Environment) -> str:
-    """The environment's topology as an SVG document."""
+    """Return the environment's topology as an SVG document."""
     frames = _placed(_frames(environment))
     width = max(frame.x + frame.width for frame in frames) + _MARGIN
-    # The legend has to fit, too.
+    # The legend has to fit as well.
     width = max(width, 680)
     height = max(frame.y + frame.height for frame in frames) + _FOOTER
     names = ", ".join((environment.domain, *environment.aliases))
@@ -160,7 +160,7 @@ def _description(environment: Environment) -> str:
 
 
 def _placed(frames: Sequence[_Frame]) -> list[_Frame]:
-    """The frames in columns from left to right, each column centred."""
+    """Return the frames in columns from left to right, each column centred."""
     columns = sorted({frame.column for frame in frames})
     heights = {column: _column_height([member for member in frames if member.column == column]) for column in columns}
     tallest = max(heights.values())
@@ -199,7 +199,7 @@ def _frame(frame: _Frame) -> Iterator[str]:
 def _heading(frame: _Frame) -> str:
     if len(frame.tiers) == len(TIERS):
         return f'<text x="{frame.x + _FRAME_PAD}" y="{frame.y + 22}">EVERYTHING</text>'
-    # Capitals of many tiers would not fit the frame.
+    # Capitals of many tiers would not fit into the frame.
     few = len(frame.tiers) < 3
     words = {tier: _WORDS[tier].upper() if few else _WORDS[tier] for tier in frame.tiers}
     spans = " ".join(f'<tspan fill="{_COLOURS[tier]}">{escape(word)}</tspan>' for tier, word in words.items())

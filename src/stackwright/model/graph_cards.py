@@ -1,4 +1,4 @@
-"""What a picture of an environment shows: a card per host, or per service that a cloud runs, by tier; and who talks to whom."""
+"""The content of a diagram: a card per host, or per service that a cloud manages, by tier; and the connections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stackwright.model.topology import TIERS, Host
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A service, in the colour of its tier."""
+    """A service, in the color of its tier."""
 
     tier: str
     text: str
@@ -23,10 +23,10 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """A host, a group of hosts that are all alike, or a service of a cloud."""
+    """A host, a group of hosts that are all alike, or a managed service of a cloud."""
 
     title: str
-    #: An address, or a type.
+    #: An address or an instance type.
     corner: str
     size: str
     rows: tuple[Row, ...]
@@ -34,7 +34,7 @@ class Card:
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """A tier that talks to another; `copy`: data that is copied rather than asked for."""
+    """A connection from one tier to another; `copy`: data that is copied rather than requested."""
 
     source: str
     target: str
@@ -44,7 +44,7 @@ class Link:
 
 
 def by_tiers(environment: Environment) -> Mapping[tuple[str, ...], tuple[Card, ...]]:
-    """The cards, by the tiers that they are in."""
+    """Return the cards, by the tiers that they belong to."""
     cards_by_tiers: dict[tuple[str, ...], list[Card]] = {}
     for host in environment.hosts:
         cards_by_tiers.setdefault(_tiers(environment, host), []).append(_host(environment, host))
@@ -57,7 +57,7 @@ def by_tiers(environment: Environment) -> Mapping[tuple[str, ...], tuple[Card, .
 
 
 def links(environment: Environment) -> Iterator[Link]:
-    """Who talks to whom."""
+    """Yield the connections between tiers."""
     every = (
         instance.port for plan in environment.apps.values() for ones in plan.instances.values() for instance in ones
     )
@@ -95,7 +95,7 @@ def _host(environment: Environment, host: Host) -> Card:
 
 
 def _group(environment: Environment, host: Host) -> Card:
-    """The places of a group are one card."""
+    """Return one card for all slots of a group."""
     group = environment.stack.aws.app.group if environment.stack.aws else None
     number = f"{group.min}\u2013{group.max} servers" if group else ""
     size = f"{host.cpus} CPUs  ·  {_memory(host.memory_mb)} each  ·  {host.type}"

@@ -1,16 +1,16 @@
-"""From environment and provider output to what Ansible sees: groups, host variables and one read-only `stack`.
+"""From environment and provider output to what Ansible reads: groups, host variables and one read-only `stack`.
 
 `stack` has the same shape for every provider, and is plain JSON:
 
     version: 1
     environment, system, title, provider, class, domain: str
-    region: null | str, of AWS
+    region: null | str, only on AWS
     aliases: [str]
     internal_domain: "<environment>.internal"
     network: {cidr}
     hosts: {name: {address, fqdn, groups: [str], cpus, memory_mb, os}}
     groups: {edge|app|database|cache|ops|consensus: [host]}
-    retiring: {name: {address, fqdn, groups: [str]}}, hosts that are about to go or to lose these tiers
+    retiring: {name: {address, fqdn, groups: [str]}}, hosts that are about to be removed or to lose these tiers
     apps: {app: {name, process_name, runtime: {name, version}, command: [str], mode, first_port, memory_mb,
         restarts: {limit, min_uptime_seconds}, start_timeout_seconds, kill_seconds, log_date_format,
         watch, health: {path, ready_path, interval_seconds, timeout_seconds, failures, retry_after_seconds},
@@ -70,13 +70,14 @@ from stackwright.model.stackfile import CopyTo
 from stackwright.model.topology import Host
 
 STACK_VERSION = 1
-#: AWS's document that carries SSH; the session plugin of the AWS CLI has to be installed.
+#: AWS's document for SSH sessions; the session plugin of the AWS CLI has to be installed.
 _SESSION = (
     "aws ssm start-session --region {region} --target %h --document-name AWS-StartSSHSession --parameters portNumber=%p"
 )
 ADMIN_USER = "stackwright"
-#: The same way in as to Linux: SSH, which Ansible speaks with Windows, too, from 2.18 on. The shell has to be the one that sshd is told
-#: (`model/aws/boot/windows.ps1`); there is no Python, so that a module for Linux fails at once, by name.
+#: The same access as on Linux: SSH, which Ansible supports for Windows from 2.18 on. The shell has to be the one that
+#: sshd is configured with (`model/aws/boot/windows.ps1`); there is no Python, so that a module for Linux fails at once,
+#: by name.
 _WINDOWS: Mapping[str, Any] = {
     "ansible_connection": "ssh",
     "ansible_shell_type": "powershell",
@@ -102,24 +103,24 @@ class Inventory:
 
     groups: Mapping[str, tuple[str, ...]]
     hosts: Mapping[str, HostVariables]
-    #: For every host alike; holds `stack`.
+    #: Variables of all hosts; contains `stack`.
     variables: Mapping[str, Any]
     known_hosts_file: Path
-    #: Content for `known_hosts_file`: exactly the keys that are recorded.
+    #: Content for `known_hosts_file`: exactly the recorded keys.
     known_hosts: str
 
 
 def build(environment: Environment, output: Mapping[str, Any] | None) -> Inventory:
-    """The inventory of a provisioned environment.
+    """Return the inventory of a provisioned environment.
 
-    `output` is what the Pulumi program exported; None is enough for servers that existed before. Raises InventoryError
-    if it is missing, or is of another environment.
+    `output` is what the Pulumi program exported; None is sufficient for existing servers. Raises InventoryError if it
+    is missing, or belongs to another environment.
     """
     if output is None:
         output = from_environment(environment)
     known = {**output.get("retiring", {}), **hosts_of(environment, output)}
     known_names = {host.name for host in environment.hosts}
-    # Every output of what a cloud runs says where in it.
+    # Every output of a managed service says where in the cloud it is.
     cloud = output.get("cloud") or ({} if topology.managed(environment.stack) else None)
     hosts = tuple(
         replace(host, address=known[host.name]["address"], host_key=_host_key(environment, host, known[host.name]))
@@ -153,7 +154,7 @@ def build(environment: Environment, output: Mapping[str, Any] | None) -> Invento
 
 
 def _leaving(environment: Environment, name: str, entry: Mapping[str, Any]) -> Host:
-    """A host that the file no longer has, as its last output describes it."""
+    """Return a host that is no longer in the file, as its last output describes it."""
     connection = entry["connection"]
     host = Host(
         name=name,
@@ -169,7 +170,7 @@ def _leaving(environment: Environment, name: str, entry: Mapping[str, Any]) -> H
 
 
 def _host_key(environment: Environment, host: Host, known: Mapping[str, Any]) -> str:
-    """The key in the output, else the one that is recorded; nobody connects to a host whose key is not known."""
+    """Return the key in the output, else the recorded one; a host without a known key is not connected to."""
     key: str | None = known["connection"].get("host_key")
     if key is not None:
         return key
@@ -228,11 +229,11 @@ def stack(
     cloud: Mapping[str, Any] | None = None,
     retiring: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """The read-only facts that group_vars wire into role inputs.
+    """Return the read-only facts that group_vars pass to role inputs.
 
-    `endpoints` and `cloud` are those of the output, where a cloud has some; without `cloud` nobody learns where the
-    database's master user has its password, nor of any bucket. Raises InventoryError where the output has no bucket
-    for uploads, and there should be one.
+    `endpoints` and `cloud` are those of the output, if a cloud has some; without `cloud` the facts contain neither the
+    location of the password of the database's master user nor any bucket. Raises InventoryError if the output lacks a
+    bucket for uploads that is required.
     """
     service_endpoints = endpoints or {}
     groups = topology.groups(hosts)
@@ -285,7 +286,7 @@ def _first(names: tuple[str, ...]) -> str | None:
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    """A dataclass as JSON would have it: lists for tuples, all the way down."""
+    """Return a dataclass as JSON has it: lists instead of tuples, at every level."""
     plain: dict[str, Any] = _listed(asdict(value))
     return plain
 
@@ -383,7 +384,7 @@ def _database(
 
 
 def _database_names(environment: Environment, endpoints: Mapping[str, Any]) -> dict[str, Any]:
-    """Where PgBouncer finds who takes writes and who answers reads: by the proxy of its host, or at the cloud's names."""
+    """Return where PgBouncer finds the hosts for writes and reads: the proxy of its host, or the cloud's names."""
     if "database" not in topology.managed(environment.stack):
         domain = environment.internal_domain
         names = {"primary_name": f"database-primary.{domain}", "replica_name": f"database-replica.{domain}"}
@@ -401,7 +402,7 @@ def _database_names(environment: Environment, endpoints: Mapping[str, Any]) -> d
 
 
 def database_ca(environment: Environment) -> str:
-    """Whoever runs the database has a CA of their own, which no system trusts: given, or fetched once by `stackwright`."""
+    """Return the file of the database's CA, which no system trusts: configured, or fetched once by `stackwright`."""
     aws = environment.stack.aws
     ca_file = aws.database.ca_file if aws is not None else None
     return ca_file or f".state/{environment.name}/database-ca.pem"
@@ -431,7 +432,7 @@ def _pools(environment: Environment, host: str) -> list[dict[str, Any]]:
 
 
 def _clients(environment: Environment, host: str) -> int:
-    """Connections to PgBouncer of a host: all instances, once more during a release, and some for operators."""
+    """Return the connections to PgBouncer of a host: all instances, twice during a release, and some for operators."""
     budget = environment.connections
     clients = sum(pool.clients for pool in budget.pools if pool.host == host) if budget else 0
     return 2 * clients + 20
@@ -470,7 +471,7 @@ def _cache(environment: Environment, hosts: tuple[Host, ...], endpoints: Mapping
 def _cache_place(
     environment: Environment, hosts: tuple[Host, ...], endpoint: Mapping[str, Any] | None, number: int
 ) -> dict[str, str | None]:
-    """Where an instance answers: at the cloud's name, else on a host; one holds every instance, more take turns."""
+    """Return where an instance listens: at the cloud's name, else on a host; one has all instances, more take turns."""
     names = topology.groups(hosts)["cache"]
     if not names and endpoint is not None:
         return {"host": None, "address": endpoint["addresses"][0], "fqdn": endpoint["addresses"][0]}
@@ -479,7 +480,7 @@ def _cache_place(
 
 
 def _uploads(environment: Environment, cloud: Mapping[str, Any] | None) -> dict[str, str | None]:
-    """Where applications keep what users send: in folders of their hosts, or in a cloud's bucket, which outlives hosts."""
+    """Return where uploads are stored: in directories of the hosts, or in a cloud's bucket, which outlives hosts."""
     if not topology.managed(environment.stack):
         return {"run_by": "hosts", "bucket": None, "region": None}
     name = (cloud or {}).get("buckets", {}).get(UPLOADS)
@@ -492,7 +493,7 @@ def _uploads(environment: Environment, cloud: Mapping[str, Any] | None) -> dict[
 
 
 def _copy_to(environment: Environment) -> dict[str, Any]:
-    """Return where the copy of the backups goes, a bucket of the program's with its name."""
+    """Return where the backups are copied to; a bucket that the program creates has its name filled in."""
     stack = environment.stack
     copy_to = _plain(stack.backups.copy_to or CopyTo(type="none"))
     if stack.aws is None or not topology.copies_to_own_bucket(stack):
@@ -503,7 +504,7 @@ def _copy_to(environment: Environment) -> dict[str, Any]:
 
 
 def _certificates(environment: Environment) -> dict[str, Any]:
-    # A cloud's load balancer speaks to users, and verifies nobody itself.
+    # A cloud's load balancer serves the users, and does not verify the certificates of hosts.
     override = {"issuer": "self_signed"} if "edge" in topology.managed(environment.stack) else {}
     names = [name for site in environment.system.sites.values() for name in edge.site_names(environment, site)]
     return {**_plain(environment.certificates), **override, "names": list(dict.fromkeys(names))}

@@ -1,4 +1,4 @@
-"""What a PostgreSQL server that somebody else runs answers to its master user, who is no superuser."""
+"""How a managed PostgreSQL server responds to its master user, who is not a superuser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 Answer = Literal["admitted", "refused", "untrusted", "silent"]
 
-#: Said after the password was found right: PostgreSQL asks for these only of a role that has proven itself
+#: Messages that follow a correct password: PostgreSQL checks these only for a role that is authenticated
 #: (`InitPostgres` in src/backend/utils/init/postinit.c, after `PerformAuthentication`).
 _PROVEN = (
     "permission denied for database",
@@ -17,7 +17,7 @@ _PROVEN = (
     "remaining connection slots are reserved",
     "is not currently accepting connections",
 )
-#: Of the client's own library (libpq, fe-secure-common.c and fe-secure-openssl.c).
+#: Messages of the client library (libpq, fe-secure-common.c and fe-secure-openssl.c).
 _UNTRUSTED = (
     "certificate verify failed",
     "does not match host name",
@@ -25,14 +25,14 @@ _UNTRUSTED = (
     "server does not support SSL",
     "root certificate file",
 )
-#: Attributes that who has CREATEROLE can give and take; the others are refused even where nothing changes.
+#: Attributes that a role with CREATEROLE can grant and revoke; the others are rejected even if nothing changes.
 _ATTRIBUTES = ("CREATEDB", "CREATEROLE")
 
 
 def answer(ping: Mapping[str, Any]) -> Answer:
-    """What came of a login, from the result of community.postgresql.postgresql_ping.
+    """Return the outcome of a login, from the result of community.postgresql.postgresql_ping.
 
-    `silent` is everything that may pass: no server yet, a failover, or no room for anybody.
+    `silent` is everything that may be temporary: no server yet, a failover, or no free connection.
     """
     if ping.get("is_available"):
         return "admitted"
@@ -46,12 +46,12 @@ def answer(ping: Mapping[str, Any]) -> Answer:
 
 
 def admitted(tried: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The roles whose passwords are right, of the results of a loop over roles."""
+    """Return the roles whose passwords are correct, from the results of a loop over roles."""
     return [str(ping["item"]["name"]) for ping in tried if answer(ping) == "admitted"]
 
 
 def unclear(tried: Iterable[Mapping[str, Any]]) -> list[str]:
-    """`<role>: <what the server said>` where it said neither that a password is right nor that it is wrong."""
+    """Return `<role>: <server message>` for each role whose password the server neither accepted nor rejected."""
     return [
         f"{ping['item']['name']}: {str(ping.get('conn_err_msg', '')).strip()}"
         for ping in tried
@@ -60,7 +60,7 @@ def unclear(tried: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def role_flags(role: Mapping[str, Any]) -> str:
-    """The attributes of a role that a master user can settle, every one said."""
+    """Return the attributes of a role that a master user can set, each one explicitly."""
     attributes = role.get("attributes") or []
     flags = [name if name in attributes else f"NO{name}" for name in _ATTRIBUTES]
     return ",".join([*flags, "LOGIN" if role.get("password") else "NOLOGIN"])
@@ -72,11 +72,11 @@ def foreign(
     found_roles: Mapping[str, Mapping[str, Any]],
     found_databases: Mapping[str, Mapping[str, Any]],
 ) -> list[str]:
-    """Declared roles and databases that are there and that the master user may not change."""
+    """Return declared roles and databases that exist already and that the master user may not change."""
     strangers = [f"role {name}" for name in roles if name in found_roles and not _ruled(found_roles[name])]
     for database in databases:
         there = found_databases.get(database["name"])
-        # The owner's rights are taken when they are needed, where the owner is one of the declared roles.
+        # The owner's rights are acquired when they are needed, if the owner is one of the declared roles.
         if there is not None and not (there["usable"] or there["owner"] in roles):
             strangers.append(f"database {database['name']} of {there['owner']}")
     return strangers

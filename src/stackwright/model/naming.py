@@ -1,4 +1,4 @@
-"""Names: each is made in one place, and each is known to fit where it is used."""
+"""Names: each is defined in one place, and each is known to fit where it is used."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stackwright.model.system import Site
 
-#: The longest host name that every part of the stack takes (Linux allows 64, DNS 63).
+#: The longest host name that every part of the stack accepts (Linux allows 64, DNS 63).
 HOST_NAME_LIMIT = 63
 
 ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9-]{0,38}")
 
 
 def host_name(tier: str, number: int) -> str:
-    """The host's name by tier and number from 1: `app2`, `db1`."""
+    """Return the host's name by tier and number from 1: `app2`, `db1`."""
     return f"{'db' if tier == 'database' else tier}{number}"
 
 
 def internal_domain(environment: str) -> str:
-    """The domain of names that only the environment's hosts know."""
+    """Return the domain of names that only the environment's hosts resolve."""
     return f"{environment}.internal"
 
 
 def fqdn(host: str, environment: str) -> str:
-    """The host's full name inside its environment."""
+    """Return the host's full name inside its environment."""
     return f"{host}.{internal_domain(environment)}"
 
 
 def site_names(site: Site, domain: str, aliases: tuple[str, ...]) -> tuple[str, ...]:
-    """The host names that a site answers to."""
+    """Return the host names that a site responds to."""
     if site.subdomain is not None:
         return (f"{site.subdomain}.{domain}",)
     named = (domain,) if "domain" in site.host_names else ()
@@ -39,7 +39,7 @@ def site_names(site: Site, domain: str, aliases: tuple[str, ...]) -> tuple[str, 
 
 
 def bounded(*parts: str, limit: int, separator: str = "-") -> str:
-    """The parts joined; where that is longer than `limit`, cut and made unique again by a hash."""
+    """Return the joined parts; a name longer than `limit` is cut and made unique again by a hash."""
     name = separator.join(parts)
     if len(name) <= limit:
         return name

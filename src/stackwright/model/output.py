@@ -1,4 +1,4 @@
-"""The one output of a provisioned environment: hosts, how to reach them, endpoints, and the names of secrets.
+"""The output of a provisioned environment: hosts, how to connect to them, endpoints, and the names of secrets.
 
 Its JSON Schema is `schemas/stackwright_inventory.schema.json`; the Pulumi program exports it as OUTPUT_NAME.
 """
@@ -30,7 +30,7 @@ from stackwright.model.topology import Host
 
 OUTPUT_NAME = "stackwright_inventory"
 OUTPUT_VERSION = 1
-#: Hosts that the program leaves as they are, as JSON: its output's `retiring`.
+#: Hosts that the program leaves unchanged, as JSON: its output's `retiring`.
 RETIRING_VARIABLE = "STACKWRIGHT_RETIRING"
 ADMIN_USER = "stackwright"
 #: The purpose of the bucket that applications write to.
@@ -40,34 +40,34 @@ BACKUPS = "backups"
 
 
 class InventoryError(ValueError):
-    """An environment is not provisioned, or not as its file says; the message names the remedy."""
+    """An environment is not provisioned, or not as its file describes it; the message contains the remedy."""
 
 
 @schema
 class Connection:
-    """How a host is reached."""
+    """How to connect to a host."""
 
     user: LoginUser
-    """Who logs in once the host is adopted."""
+    """The user that logs in once the host is adopted."""
     bootstrap_user: LoginUser
-    """Who may log in at first contact."""
+    """The user that may log in at first contact."""
     port: Port
     private_key_file: str
-    """From the project's root, or absolute."""
+    """Path relative to the project's root, or absolute."""
     host_key: PublicKey | None = None
-    """What the host identifies itself with; null where the host publishes it once it has booted (AWS), and it is recorded
-    in `.state/<environment>/host-keys/<host>.pub` from there."""
+    """Public host key; null where the host publishes it after its boot (AWS) and it is recorded from there
+    in `.state/<environment>/host-keys/<host>.pub`."""
     through: Literal["ssm"] | None = None
-    """The host admits no connection: SSH goes through a session of AWS's Systems Manager."""
+    """Set if the host accepts no connection: SSH goes through a session of AWS's Systems Manager."""
 
 
 @schema
 class OutputHost:
-    """A host that exists."""
+    """An existing host."""
 
     address: Address
     instance_id: str | None = None
-    """Of a cloud."""
+    """Instance id in a cloud."""
     groups: tuple[str, ...]
     connection: Connection
     cpus: Cpus
@@ -78,7 +78,7 @@ class OutputHost:
 
 @schema
 class Endpoint:
-    """Where a service answers, whoever runs it."""
+    """Where a service can be reached, on own hosts or in a cloud."""
 
     scheme: Literal["https", "postgresql", "rediss"]
     addresses: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -94,16 +94,16 @@ class OutputNetwork:
 
 @schema
 class OutputCloud:
-    """Where in a cloud the environment is."""
+    """The environment's location in a cloud."""
 
     region: str
     account: str
     buckets: dict[Identifier, str]
-    """Purpose -> name."""
+    """Purpose -> name of the bucket."""
     secrets_prefix: str
-    """Before the name of each secret in the cloud's own store."""
+    """Prefix of the name of each secret in the cloud's own store."""
     master_secret: str | None = None
-    """ARN of the secret with name and password of the database's master user; null where the cloud runs no database."""
+    """ARN of the secret with name and password of the database's master user; null if the cloud manages no database."""
 
 
 @schema
@@ -116,21 +116,21 @@ class Output:
     network: OutputNetwork
     hosts: dict[Name, OutputHost]
     retiring: dict[Name, OutputHost] = Field(default_factory=dict)
-    """Hosts that are about to go, and hosts that stay and are about to lose the tiers in `groups`."""
+    """Hosts that are about to be removed, and hosts that stay and are about to lose the tiers in `groups`."""
     endpoints: dict[Identifier, Endpoint]
     """`https`, `postgresql`, `postgresql_replica`, `redis_<purpose>`, `database_backups`, `file_backups`."""
     secrets: tuple[str, ...]
-    """Names; never values."""
+    """Names of the secrets; never values."""
     cloud: OutputCloud | None = None
 
 
 def host_key_file(environment: Environment, host: str) -> Path:
-    """Where the key is recorded that a host has published."""
+    """Return the file that the host's published key is recorded in."""
     return environment.state_folder / "host-keys" / f"{host}.pub"
 
 
 def make_output(environment: Environment, host_keys: Mapping[str, str]) -> dict[str, Any]:
-    """The output of an environment whose hosts identify themselves with `host_keys` (by host)."""
+    """Return the output of an environment whose hosts have the public keys `host_keys` (by host)."""
     return {
         "version": OUTPUT_VERSION,
         "environment": environment.name,
@@ -159,17 +159,17 @@ def make_output(environment: Environment, host_keys: Mapping[str, str]) -> dict[
 
 
 def login_user(host: Host) -> str:
-    """Who logs in once the host is adopted; on Windows the one who did at first."""
+    """Return the user that logs in once the host is adopted; on Windows it is that of the first login."""
     return host.bootstrap_user if host.windows else ADMIN_USER
 
 
 def private_key_file(environment: Environment) -> str:
-    """The key that this machine logs in with, from the project's root."""
+    """Return the key that this machine logs in with, relative to the project's root."""
     return environment.access.ssh_private_key or f".state/{environment.name}/ssh/id_ed25519"
 
 
 def endpoints(environment: Environment) -> dict[str, Any]:
-    """Where each service answers, of those that run on the environment's own hosts."""
+    """Return where each service is reached that runs on the environment's own hosts."""
     services = [("edge", "https", "https", 443)]
     if environment.system.database is not None:
         services.append(("database", "postgresql", "postgresql", 5432))
@@ -187,7 +187,7 @@ def endpoints(environment: Environment) -> dict[str, Any]:
 
 
 def from_environment(environment: Environment) -> dict[str, Any]:
-    """The output of servers that existed before: all of it is in the environment's file."""
+    """Return the output for existing servers, which are completely described in the environment's file."""
     if environment.provider != "bare_metal":
         raise InventoryError(
             f"{environment.name} is not provisioned: run `stackwright up {environment.name}`"
@@ -205,7 +205,7 @@ def from_environment(environment: Environment) -> dict[str, Any]:
 
 
 def hosts_of(environment: Environment, output: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """The hosts of `output`, after checking that it is an output, of this environment, as its file now says."""
+    """Return the hosts of `output`, after checking that it is an output of this environment and matches its file."""
     try:
         TypeAdapter(Output).validate_json(_json(output))
     except ValidationError as error:

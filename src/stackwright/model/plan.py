@@ -1,4 +1,4 @@
-"""From what a person wrote to what there will be: hosts, instances, budgets."""
+"""From the user's files to the planned state: hosts, instances, budgets."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Plan:
     #: None without a database.
     connections: ConnectionBudget | None
     cache_mb: Mapping[Purpose, int]
-    #: None elsewhere.
+    #: None if the environment is not on AWS.
     aws: AwsPlan | None
 
 
 def plan_hosts(location: Place, stack: StackFile, system: System | None) -> tuple[Host, ...]:
-    """The environment's hosts, in the tiers that the system has work for; `consensus` among the groups of the voters."""
+    """Return the environment's hosts, in the tiers that the system needs; `consensus` is a group of the voters."""
     tiers = topology.needed(system)
     if stack.hosts or stack.topology is None:
         hosts = _adopted(location, stack)
@@ -70,14 +70,14 @@ def _adopted(location: Place, stack: StackFile) -> tuple[Host, ...]:
 
 
 def _recorded_key(location: Place, file: str | None) -> str | None:
-    """The key in `file`; None as long as nobody has recorded it."""
+    """Return the key in `file`; None if no key is recorded yet."""
     if file is None or not (location.root / file).is_file():
         return None
     return (location.root / file).read_text(encoding="utf-8").strip()
 
 
 def make_plan(location: Place, stack: Parsed[StackFile], system: Parsed[System]) -> tuple[Plan | None, list[Problem]]:
-    """The plan, and what does not fit into it."""
+    """Return the plan, and a problem for everything that does not fit into it."""
     stack_file, what = stack.need(), system.need()
     try:
         hosts = plan_hosts(location, stack_file, what)
@@ -174,7 +174,7 @@ def _connections(stack: StackFile, system: System, apps: Mapping[str, AppPlan]) 
 
 
 def _memory_problems(stack: Parsed[StackFile], plan: Plan) -> list[Problem]:
-    """One problem for all hosts that have the same sum."""
+    """Return one problem for all hosts that have the same sum."""
     over: dict[tuple[KeyPath, str], list[str]] = {}
     for host in plan.hosts:
         if not plan.host_plans[host.name].fits:
@@ -191,7 +191,7 @@ def _memory_problems(stack: Parsed[StackFile], plan: Plan) -> list[Problem]:
 
 
 def _size_path(stack: Parsed[StackFile], host: Host) -> KeyPath:
-    """Where the host's memory is said; for a size out of the table, where the host is asked for."""
+    """Return the key of the host's memory; for a size from the table, the key that creates the host."""
     for position, server in enumerate(stack.need().hosts):
         if server.name == host.name:
             return ("hosts", position, "memory_mb")
@@ -224,7 +224,7 @@ def _connection_problems(stack: Parsed[StackFile], system: Parsed[System], plan:
 def _pool_problems(
     parsed: Parsed[StackFile] | Parsed[System], plan: Plan, budget: ConnectionBudget, key: str
 ) -> list[Problem]:
-    """PgBouncer takes a pool of no connections for one without a limit."""
+    """Check that no pool is empty: PgBouncer treats a pool of no connections as one without a limit."""
     for pool in budget.pools:
         database = plan.apps[pool.app].app.database
         least = 2 if database is not None and database.read_from_replica else 1
@@ -236,7 +236,7 @@ def _pool_problems(
 
 
 def _role_problems(system: Parsed[System], plan: Plan, budget: ConnectionBudget) -> Iterator[Problem]:
-    """A role's own limit has to hold the pools of its application."""
+    """Check that the limit of a role allows the pools of its application."""
     tier = system.need().database
     for position, role in enumerate(tier.roles if tier is not None else ()):
         users = [
@@ -253,7 +253,7 @@ def _role_problems(system: Parsed[System], plan: Plan, budget: ConnectionBudget)
 
 
 def _database_mb(plan: Plan) -> int | None:
-    """What the smallest database host leaves to PostgreSQL."""
+    """Return the memory that the smallest database host has for PostgreSQL."""
     shares = [host_plan.shares["database"] for host_plan in plan.host_plans.values() if "database" in host_plan.shares]
     if plan.aws is not None and plan.aws.database is not None:
         shares.append(plan.aws.database.usable_mb)
@@ -261,7 +261,7 @@ def _database_mb(plan: Plan) -> int | None:
 
 
 def _shared_memory_problems(stack: Parsed[StackFile], plan: Plan, max_connections: int) -> list[Problem]:
-    """The server takes its shared memory at its start, or does not start."""
+    """Check that the shared memory fits; otherwise the server does not start."""
     parameters, available = stack.need().database.parameters, _database_mb(plan)
     needed = postgresql_parameters.shared_memory_mb(parameters, max_connections=max_connections)
     if available is None or not needed or sum(needed.values()) <= available:
@@ -273,7 +273,7 @@ def _shared_memory_problems(stack: Parsed[StackFile], plan: Plan, max_connection
 
 
 def _sorting_problems(parsed: Parsed[StackFile] | Parsed[System], plan: Plan, max_connections: int) -> list[Problem]:
-    """Every connection may sort at once, in half of the database's memory."""
+    """Check that every connection can sort at once, in half of the database's memory."""
     available, needed = _database_mb(plan), 2 * max_connections
     if available is None or needed <= available:
         return []

@@ -1,6 +1,6 @@
 """What `stackwright plan --json` prints of the converge; its JSON Schema is `schemas/plan.schema.json`.
 
-Keys stay and keep their meaning within one `version`.
+Keys are not removed and keep their meaning within one `version`.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ Effect = Literal["none", "reload", "reload_or_restart", "rolling_restart", "rest
 
 @schema
 class KeyChange:
-    """A key of stack.yml or of the system's file that is not as in the last converge from this controller."""
+    """A key of stack.yml or of the system's file that differs from the last converge from this controller."""
 
     file: str
     key: str
     before: str | None
-    """Null for a key that is new."""
+    """Null for a new key."""
     after: str | None
-    """Null for a key that is gone."""
+    """Null for a removed key."""
 
 
 @schema
 class PlannedChange:
-    """What a task would change on a host."""
+    """A change that a task would make on a host."""
 
     role: str
     task: str
     items: list[str] = Field(default_factory=list)
-    """Paths, units or settings; empty where the task keeps them from logs."""
+    """Paths, units or settings; empty if the task hides them from logs."""
     effect: Effect | None
-    """What it does to a running service; null if the role does not say. `reload_or_restart` is decided by the converge."""
+    """Effect on a running service; null if the role states none. `reload_or_restart` is decided by the converge."""
     service: str = ""
-    """What is reloaded or restarted, in words."""
+    """Description of what is reloaded or restarted."""
 
 
 @schema
@@ -48,25 +48,25 @@ class HostPlan:
 
     name: str
     problem: str | None = None
-    """Why nothing is known of it; null where something is."""
+    """Why the host's changes are unknown; null if they are known."""
     changes: list[PlannedChange] = Field(default_factory=list)
 
 
 @schema
 class PlanReport:
-    """One environment at one time."""
+    """The plan of one environment at one time."""
 
     version: Literal[1] = 1
     environment: str
     planned_at: str
     """RFC 3339, UTC."""
     exit_code: Literal[0, 2, 3]
-    """0: nothing would change; 2: something would; 3: nothing would where it is known, but not every host is."""
+    """0: no changes; 2: changes; 3: no known changes, but not every host is known."""
     converged_at: str | None
-    """When the last converge from this controller ended (RFC 3339, UTC), with which `keys` compares; null without one."""
+    """End of the last converge from this controller (RFC 3339, UTC), which `keys` compares with; null without one."""
     keys: list[KeyChange]
     hosts: list[HostPlan]
 
     def to_json(self) -> str:
-        """Return the report as it is printed."""
+        """Return the report as JSON text."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)

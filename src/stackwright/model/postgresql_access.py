@@ -1,4 +1,4 @@
-"""Who may reach PostgreSQL, and how: lines of pg_hba.conf and SCRAM verifiers."""
+"""Access to PostgreSQL: lines of pg_hba.conf and SCRAM verifiers."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any
 
 _VERIFIER = re.compile(r"^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$")
 _NAME = re.compile(r"^[a-z_][a-z0-9_-]{0,62}$")
-#: PostgreSQL's own default; RFC 7677 asks for at least this.
+#: PostgreSQL's own default; RFC 7677 requires at least this.
 _ITERATIONS = 4096
 
 
 def scram_verifier(password: str, stored: str | None = None) -> str:
-    """What PostgreSQL stores for `password`; `stored` itself where it already belongs to this password.
+    """Return what PostgreSQL stores for `password`; `stored` itself if it already belongs to this password.
 
-    Sent instead of the password, so that the password can appear in no log of the server, and compared without a
-    login, so that a converge that changes nothing says so.
+    The verifier is sent instead of the password, so that the password cannot appear in a log of the server. It is
+    compared without a login, so that a converge that changes nothing reports no change.
     """
     if not password.isascii() or not password.isprintable():
-        # Others need SASLprep; two sides that normalise differently would lock each other out.
+        # Other passwords need SASLprep; a difference between the two implementations would prevent the login.
         raise ValueError("a database password has to consist of printable ASCII characters")
     match = _VERIFIER.match(stored or "")
     if match is not None and stored is not None:
@@ -50,7 +50,7 @@ _ATTRIBUTES = ("CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS")
 
 
 def role_flags(role: Mapping[str, Any]) -> str:
-    """The attributes of a role, every one said: what was granted once and is no longer wanted is taken back."""
+    """Return the attributes of a role, each one explicitly: attributes that are no longer configured are revoked."""
     attributes = role.get("attributes") or []
     flags = [name if name in attributes else f"NO{name}" for name in _ATTRIBUTES]
     return ",".join(["NOSUPERUSER", *flags, "LOGIN" if role.get("password") else "NOLOGIN"])
@@ -64,9 +64,9 @@ def hba_lines(
     roles: Sequence[Mapping[str, Any]],
     rules: Sequence[Mapping[str, Any]] = (),
 ) -> list[str]:
-    """The lines of pg_hba.conf: TLS and SCRAM for all that comes over the network, and nothing that was not asked for.
+    """Return the lines of pg_hba.conf: TLS and SCRAM for all network connections, and nothing that is not configured.
 
-    `members` are the addresses of the database hosts. A role of `roles` may come from its `networks` to its
+    `members` are the addresses of the database hosts. A role of `roles` may connect from its `networks` to its
     `databases`; `rules` are further {user, database, network}.
     """
     lines = ["local all postgres peer"]
@@ -88,7 +88,7 @@ def hba_lines(
 
 
 def _name(name: str) -> str:
-    """A name that means itself: pg_hba gives `all`, `+group` and others a meaning of their own."""
+    """Return the name quoted as a literal: pg_hba gives `all`, `+group` and others a special meaning."""
     if not _NAME.match(name) or name in {"all", "sameuser", "samerole", "samegroup", "replication"}:
         raise ValueError(f"{name!r} is not a plain database or role name (a-z, 0-9, _ and -)")
     return f'"{name}"'

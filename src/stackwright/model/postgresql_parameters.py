@@ -1,4 +1,4 @@
-"""What a PostgreSQL server takes as `database.parameters`: by the catalogue of its package, and less what others decide.
+"""The values that a PostgreSQL server accepts as `database.parameters`: its package's catalogue, without reserved ones.
 
 `postgresql_catalogue/<version>.json` is written by `scripts/postgresql_catalogue.py` from a scratch instance.
 """
@@ -23,7 +23,7 @@ Setting = Mapping[str, Any]
 
 _FOLDER = Path(__file__).parent / "postgresql_catalogue"
 _BYTES: Mapping[str, int] = {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
-#: In microseconds.
+#: Units in microseconds.
 _TIMES: Mapping[str, int] = {
     "us": 1,
     "ms": 1000,
@@ -38,7 +38,7 @@ _SWITCH = ("on", "off", "true", "false", "yes", "no", "1", "0")
 _BACKUPS, _PATRONI, _CONNECTIONS = "the backups", "Patroni", "the connection budget"
 _LOG = "stackwright, which rotates the log"
 _SOCKETS = "stackwright: sockets, TLS and passwords"
-#: Who decides a setting that an environment may not change.
+#: What decides each setting that an environment may not change.
 _OWNERS: Mapping[str, str] = {
     **dict.fromkeys(("archive_command", "archive_library", "archive_mode", "archive_cleanup_command"), _BACKUPS),
     "archive_timeout": "`backups.archive_timeout_seconds`",
@@ -65,7 +65,7 @@ _OWNED_PREFIXES: Mapping[str, str] = {
     "unix_socket_": _SOCKETS,
     "syslog_": _LOG,
 }
-#: What no environment lives with.
+#: Values that are harmful in every environment.
 _HARMFUL: Mapping[str, tuple[tuple[str, ...], str]] = {
     "fsync": (("off",), "loses data when the host loses its power"),
     "full_page_writes": (("off",), "loses data when the host loses its power"),
@@ -74,7 +74,7 @@ _HARMFUL: Mapping[str, tuple[tuple[str, ...], str]] = {
     "session_replication_role": (("replica", "local"), "disables triggers and foreign keys"),
     "huge_pages": (("on",), "keeps the server from starting: the hosts reserve no huge pages"),
 }
-#: Least values below which Patroni silently takes its own.
+#: Minimum values, below which Patroni silently uses its own.
 _LEAST: Mapping[str, int] = {
     "max_wal_senders": 3,
     "max_replication_slots": 4,
@@ -84,7 +84,7 @@ _LEAST: Mapping[str, int] = {
     "min_wal_size": 32,
     "max_wal_size": 32,
 }
-#: The kernel's limit of a stack, less what PostgreSQL keeps free; in kilobytes.
+#: The kernel's stack limit, less what PostgreSQL keeps free; in kilobytes.
 _MOST: Mapping[str, int] = {"max_stack_depth": 7680}
 _LOCALES = ("C", "C.UTF-8", "POSIX")
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -108,7 +108,7 @@ _STATISTICS = ("log_parser_stats", "log_planner_stats", "log_executor_stats")
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """Why a parameter is not taken."""
+    """Why a parameter is rejected."""
 
     name: str
     message: str
@@ -120,14 +120,14 @@ class Refusal:
 
 @cache
 def catalogue(version: str) -> Mapping[str, Any] | None:
-    """Return what a release of PostgreSQL knows; None for one that no catalogue is for."""
+    """Return what a release of PostgreSQL knows; None if there is no catalogue for it."""
     file = _FOLDER / f"{version}.json"
     known: Mapping[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
     return known
 
 
 def needs_restart(version: str, name: str) -> bool:
-    """Return whether a setting takes effect only when the server starts; True for one that is not known."""
+    """Return whether a setting takes effect only when the server starts; True for an unknown setting."""
     known = catalogue(version)
     settings: dict[str, Setting] = {}
     for group in (known, *known["libraries"].values()) if known is not None else ():
@@ -136,12 +136,12 @@ def needs_restart(version: str, name: str) -> bool:
 
 
 def versions() -> tuple[str, ...]:
-    """Return the releases that there is a catalogue for."""
+    """Return the releases that have a catalogue."""
     return tuple(sorted(file.stem for file in _FOLDER.glob("*.json")))
 
 
 def extension_refusals(version: str, extensions: Sequence[str]) -> Iterator[Refusal]:
-    """Return the extensions that the packages of a release do not have."""
+    """Yield a refusal for each extension that the packages of a release do not have."""
     known = catalogue(version)
     for name in extensions if known is not None else ():
         if known is not None and name not in known["extensions"]:
@@ -155,7 +155,7 @@ def extension_refusals(version: str, extensions: Sequence[str]) -> Iterator[Refu
 def refusals(
     parameters: Mapping[str, Value], *, version: str, extensions: Sequence[str] = (), cloud: bool = False
 ) -> Iterator[Refusal]:
-    """Return a refusal for each parameter that a server of this release does not take, or may not be given."""
+    """Yield a refusal for each parameter that a server of this release does not accept, or that must not be set."""
     known = catalogue(version)
     if known is None:
         for name in parameters:
@@ -193,7 +193,7 @@ def _refusal(known: Mapping[str, Any], version: str, name: str, value: Value, *,
     settings: dict[str, Setting] = dict(known["settings"])
     for library in known["libraries"].values():
         settings |= library["settings"]
-    # Such as TimeZone, which everybody writes in lower case.
+    # For names such as TimeZone, which users write in lower case.
     spellings = {setting.lower(): setting for setting in settings} | {setting: setting for setting in settings}
     owner = _owner(name.lower(), cloud=cloud)
     if owner is not None:
@@ -246,7 +246,7 @@ def _unknown(known: Mapping[str, Any], version: str, name: str, settings: Mappin
 def _unloaded(
     known: Mapping[str, Any], name: str, loaded: Mapping[str, Sequence[str]], extensions: Sequence[str]
 ) -> Refusal | None:
-    """A setting of a library has no effect where nothing loads it."""
+    """Return a refusal for a setting of a library that is not loaded, as it has no effect."""
     library = next(key for key, spec in known["libraries"].items() if name in spec["settings"])
     if library in loaded["shared_preload_libraries"]:
         return None
@@ -308,12 +308,12 @@ def _listed(name: str, text: str) -> bool:
 
 
 def _switches(setting: Setting) -> set[str]:
-    """Words for on and off, where an enumeration has these."""
+    """Return the words for on and off, if an enumeration has them."""
     return {word for word in _SWITCH if _word(word) in setting["values"]}
 
 
 def amount(setting: Setting, value: Value) -> Decimal | None:
-    """Return a number in the setting's own unit, rounded where it counts whole ones; None where it is none."""
+    """Return a number in the setting's own unit, rounded for integer settings; None if it is not a number."""
     match = _QUANTITY.fullmatch(str(value).strip())
     if match is None:
         return None
@@ -327,9 +327,9 @@ def amount(setting: Setting, value: Value) -> Decimal | None:
 
 
 def shared_memory_mb(parameters: Mapping[str, Value], *, max_connections: int) -> dict[str, int]:
-    """Return roughly the shared memory that each of the parameters asks for, in megabytes; they are ones that are taken."""
+    """Return the approximate shared memory in megabytes that each parameter needs; the parameters have to be valid."""
     sizes = {"shared_buffers": 8192, "wal_buffers": 8192, "min_dynamic_shared_memory": 1024**2}
-    # Bytes for each, of every connection.
+    # Bytes per unit, for every connection.
     sizes |= {
         "max_locks_per_transaction": 300 * max_connections,
         "max_pred_locks_per_transaction": 300 * max_connections,
@@ -349,7 +349,7 @@ def _scale(setting: Setting) -> Mapping[str, int]:
 
 
 def _base(setting: Setting) -> int:
-    """The setting's own unit: `8kB`, `ms`."""
+    """Return the setting's own unit: `8kB`, `ms`."""
     match = re.fullmatch(r"([0-9]*)([A-Za-z]+)", setting["unit"])
     return int(match[1] or 1) * _scale(setting)[match[2]] if match else 1
 

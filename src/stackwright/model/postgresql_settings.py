@@ -1,17 +1,17 @@
-"""PostgreSQL's memory and worker settings, derived from what the host gives to it."""
+"""PostgreSQL's memory and worker settings, derived from the host's resources."""
 
 from __future__ import annotations
 
-#: Megabytes below which PostgreSQL, Patroni and the kernel do not get along on one host.
+#: Minimum in megabytes for PostgreSQL, Patroni and the kernel on one host.
 MINIMUM_MEMORY_MB = 256
 
 
 def postgresql_settings(*, memory_mb: int, cpus: int, max_connections: int) -> dict[str, str | int | float]:
-    """The settings of one host; units as PostgreSQL writes them.
+    """Return the settings of one host; units are written as in PostgreSQL.
 
-    `memory_mb` is what PostgreSQL may use, which is less than the host's memory where others live on it. A quarter is
-    the buffer cache, half is left to sorts and hashes of all connections at once (`work_mem`), and the rest is for
-    maintenance and the processes themselves. Figures follow autobase and Pigsty (25 % / 75 %).
+    `memory_mb` is what PostgreSQL may use, which is less than the host's memory if other services run on it. A quarter
+    is the buffer cache, half is for sorts and hashes of all connections at once (`work_mem`), and the rest is for
+    maintenance and the processes themselves. Values follow autobase and Pigsty (25 % / 75 %).
     """
     if memory_mb < MINIMUM_MEMORY_MB:
         raise ValueError(f"memory_mb: {memory_mb} is too little for PostgreSQL: at least {MINIMUM_MEMORY_MB}")
@@ -38,6 +38,6 @@ def postgresql_settings(*, memory_mb: int, cpus: int, max_connections: int) -> d
         "max_parallel_maintenance_workers": min(max(cpus // 2, 1), 4),
         "random_page_cost": 1.1,
         "effective_io_concurrency": 200,
-        # Compiling pays for reports of seconds, not for the short queries of an application.
+        # JIT compilation is useful for reports that take seconds, not for the short queries of an application.
         "jit": "off",
     }

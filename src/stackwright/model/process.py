@@ -1,4 +1,4 @@
-"""The process tier, in words of no operating system: which instances run where, with which limits."""
+"""The processes of applications, independent of the operating system: which instances run where, with which limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stackwright.model.system import App
 from stackwright.model.topology import Host
 
 LOOPBACK = "127.0.0.1"
-#: Variables of an instance that follow from the environment; no application may set them itself.
+#: Variables of an instance that follow from the environment; applications must not set them.
 GENERATED_VARIABLES: Mapping[str, str] = {
     "HOST": "the address that the instance listens on",
     "PORT": "the port that the instance listens on",
@@ -30,20 +30,20 @@ GENERATED_VARIABLES: Mapping[str, str] = {
     "REDIS_SESSIONS_URL": "`cache`",
     "REDIS_CACHE_URL": "`cache`",
     "REDIS_RATE_LIMIT_URL": "`cache`",
-    # Of PM2 and of Node.js under it.
+    # Set by PM2 and by Node.js under it.
     "NODE_APP_INSTANCE": "the process manager",
     "NODE_CHANNEL_FD": "the process manager",
     "NODE_CHANNEL_SERIALIZATION_MODE": "the process manager",
     "NODE_UNIQUE_ID": "the process manager",
     "PM2_HOME": "the process manager",
 }
-#: Endings of variables whose values are secrets, but for those that a bundler puts into pages anyway.
+#: Endings of variables whose values are secrets, except for those that a bundler includes in pages anyway.
 _SECRET_ENDINGS = ("PASSWORD", "PASSPHRASE", "SECRET", "TOKEN", "PRIVATE_KEY", "SECRET_KEY")
 _PUBLIC_BEGINNINGS = ("NEXT_PUBLIC_", "VITE_", "REACT_APP_", "NUXT_PUBLIC_", "PUBLIC_", "EXPO_PUBLIC_")
 
 
 def holds_a_secret(variable: str) -> bool:
-    """Return whether a variable's name says that its value is a secret."""
+    """Return whether a variable's name suggests that its value is a secret."""
     return variable.endswith(_SECRET_ENDINGS) and not variable.startswith(_PUBLIC_BEGINNINGS)
 
 
@@ -65,20 +65,20 @@ class AppPlan:
     memory_mb: int
     database_pool: int
     environment: Mapping[str, str | int | bool]
-    #: From the project's root.
+    #: Relative to the project's root.
     artifact: str
     #: Host -> its instances, in the order of their ports.
     instances: Mapping[str, tuple[Instance, ...]]
 
     @property
     def endpoints(self) -> tuple[tuple[str, str, int], ...]:
-        """(host, address, port) of everything that accepts requests; in cluster mode instances share a port."""
+        """Return (host, address, port) of everything that accepts requests; in cluster mode instances share a port."""
         every = ((host, instance.address, instance.port) for host, ones in self.instances.items() for instance in ones)
         return tuple(dict.fromkeys(every))
 
 
 def instances(app_name: str, app: App, number: int, address: str) -> tuple[Instance, ...]:
-    """The `number` instances of an application on one host."""
+    """Return the `number` instances of an application on one host."""
     step = 0 if app.process.mode == "cluster" else 1
     return tuple(
         Instance(name=f"{app_name}-{n + 1}", address=address, port=app.process.first_port + n * step)
@@ -87,6 +87,6 @@ def instances(app_name: str, app: App, number: int, address: str) -> tuple[Insta
 
 
 def listen_address(host: Host, edge_hosts: Sequence[str], app_hosts: int) -> str:
-    """Where instances listen: on loopback where their only edge is on their own host, so that nobody else can."""
+    """Return the listen address of instances: loopback if their only edge is on their own host, to exclude others."""
     alone = list(edge_hosts) == [host.name] and app_hosts == 1
     return LOOPBACK if alone else host.address

@@ -1,10 +1,10 @@
-"""Names that are taken, and by what: accounts, folders and words of the hosts and of the services on them."""
+"""Reserved names, and what uses them: accounts, directories and words of the hosts and of the services on them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: Secrets that someone else gave out, by the type of `backups.copy_to`.
+#: Secrets that a third party provides, by the type of `backups.copy_to`.
 PROVIDED_SECRETS: dict[str, tuple[str, ...]] = {
     "s3": ("backup/s3/access_key", "backup/s3/secret_key"),
     "sftp": ("backup/sftp/key",),
@@ -59,7 +59,7 @@ _SERVICES = (
     ),
     *("restic", "rclone", "certbot", "letsencrypt", "nodejs", "node", "npm", "pm2", "php", "apache2", "mysql"),
 )
-#: Folders of /etc, /opt, /srv, /var/lib and /var/log that an application of that name would share.
+#: Directories in /etc, /opt, /srv, /var/lib and /var/log that an application of that name would share.
 _FOLDERS = (
     *("alternatives", "apt", "ca-certificates", "cloud", "credstore", "dbus", "debconf", "default", "dhcp", "dhcpcd"),
     *("dpkg", "environment", "fstab", "gai", "group", "gshadow", "gss", "gnutls", "host", "hostname", "hosts", "init"),
@@ -133,7 +133,7 @@ _FOLDERS = (
         "X11",
     ),
 )
-#: Groups of the inventory, and what Ansible gives a meaning.
+#: Groups of the inventory, and words with a meaning in Ansible.
 INVENTORY_GROUPS = (
     *("all", "ungrouped", "localhost", "edge", "app", "database", "cache", "ops", "consensus", "backup"),
     *("database_proxy", "database_pool", "database_admin", "metrics", "windows", "linux"),
@@ -144,7 +144,7 @@ ACCOUNTS: Mapping[str, str] = {
     **dict.fromkeys(_FOLDERS, "a folder or file of the system in /etc, /var/lib or /var/log"),
     **dict.fromkeys(_SERVICES, "a service of the hosts"),
     **dict.fromkeys(_DISTRIBUTION, "an account or a group of the operating system"),
-    # Of Redis.
+    # Users of Redis.
     "default": "a user of Redis",
     "operator": "a user of Redis and a group of the operating system",
 }
@@ -175,22 +175,22 @@ ROLES: Mapping[str, str] = {
 
 
 def account(name: str) -> str | None:
-    """Return what has the name of an application, which becomes an account, a group, folders and a user of Redis."""
+    """Return what uses the name of an application, which becomes an account, a group, directories and a Redis user."""
     return ACCOUNTS.get(name) or _own(name)
 
 
 def host(name: str) -> str | None:
-    """Return what has the name of a host, which stands beside groups in the inventory and in /etc/hosts."""
+    """Return what uses the name of a host, which is next to groups in the inventory and in /etc/hosts."""
     return HOSTS.get(name) or ("an entry of /etc/hosts" if name.startswith("ip6-") else None)
 
 
 def database(name: str) -> str | None:
-    """Return what has the name of a database."""
+    """Return what uses the name of a database."""
     return DATABASES.get(name) or ("PostgreSQL" if name.startswith("pg_") else None)
 
 
 def role(name: str) -> str | None:
-    """Return what has the name of a database role."""
+    """Return what uses the name of a database role."""
     prefix = next((prefix for prefix in ("pg_", "rds_", "rds") if name.startswith(prefix)), None)
     return ROLES.get(name) or (f"PostgreSQL or RDS, which have all that begin with {prefix}" if prefix else None)
 

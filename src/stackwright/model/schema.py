@@ -1,4 +1,4 @@
-"""The JSON Schemas of the files that people write, which editors complete and check them by, and of what programs read.
+"""JSON Schemas of the files that users write, for completion and checks in editors, and of the output for programs.
 
 `python -m stackwright.model.schema --write|--check`
 """
@@ -31,14 +31,14 @@ FILES: dict[str, type[Any]] = {
 
 
 def documents(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Each schema's file in `folder`, with the text that it should have."""
+    """Yield each schema's file in `folder`, with the text that it should have."""
     for name, model in FILES.items():
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(model).json_schema()}
         yield folder / f"{name}.schema.json", json.dumps(_without_titles(schema), indent=2, ensure_ascii=False) + "\n"
 
 
 def _without_titles(value: Any) -> Any:
-    """Pydantic gives every key a title that only repeats it."""
+    """Remove the titles that Pydantic adds, which only repeat the keys."""
     if isinstance(value, list):
         return [_without_titles(part) for part in value]
     if not isinstance(value, dict):
@@ -47,7 +47,7 @@ def _without_titles(value: Any) -> Any:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the schemas, or say which are out of date."""
+    """Write the schemas, or report which are out of date."""
     if arguments not in (["--write"], ["--check"]):
         sys.stderr.write("usage: python -m stackwright.model.schema --write|--check\n")
         return 2

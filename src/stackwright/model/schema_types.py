@@ -1,6 +1,6 @@
-"""Building blocks of the two schemas: how a class of a file is declared, and the words a person may write in it.
+"""Building blocks of the two schemas: how a class of a file is declared, and the types of its values.
 
-One class is both: pydantic checks it at the YAML edge, inside it is a frozen keyword-only dataclass.
+Each class serves both purposes: pydantic validates it when YAML is read; inside it is a frozen keyword-only dataclass.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _CONFIG = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 def schema(cls: type[T]) -> type[T]:
-    """A frozen class that pydantic checks strictly: no unknown keys, no silent conversions."""
+    """Return a frozen class that pydantic checks strictly: no unknown keys, no silent conversions."""
     return cast("type[T]", dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls))
 
 
 def refuse(message: str, accepted: str) -> PydanticCustomError:
-    """An error of a validator that says what would have been accepted."""
+    """Return an error of a validator that says what would have been accepted."""
     return PydanticCustomError("refused", "{message}", {"message": message, "accepted": accepted})
 
 
@@ -91,14 +91,14 @@ _KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ssh-
 def _public_key(value: str) -> str:
     accepted = "a line such as `ssh-ed25519 AAAA... comment`"
     parts = value.split()
-    # Text is compared with `sshd`'s files and with what roles take: one space, and nothing in front.
+    # The text is compared with sshd's files and with what roles accept: single spaces, and nothing in front.
     if not value.isprintable() or value.split(" ")[:2] != parts[:2] or len(parts) < 2 or parts[0] not in _KEY_TYPES:
         raise refuse("is not an OpenSSH public key", accepted)
     try:
         blob = base64.b64decode(parts[1], validate=True)
     except (binascii.Error, ValueError) as error:
         raise refuse("is not an OpenSSH public key: its body is not base64", accepted) from error
-    # The body repeats its own type, after a length of four bytes.
+    # The body repeats its own type, after a four-byte length.
     if blob[4 : 4 + len(parts[0])].decode("ascii", "replace") != parts[0]:
         raise refuse("is not an OpenSSH public key: its body does not fit its type", accepted)
     return value
@@ -117,7 +117,7 @@ def _inside(value: str) -> str:
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts:
         raise refuse("is a path that leaves the release", _IN_RELEASE)
-    # Folders stand in units, whose words end at a space and where % and $ have meanings.
+    # Directories appear in systemd units, where words end at a space and % and $ have meanings.
     if not all(re.fullmatch(r"[A-Za-z0-9_.@+~-]{1,100}", part) and part != "." for part in value.split("/")):
         accepted = f"{_IN_RELEASE}, of letters, digits and _ . @ + ~ -"
         raise refuse("is not a path in the release", accepted)
@@ -143,7 +143,7 @@ def _header(value: str) -> str:
 
 
 def words(accepted: str, *, pattern: str | None = None, min_length: int | None = None) -> Any:
-    """What a value may be, as errors say it; JSON Schema carries it along."""
+    """Return the annotation for what a value may be, as errors describe it; JSON Schema contains it."""
     return Field(json_schema_extra={"x-accepted": accepted}, pattern=pattern, min_length=min_length)
 
 
@@ -153,20 +153,20 @@ _IN_PROJECT = "a path relative to the project's root, without `..`"
 _IN_RELEASE = "a path relative to the release, without `..`"
 
 Name = Annotated[str, words(_NAME, pattern=r"^[a-z][a-z0-9-]{0,29}$")]
-"""Of a host, an application, a site: a valid host name everywhere."""
+"""Name of a host, an application or a site: a valid host name everywhere."""
 Identifier = Annotated[str, words(_IDENTIFIER, pattern=r"^[a-z][a-z0-9_]{0,29}$")]
-"""Of a database, a role, a cache instance."""
+"""Name of a database, a role or a cache instance."""
 Parameter = Annotated[
     str,
     words(
         "a name such as work_mem or pg_stat_statements.track", pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[a-z_][a-z0-9_]*)?$"
     ),
 ]
-"""Of a setting of PostgreSQL."""
+"""Name of a setting of PostgreSQL."""
 Extension = Annotated[str, words("an extension such as pg_trgm", pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 User = Annotated[str, words("a user name such as lena", pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
 LoginUser = Annotated[str, words("a user name such as lena", pattern=r"^([a-z_][a-z0-9_-]{0,30}|Administrator)$")]
-"""Of Linux, or Windows' own."""
+"""Name of a Linux user, or Windows' Administrator."""
 Variable = Annotated[str, words("a variable such as LOG_LEVEL", pattern=r"^[A-Z][A-Z0-9_]*$")]
 Line = Annotated[str, AfterValidator(_line), words("printable text on one line", min_length=1)]
 HeaderName = Annotated[str, words("a header such as X-Frame-Options", pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
@@ -185,7 +185,7 @@ AppPort = Annotated[int, Field(ge=1024, le=65535)]
 #: Above it no service counts any more.
 Positive = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[int, Field(ge=1, le=86_400)]
-#: Below 25 Patroni silently takes its own default.
+#: With a value below 25, Patroni silently uses its own default.
 MaxConnections = Annotated[int, Field(ge=25, le=5000)]
 MegaBytes = Annotated[int, Field(ge=16, le=4_194_304)]
 Cpus = Annotated[int, Field(ge=1, le=1024)]

@@ -1,4 +1,4 @@
-"""The names of an environment's secrets; never a value."""
+"""The names of an environment's secrets, without values."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from stackwright.model.environment import Environment
     from stackwright.model.system import System
 
-#: Secrets of programs that there are none of where a cloud runs the database.
+#: Secrets of programs that do not run if a cloud manages the database.
 _OWN_DATABASE = ("etcd/", "patroni/", "pgbackrest/", "pgbouncer/", "postgresql/replication", "postgresql/rewind")
-#: Login of the master user of a database that a cloud runs, once it is taken over: in the cloud's own store and nowhere
-#: else, so that it is none of `secret_names`.
+#: Login of the master user of a managed database, once it is taken over: only in the cloud's own store, and therefore
+#: not part of `secret_names`.
 MASTER = "postgresql/master"
-#: Users of a cache instance besides the applications.
+#: User of a cache instance in addition to the applications.
 CACHE_OPERATOR = "operator"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SecretSpec:
-    """A secret: its name and how it is made."""
+    """A secret: its name and how it is generated."""
 
     name: str
     kind: Literal["password", "certificate_authority_key", "certificate_authority_certificate"] = "password"
 
 
 def secret_names(environment: Environment) -> tuple[SecretSpec, ...]:
-    """Every secret that the environment needs, by name."""
+    """Return every secret that the environment needs, by name."""
     hosts = (
         SecretSpec(name=f"restic/{host.name}/{part}") for host in environment.hosts for part in ("http", "password")
     )
@@ -40,7 +40,7 @@ def secret_names(environment: Environment) -> tuple[SecretSpec, ...]:
 
 
 def _copy_logins(environment: Environment) -> tuple[str, ...]:
-    """Return the logins of the store that backups are copied to: the user sets them, none is generated."""
+    """Return the credentials of the store that backups are copied to: the user sets them, none is generated."""
     copy_to = environment.stack.backups.copy_to
     if topology.copies_to_own_bucket(environment.stack):
         return ()
@@ -48,20 +48,20 @@ def _copy_logins(environment: Environment) -> tuple[str, ...]:
 
 
 def cloud_names(environment: Environment) -> tuple[str, ...]:
-    """Of the environment's secrets those of what is there, where a cloud runs some of it."""
+    """Return the environment's secrets that are in use when a cloud manages some of its services."""
     managed = topology.managed(environment.stack)
     left_out: tuple[str, ...] = _OWN_DATABASE if "database" in managed else ()
     backup_hosts = topology.playbook_groups(environment.stack, environment.hosts, environment.system)["backup"]
     left_out += tuple(f"restic/{host.name}/" for host in environment.hosts if host.name not in backup_hosts)
     left_out += () if backup_hosts else ("backup/",)
-    # The cloud's cache has no operator who logs in: the cloud is.
+    # The cloud's cache has no operator login: the cloud operates it.
     operators = f"/{CACHE_OPERATOR}" if "cache" in managed else "\0"
     every = (spec.name for spec in secret_names(environment))
     return tuple(name for name in every if not name.startswith(left_out) and not name.endswith(operators))
 
 
 def application_names(environment: Environment) -> tuple[str, ...]:
-    """Those that an application's server reads: no one's but the applications', and of the authority no key."""
+    """Return the secrets that an application's server reads: those of applications, and of the CA no key."""
     system = environment.system
     names = {secret for app in system.apps.values() for secret in app.secrets.values()}
     names |= {f"redis/{purpose}/{name}" for name, app in system.apps.items() for purpose in app.cache}
@@ -71,7 +71,7 @@ def application_names(environment: Environment) -> tuple[str, ...]:
 
 
 def system_secrets(system: System) -> tuple[SecretSpec, ...]:
-    """Every secret that an environment of `system` needs, by name."""
+    """Return every secret that an environment of `system` needs, by name."""
     specs = {spec.name: spec for spec in _specs(system)}
     return tuple(specs[name] for name in sorted(specs))
 

@@ -1,4 +1,4 @@
-"""Whether a certificate and a key that were made elsewhere can serve a site: the same code in `validate` and in the role."""
+"""Checks whether an existing certificate and key can serve a site: the same code in `validate` and in the role."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 
 
 class Fault(NamedTuple):
-    """What is wrong with one of the two files; names no value of the key."""
+    """A problem of one of the two files; contains no value of the key."""
 
     file: Literal["certificate", "key"]
     message: str

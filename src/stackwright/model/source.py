@@ -1,6 +1,6 @@
-"""Reading YAML so that every value keeps its line, and so that no file can hurt the reader.
+"""Reading YAML so that every value keeps its line number, and so that no file can harm the reader.
 
-Scalars are read as YAML 1.2 does (`no` is a string, `02:30` is not a number): what a person sees is what is meant.
+Scalars are read as in YAML 1.2 (`no` is a string, `02:30` is not a number): a value means what the user sees.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import yaml
 
 from stackwright.model.errors import KeyPath, ModelError, Problem
 
-#: A definition is a page or two; whatever is far beyond that is a mistake or an attack.
+#: A definition has a page or two; a much larger file is a mistake or an attack.
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
-#: Counted after aliases are expanded, which is where an alias bomb shows.
+#: Counted after aliases are expanded, which detects an alias bomb.
 MAX_VALUES = 20_000
 
-#: What YAML gives a value that has no tag. A merge is a tag too, and hides where a value comes from.
+#: Tags that YAML gives to values without a tag. A merge is a tag too, and hides where a value comes from.
 _TAGS = frozenset(
     f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "value")
 )
@@ -45,23 +45,23 @@ _WORDS: Mapping[str, object] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A file's values with the lines that they stand on."""
+    """A file's values with their line numbers."""
 
     file: Path
     data: dict[str, object]
     lines: Mapping[KeyPath, int]
-    #: As they are written: values without quotes that are no text.
+    #: Values without quotes that are not text, as they are written.
     plain: Mapping[KeyPath, str] = field(default_factory=dict)
 
     def line(self, path: KeyPath) -> int:
-        """The line of `path`, or of the nearest thing around it that is in the file."""
+        """Return the line of `path`, or of the nearest enclosing value that is in the file."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
 
 def read(file: Path, shown: Path | None = None) -> Source:
-    """Read a mapping from `file`; `shown` is the name that errors give it."""
+    """Read a mapping from `file`; `shown` is its name in errors."""
     name = shown or file
     try:
         raw = file.read_bytes()
@@ -113,7 +113,7 @@ class _Reader:
             raise _error(self.file, line, f"is not YAML: character U+{_code(error):04X}: {error.reason}") from error
 
     def _refuse_depth(self, text: str) -> None:
-        """The composer recurses; depth is counted on the flat stream of events first."""
+        """Check the depth on the flat stream of events first, because the composer recurses."""
         depth = 0
         for event in yaml.parse(text, yaml.SafeLoader):
             if isinstance(event, yaml.CollectionStartEvent):
@@ -143,7 +143,7 @@ class _Reader:
         value = _scalar(node)
         if not isinstance(value, str):
             self.plain[path] = text = str(node.value)
-            # One reader takes 010 for ten, another for eight, and a person may mean a code that begins with 0.
+            # Some readers take 010 for ten, others for eight, and a user may mean a code that begins with 0.
             if isinstance(value, int) and not isinstance(value, bool) and str(value) != text:
                 accepted = f'{value} for the number, or "{text}" in quotes for text'
                 self._problem(node, path, "is a number that is not written as it would be read", accepted)
@@ -184,7 +184,7 @@ def _scalar(node: yaml.ScalarNode) -> object:
         return text
     if text in _WORDS:
         return _WORDS[text]
-    # Python refuses to convert integers of thousands of digits; they are no number that anybody means.
+    # Python refuses to convert integers of thousands of digits, which are never intended.
     if _INTEGER.fullmatch(text) and len(text) < 20:
         return int(text)
     return float(text) if _FLOAT.fullmatch(text) else text

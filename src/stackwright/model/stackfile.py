@@ -48,9 +48,9 @@ class Edge:
     """What is in front of the load balancers."""
 
     trusted_proxies: tuple[ProxyCidr, ...] = ()
-    """Networks of a CDN or a balancer: what it says of the client's address is believed. Anybody else is the client."""
+    """Networks of a CDN or load balancer that is trusted to report the client address. Any other peer is the client."""
     proxy_protocol: bool = False
-    """The balancer in front passes TCP on and speaks the PROXY protocol, to ports 80 and 443; wants `trusted_proxies`."""
+    """Whether the load balancer in front sends TCP with the PROXY protocol to 80 and 443; needs `trusted_proxies`."""
 
 
 @schema
@@ -58,32 +58,32 @@ class Network:
     """The environment's own network."""
 
     cidr: Cidr
-    """All hosts are in it."""
+    """The network of all hosts."""
     subnets: dict[Tier, Cidr] = Field(default_factory=dict)
     """A part of the network for the hosts of a tier; tiers without one share the whole."""
 
 
 @schema
 class Topology:
-    """How many hosts do what."""
+    """How many hosts each tier has."""
 
     size: Literal["A", "B", "C"]
-    """A: one server; B: a load balancer, application servers, primary and replica; C: load balancer and data run by the cloud."""
+    """A: one server; B: load balancer, app servers, primary and replica; C: load balancer and data run by the cloud."""
     edge: Annotated[int, Field(ge=1, le=9)] | None = None
-    """Load balancers; 1 if not said."""
+    """Number of load balancers; default 1."""
     app: Annotated[int, Field(ge=1, le=90)] | None = None
-    """Application servers; 2 if not said."""
+    """Number of application servers; default 2."""
     database: Annotated[int, Field(ge=1, le=9)] | None = None
-    """Primary and replicas; 2 if not said."""
+    """Number of database hosts, primary and replicas; default 2."""
     cache: Annotated[int, Field(ge=1, le=9)] | None = None
-    """1 if not said."""
+    """Number of cache hosts; default 1."""
     ops: Annotated[int, Field(ge=0, le=9)] | None = None
-    """Backups, and the vote that makes an even number of database hosts odd; 1 if not said."""
+    """Number of hosts for backups and for the vote that makes an even number of database hosts odd; default 1."""
 
 
 @schema
 class Size:
-    """What a host of a tier has; what is not said comes from the table of the environment's class."""
+    """CPUs, memory and disk of a host of a tier; the table of the environment's class has the defaults."""
 
     cpus: Cpus | None = None
     memory_mb: MegaBytes | None = None
@@ -92,7 +92,7 @@ class Size:
 
 @schema
 class Server:
-    """A server that exists already."""
+    """An existing server."""
 
     name: Name
     address: Address
@@ -102,22 +102,22 @@ class Server:
     disk_gb: Positive | None = None
     os: OperatingSystem = "debian-13"
     user: User = "root"
-    """Who may log in by key at first contact."""
+    """The user that logs in by key at first contact."""
     port: Port = 22
     host_key: PublicKey | None = None
-    """What the server identifies itself with: a line such as `ssh-ed25519 AAAA...`."""
+    """The server's public host key, a line such as `ssh-ed25519 AAAA...`."""
     host_key_file: ProjectPath | None = None
-    """The same, in a file."""
+    """A file with the host key."""
     takeover: bool = False
-    """Whether a server that is not empty may be taken all the same: what it has is replaced then."""
+    """Whether a server that is not empty may be used; what is on it is replaced."""
 
 
 @schema
 class CertificateFiles:
-    """A certificate that was bought or made elsewhere."""
+    """A certificate that was bought or created elsewhere."""
 
     certificate: ProjectPath
-    """The full chain, PEM."""
+    """The full chain, in PEM format."""
     key: ProjectPath
 
 
@@ -127,24 +127,24 @@ class AccountBinding:
 
     key_id: Annotated[str, Field(pattern=r"^[!-~]+$")]
     hmac_key_file: ProjectPath
-    """A file with the key in base64url, as the authority gives it out."""
+    """A file with the key in base64url, as the CA provides it."""
 
 
 @schema
 class Certificates:
-    """Who issues the certificate that browsers see. Inside, the environment's own CA always does."""
+    """Issuer of the certificate that browsers see. Internal certificates always come from the environment's CA."""
 
     issuer: Literal["internal", "acme", "files"] = "internal"
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
-    """For `acme`: where the authority writes to."""
+    """For `acme`: the address that the CA writes to."""
     directory: Annotated[str, Field(pattern=r"^https://[^\s]+$")] = "https://acme-v02.api.letsencrypt.org/directory"
-    """For `acme`: the authority."""
+    """For `acme`: the directory URL of the CA."""
     directory_ca: ProjectPath | None = None
-    """For `acme`: the CA of a private authority's own HTTPS."""
+    """For `acme`: the CA certificate for the HTTPS of a private CA."""
     eab: AccountBinding | None = None
-    """For `acme`: what an authority gives out that admits known accounts only."""
+    """For `acme`: credentials of a CA that accepts known accounts only."""
     files: CertificateFiles | None = None
-    """For `files`."""
+    """For `files`: the certificate and its key."""
 
 
 @schema
@@ -157,62 +157,62 @@ class Admin:
 
 @schema
 class Access:
-    """Who may log in, and from where."""
+    """Who may log in, and from which networks."""
 
     admins: tuple[Admin, ...] = ()
     ssh_from: tuple[SourceCidr, ...] = ()
-    """Networks that may reach SSH; none named: all."""
+    """Networks that may reach SSH; empty for all."""
     ssh_private_key: ProjectPath | None = None
-    """Key of the control machine; otherwise one is made for the environment."""
+    """SSH key of the control machine; generated for the environment by default."""
 
 
 @schema
 class Secrets:
-    """How the file with the environment's secrets is opened."""
+    """How the file with the environment's secrets is decrypted."""
 
     password_command: Line | None = None
-    """Prints the password; otherwise it is in a file in the state folder."""
+    """Command that prints the password; by default the password is in a file in the state directory."""
 
 
 @schema
 class AppOverride:
-    """How an application differs here from what its system says."""
+    """Settings of an application that differ from the system in this environment."""
 
     instances: Positive | Literal["per_cpu"] | None = None
     memory_mb: MegaBytes | None = None
     database_pool: Annotated[int, Field(ge=1, le=500)] | None = None
     environment: dict[Variable, str | int | bool] = Field(default_factory=dict)
     artifact: ProjectPath | None = None
-    """Description of another release than the system's own."""
+    """Description of another release than that of the system."""
 
 
 @schema
 class SiteOverride:
-    """How a site differs here."""
+    """Settings of a site that differ from the system in this environment."""
 
     method: Literal["least_conn", "round_robin", "ip_hash", "weighted"] | None = None
     weights: dict[Name, Annotated[int, Field(ge=1, le=100)]] = Field(default_factory=dict)
     body_limit_mb: Annotated[int, Field(ge=1, le=10_240)] | None = None
     rate_limits: tuple[RateLimit, ...] | None = None
-    """Replaces those of the system."""
+    """Replaces the rate limits of the system."""
 
 
 @schema
 class DatabaseOverride:
-    """How the database differs here."""
+    """Settings of the database that differ from the system in this environment."""
 
     max_connections: MaxConnections | None = None
     server_connections: Positive | None = None
-    """What PgBouncer of one application host may open; otherwise an even share of `max_connections`."""
+    """Connections that PgBouncer of one application host may open; default: an even share of `max_connections`."""
     synchronous: bool | None = None
-    """A commit waits for the replica; otherwise so in production only."""
+    """Whether a commit waits for the replica; default: only in production."""
     parameters: dict[Parameter, str | int | float | bool] = Field(default_factory=dict)
-    """Settings of PostgreSQL by their names in `pg_settings`; those that stackwright decides are refused."""
+    """Settings of PostgreSQL by their names in `pg_settings`; those that stackwright sets itself are rejected."""
 
 
 @schema
 class CacheOverride:
-    """How a cache instance differs here."""
+    """Settings of a cache instance that differ from the system in this environment."""
 
     memory_mb: MegaBytes
 
@@ -222,35 +222,36 @@ class CopyTo:
     """A store outside the environment, to which the repository host copies all backups every hour."""
 
     type: Literal["s3", "sftp", "none"]
-    """`none` says that there is to be no copy, which `class: production` does not assume."""
+    """Type of the store; `none` for no copy, which has to be stated in `class: production`."""
     endpoint: Annotated[str, words("a URL such as https://s3.eu-central-1.amazonaws.com", pattern=_HTTPS)] | None = None
-    """For `s3`: the service. Its login is the secrets `backup/s3/access_key` and `backup/s3/secret_key`.
+    """For `s3`: URL of the service. Its credentials are the secrets `backup/s3/access_key` and `backup/s3/secret_key`.
 
-    On AWS `s3` without `endpoint` and `bucket` is a bucket that the program creates, with the repository host's role as login.
+    On AWS, `s3` without `endpoint` and `bucket` is a bucket that the program creates; the login is the role of the
+    repository host.
     """
     bucket: Annotated[str, words("a bucket's name", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
-    """For `s3`: a bucket that exists, best with object lock or versions."""
+    """For `s3`: an existing bucket, preferably with object lock or versioning."""
     region: Annotated[str, words("a region such as eu-central-1", pattern=r"^[a-z0-9-]+$")] | None = None
-    """For `s3`; otherwise us-east-1. Of the bucket that the program creates: another region, in which S3 keeps one more copy."""
+    """For `s3`; default us-east-1. For the bucket that the program creates: another region, for one more copy in S3."""
     host: Annotated[str, words("a host name or an address", pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")] | None = None
-    """For `sftp`: the server. The private key of the login is the secret `backup/sftp/key`."""
+    """For `sftp`: the server. The private key for the login is the secret `backup/sftp/key`."""
     port: Port = 22
-    """For `sftp`."""
+    """For `sftp`: the port."""
     user: User | None = None
-    """For `sftp`: the login."""
+    """For `sftp`: the user that logs in."""
     path: Annotated[str, words("an absolute path", pattern=r"^/[A-Za-z0-9._/-]+$")] | None = None
     """For `sftp`: a directory."""
     host_key: PublicKey | None = None
-    """For `sftp`: what the server identifies itself with: a line such as `ssh-ed25519 AAAA...`."""
+    """For `sftp`: the server's public host key, a line such as `ssh-ed25519 AAAA...`."""
     keep_days: Days = 35
-    """Days of which a state is kept; of the last two days all."""
+    """Number of days of which one state is kept; of the last two days all states are kept."""
     keep_months: Annotated[int, Field(ge=0, le=120)] = 12
-    """Months of which a state is kept, with its full backups."""
+    """Number of months of which one state is kept, with its full backups."""
 
 
 @schema
 class Backups:
-    """Where the environment differs from its system's schedule of backups, and where a second copy goes."""
+    """Backup settings that differ from the system's schedule, and the store of a second copy."""
 
     full_day: Weekday | None = None
     time: TimeOfDay | None = None
@@ -265,7 +266,7 @@ class Backups:
 
 @schema
 class StackFile:
-    """An environment: which system, where, how big."""
+    """An environment: which system runs, where, and how big it is."""
 
     system: Name
     provider: Provider
@@ -276,15 +277,15 @@ class StackFile:
     edge: Edge = Field(default_factory=Edge)
     topology: Topology | None = None
     os: OperatingSystem = "debian-13"
-    """Of hosts that are created."""
+    """Operating system of hosts that are created."""
     tier_os: dict[SizedTier, OperatingSystem] = Field(default_factory=dict)
-    """Of the hosts of a tier where it is another; Windows is for `edge` and `app` on AWS."""
+    """Operating system of the hosts of a tier if it differs from `os`; Windows is for `edge` and `app` on AWS."""
     hosts: tuple[Server, ...] = ()
-    """For `bare_metal`: the servers that exist."""
+    """For `bare_metal`: the existing servers."""
     sizes: dict[SizedTier, Size] = Field(default_factory=dict)
-    """Hosts of a tier; `server` is the one of size A."""
+    """Size of the hosts of a tier; `server` is the host of size A."""
     aws: Aws | None = None
-    """For `aws`."""
+    """For `aws`: settings of the environment on AWS."""
     certificates: Certificates = Field(default_factory=Certificates)
     access: Access = Field(default_factory=Access)
     secrets: Secrets = Field(default_factory=Secrets)

@@ -1,6 +1,6 @@
 """What `stackwright status --json` prints; its JSON Schema is `schemas/status.schema.json`.
 
-Keys stay and keep their meaning within one `version`; further keys of `values` may come.
+Keys are not removed and keep their meaning within one `version`; further keys of `values` may be added.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ Kind = Literal[
     "restart",
     "cloud",
 ]
-#: Of the Monitoring Plugins guidelines, which Nagios and Icinga follow.
+#: Exit codes of the Monitoring Plugins guidelines, which Nagios and Icinga follow.
 EXIT_CODES: dict[State, int] = {"ok": 0, "warning": 1, "critical": 2, "unknown": 3}
-#: What outranks what: something that is known to be wrong is more urgent than something that cannot be told.
+#: States by increasing urgency: a known problem is more urgent than an unknown state.
 RANKS: tuple[State, ...] = ("ok", "warning", "unknown", "critical")
 
 
 @schema
 class Finding:
-    """One thing, and how it is."""
+    """The state of one item."""
 
     kind: Kind
     host: str | None = None
-    """The host that it is on; null for what belongs to the whole environment."""
+    """The host of the item; null if it belongs to the whole environment."""
     name: str
-    """What it is called: a unit, `emr-1`, `emr app1:5005`, a path."""
+    """Name of the item: a unit, `emr-1`, `emr app1:5005`, a path."""
     state: State
     message: str
-    """A sentence for a person."""
+    """A sentence for humans."""
     values: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
-    """The same in numbers, for a program."""
+    """The same in numbers, for programs."""
 
 
 @schema
@@ -67,7 +67,7 @@ class HostLine:
 
 @schema
 class StatusReport:
-    """One environment at one time."""
+    """The status of one environment at one time."""
 
     version: Literal[1] = 1
     environment: str
@@ -80,7 +80,7 @@ class StatusReport:
     findings: list[Finding]
 
     def to_json(self) -> str:
-        """Return the report as it is printed."""
+        """Return the report as JSON text."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
 
 

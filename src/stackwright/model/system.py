@@ -30,97 +30,97 @@ from stackwright.model.schema_types import (
 Purpose = Literal["sessions", "cache", "rate_limit"]
 Weekday = Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 EvenHours = Literal[1, 2, 3, 4, 6, 8, 12, 24]
-"""Hours that divide a day: others would make gaps of two lengths."""
+"""Hours that divide a day evenly; other numbers would make gaps of two lengths."""
 
 
 @schema
 class Runtime:
-    """What runs the application."""
+    """The runtime that runs the application."""
 
     name: Literal["nodejs"]
     version: Literal["24"]
-    """Major version: those of the runtime bundle (`tools/runtime/package.json`), which pins the release."""
+    """Major version; must be one of the runtime bundle (`tools/runtime/package.json`), which pins the release."""
 
 
 @schema
 class Restarts:
-    """When an instance is started again, and when that is given up."""
+    """When an instance is restarted, and when restarts stop."""
 
     limit: Positive = 10
-    """Restarts in a row, each sooner than `min_uptime_seconds`, after which an instance stays down."""
+    """Consecutive restarts, each sooner than `min_uptime_seconds`, after which an instance stays stopped."""
     min_uptime_seconds: Seconds = 10
 
 
 @schema
 class Process:
-    """How the application runs, in words of no operating system and no process manager."""
+    """How the application runs, independent of operating system and process manager."""
 
     name: Name
-    """What operators see in the list of processes."""
+    """Name in the list of processes."""
     command: Annotated[tuple[Line, ...], Field(min_length=1)]
-    """Program of the release and its arguments."""
+    """Program of the release, and its arguments."""
     mode: Literal["fork", "cluster"] = "fork"
     """`fork`: one port per instance, so that each can be drained and checked; `cluster`: all share the first port."""
     instances: Positive | Literal["per_cpu"] = "per_cpu"
-    """Per host; `per_cpu` starts one per CPU, as many as memory and ports allow."""
+    """Number per host; `per_cpu` starts one per CPU, as far as memory and ports allow."""
     first_port: AppPort
     """Instance n listens on this port + n."""
     max_instances: Annotated[int, Field(ge=1, le=200)] = 4
-    """Ports that are kept for instances of one host."""
+    """Number of ports reserved for the instances of one host."""
     memory_mb: MegaBytes
-    """An instance that grows beyond it is restarted."""
+    """An instance that uses more memory is restarted."""
     restarts: Restarts = Field(default_factory=Restarts)
     start_timeout_seconds: Seconds = 60
-    """From start to the first good answer of `ready`."""
+    """Time from start to the first successful response of `ready`."""
     kill_seconds: Annotated[int, Field(ge=2, le=3600)] = 30
-    """How long an instance may finish its requests once the edge sends no more and it is asked to stop."""
+    """Time that an instance has to finish its requests once the edge sends no more and it is asked to stop."""
     log_date_format: Line = "YYYY-MM-DD HH:mm:ss Z"
     watch: Literal[False] = False
-    """Restarting on changed files is for development machines only."""
+    """Restarts on changed files are for development machines only."""
 
 
 @schema
 class Health:
-    """How the edge and a deployment see whether an instance works."""
+    """How the edge and a deployment check whether an instance works."""
 
     path: UrlPath
-    """Answers 200 while the process is alive; not written to the access log."""
+    """Responds with 200 while the process is alive; not written to the access log."""
     ready_path: UrlPath
-    """Answers 200 while the instance can serve (database and cache answer). Every edge asks for it."""
+    """Responds with 200 while the instance can serve (database and cache respond). Every edge checks it."""
     interval_seconds: Seconds = 2
-    """From one check of an edge to the next."""
+    """Interval between two checks of an edge."""
     timeout_seconds: Seconds = 2
-    """A check without an answer by then has failed."""
+    """A check without a response within this time has failed."""
     failures: Positive = 3
-    """Failed checks in a row after which an instance gets no more requests; if all fail, all stay."""
+    """Consecutive failed checks after which an instance gets no more requests; if all instances fail, all stay."""
     retry_after_seconds: Seconds = 10
-    """How long a failed instance is left alone; the next check that succeeds puts it back. Longer for one that flaps."""
+    """Time until a failed instance is checked again; a successful check puts it back. Longer for one that flaps."""
 
 
 @schema
 class DatabaseSession:
-    """Limits of the sessions behind PgBouncer, where a client cannot set its own: it shares them with others."""
+    """Limits of the sessions behind PgBouncer, where a client cannot set its own as it shares them with others."""
 
     statement_timeout_ms: Annotated[int, Field(ge=0, le=86_400_000)] = 0
-    """A statement that takes longer is cancelled; 0: never."""
+    """A statement that takes longer is cancelled; 0: no limit."""
     lock_timeout_ms: Annotated[int, Field(ge=0, le=86_400_000)] = 0
-    """A statement that waits longer for a lock is cancelled; 0: never."""
+    """A statement that waits longer for a lock is cancelled; 0: no limit."""
     idle_in_transaction_timeout_ms: Annotated[int, Field(ge=0, le=86_400_000)] = 0
-    """A session idle in a transaction for longer is ended; 0: never (PgBouncer closes the client after a minute)."""
+    """A session idle in a transaction for longer is ended; 0: no limit (PgBouncer closes the client after a minute)."""
 
 
 @schema
 class AppDatabase:
-    """What the application asks of the database."""
+    """What the application needs from the database."""
 
     name: Identifier
     role: Identifier
-    """Owner of the data: migrations and the application."""
+    """Owner of the data, used by migrations and by the application."""
     pool: Annotated[int, Field(ge=1, le=500)] = 20
     """Connections that one instance opens to PgBouncer."""
     pool_timeout_seconds: Seconds = 20
     read_from_replica: bool = True
-    """Offer the application a second address, of the replica, for reads that may be stale."""
+    """Give the application a second address, that of the replica, for reads that may be stale."""
     session: DatabaseSession = Field(default_factory=DatabaseSession)
 
 
@@ -130,7 +130,7 @@ class StaticPath:
 
     url: UrlPath
     folder: ReleasePath
-    """Inside the release."""
+    """Directory inside the release."""
     max_age_days: Annotated[int, Field(ge=0, le=3650)]
     immutable: bool = False
 
@@ -141,27 +141,27 @@ class App:
 
     runtime: Runtime
     artifact: ProjectPath
-    """Description of the release, as `make artifact` writes it: which archives, with which checksums."""
+    """Description of the release, as `make artifact` writes it: its archives and their checksums."""
     process: Process
     health: Health
     migrate: tuple[str, ...] = ()
-    """Script of the release and its arguments: run once per release, before the first instance gets it, while the old one serves."""
+    """Release script and its arguments; runs once per release, before its first instance, while the old one serves."""
     environment: dict[Variable, str | int | bool] = Field(default_factory=dict)
     secrets: dict[Variable, str] = Field(default_factory=dict)
-    """Variable of the environment -> name of a secret. `app/<app>/<word>` is generated for the application."""
+    """Environment variable -> name of a secret. `app/<app>/<word>` is generated for the application."""
     database: AppDatabase | None = None
     cache: tuple[Purpose, ...] = ()
     uploads: tuple[ReleasePath, ...] = ()
-    """Folders that outlive a release: of each host, and backed up there. In size C there is one, and it is a bucket."""
+    """Directories that outlive a release: on each host, backed up there. In size C there is one, and it is a bucket."""
     cache_folders: tuple[ReleasePath, ...] = ()
-    """Folders of the release that the program may write, such as `.next/cache`; each release begins with empty ones on each host."""
+    """Directories of the release that the program may write, like `.next/cache`; empty per host in each release."""
     static: tuple[StaticPath, ...] = ()
     keep_releases: Annotated[int, Field(ge=2, le=50)] = 5
 
 
 @schema
 class Hsts:
-    """Strict-Transport-Security."""
+    """Settings of the header Strict-Transport-Security."""
 
     max_age_days: Annotated[int, Field(ge=0, le=3650)] = 365
     include_subdomains: bool = True
@@ -170,7 +170,7 @@ class Hsts:
 
 @schema
 class Tls:
-    """What the edge offers to browsers."""
+    """TLS settings of the edge."""
 
     min_version: Literal["1.2", "1.3"] = "1.2"
     http2: bool = True
@@ -180,7 +180,7 @@ class Tls:
 
 @schema
 class Compression:
-    """Compression of answers."""
+    """Compression of responses."""
 
     gzip: bool = True
     brotli: bool = True
@@ -212,21 +212,21 @@ class Timeouts:
 
 @schema
 class RateLimit:
-    """How much one client address may ask of a part of the site; more is answered 429.
+    """Limit on the requests of one client address to a part of the site; requests above it get status 429.
 
-    All who share a router are one address, a clinic for example; of IPv6 a /64 is one. What one user may do is for the
-    application to limit, which knows the user.
+    All clients behind one router, such as a clinic, share one address; an IPv6 /64 counts as one address. Limits per
+    user belong in the application, which knows the user.
     """
 
     name: Identifier
     path: UrlPath
-    """This path and all below it."""
+    """This path and all paths below it."""
     requests: Positive
     per: Literal["second", "minute"]
     burst: Annotated[int, Field(ge=0, le=10_000)] = 0
     """Requests above the rate that are served at once."""
     methods: tuple[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], ...] = ()
-    """Only these count; none named: all."""
+    """Methods that count; empty for all."""
 
 
 @schema
@@ -235,9 +235,9 @@ class Balance:
 
     method: Literal["least_conn", "round_robin", "ip_hash", "weighted"] = "least_conn"
     weights: dict[Name, Annotated[int, Field(ge=1, le=100)]] = Field(default_factory=dict)
-    """Host -> weight, for `weighted`; hosts not named weigh 1."""
+    """Host -> weight, for `weighted`; hosts that are not listed have weight 1."""
     keepalive: Annotated[int, Field(ge=0, le=4096)] = 32
-    """Idle connections that each worker keeps to the instances."""
+    """Idle connections to the instances that each worker keeps open."""
 
 
 @schema
@@ -246,36 +246,36 @@ class Site:
 
     app: Name
     host_names: Annotated[tuple[Literal["domain", "aliases"], ...], Field(min_length=1)] = ("domain", "aliases")
-    """Which names of the environment this site answers to."""
+    """Names of the environment that this site responds to."""
     subdomain: Name | None = None
-    """Answer to `<subdomain>.<domain>` instead of `host_names`."""
+    """Respond to `<subdomain>.<domain>` instead of `host_names`."""
     balance: Balance = Field(default_factory=Balance)
     tls: Tls = Field(default_factory=Tls)
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
-    """Added to every answer, of the application, of static files and of errors."""
+    """Headers added to every response: of the application, of static files, and of errors."""
     compression: Compression = Field(default_factory=Compression)
     body_limit_mb: Annotated[int, Field(ge=1, le=10_240)] = 50
     timeouts: Timeouts = Field(default_factory=Timeouts)
     websocket: bool = True
     unbuffered: tuple[UrlPath, ...] = ()
-    """Paths whose answers are streams (server-sent events): passed on as they come."""
+    """Paths whose responses are streams (server-sent events) and are passed on without buffering."""
     rate_limits: tuple[RateLimit, ...] = ()
     connections_per_client: Annotated[int, Field(ge=0, le=65_535)] = 500
-    """Requests of one client address at once, without streams; a clinic is one address. 0: no limit."""
+    """Concurrent requests of one client address, without streams; a clinic is one address. 0: no limit."""
     streams_per_client: Annotated[int, Field(ge=0, le=65_535)] | None = None
-    """WebSockets and event streams of one client address at once; half of what one worker of the edge can hold if not given. 0: no limit."""
+    """WebSockets and event streams per client address at once; default: half of an edge worker's limit. 0: no limit."""
 
 
 @schema
 class DatabaseRole:
-    """Who may log in to the databases."""
+    """A role that may log in to the databases."""
 
     name: Identifier
     privileges: Literal["owner", "write", "read", "monitor"]
     databases: tuple[Identifier, ...] = ()
-    """`monitor` needs none."""
+    """Databases that the role may use; `monitor` needs none."""
     connection_limit: Annotated[int, Field(ge=-1, le=5000)] = -1
-    """-1: no limit but the server's."""
+    """Maximum number of connections; -1 for no limit but the server's."""
 
 
 @schema
@@ -292,7 +292,7 @@ class DatabaseTier:
 
 @schema
 class CacheInstance:
-    """One store of a purpose; its own process, so that one purpose cannot evict another's data."""
+    """A store for one purpose, in its own process so that one purpose cannot evict another's data."""
 
     port: AppPort
     memory_mb: MegaBytes
@@ -302,7 +302,7 @@ class CacheInstance:
 
 @schema
 class LogLimits:
-    """When a log is rotated, and how many old ones stay."""
+    """When a log is rotated, and how many old logs are kept."""
 
     rotate_mb: Annotated[int, Field(ge=1, le=10_240)] = 10
     keep: Annotated[int, Field(ge=1, le=365)] = 7
@@ -313,20 +313,20 @@ class BackupSchedule:
     """When backups are made and how long they are kept."""
 
     full_day: Weekday = "Sun"
-    """A full backup of the database on this day, differential ones on the others."""
+    """Weekday of the full backup of the database; on other days it is differential."""
     time: TimeOfDay = "02:30"
     keep_full: Positive = 2
     keep_differential: Positive = 7
     files_every_hours: EvenHours = 6
-    """Uploads and the session store."""
+    """Interval of the backups of uploads and of the session store."""
     files_keep_days: Days = 30
     archive_timeout_seconds: Seconds = 60
-    """The most that a lost server may cost, in seconds of written data."""
+    """The most that can be lost with a server, in seconds of written data."""
 
 
 @schema
 class System:
-    """A system: the same in every environment."""
+    """A system, which is the same in every environment."""
 
     name: Name
     title: Line

@@ -1,4 +1,4 @@
-"""Which hosts there are and what each does, from counts or from a list of servers that exist."""
+"""Hosts and their groups, from counts or from a list of existing servers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from stackwright.model.stackfile import OperatingSystem, Size, StackFile, Tier, 
 from stackwright.model.system import System
 
 TIERS: tuple[Tier, ...] = ("edge", "app", "database", "cache", "ops")
-#: Hosts of a tier where the topology does not say.
+#: Hosts of a tier if the topology has no count.
 COUNTS: Mapping[Tier, int] = {"edge": 1, "app": 2, "database": 2, "cache": 1, "ops": 1}
 
-#: CPUs and memory of a host by class of the environment and tier; `server` is the one of size A.
+#: CPUs and memory of a host by class of the environment and tier; `server` is the host of size A.
 SIZES: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "development": {
         "server": (2, 8192),
@@ -44,7 +44,7 @@ SIZES: Mapping[str, Mapping[str, tuple[int, int]]] = {
 }
 
 
-#: Who may log in to a cloud's image of a system at first.
+#: The user that may log in at first, by the operating system of a cloud's image.
 USERS: Mapping[str, str] = {
     "debian-12": "admin",
     "debian-13": "admin",
@@ -67,35 +67,35 @@ class Host:
     disk_gb: int | None = None
     os: str = "debian-13"
     bootstrap_user: str = "root"
-    #: Whether what the server has at first contact may be replaced.
+    #: Whether the content of the server may be replaced at first contact.
     takeover: bool = False
     port: int = 22
-    #: Public key line; None where the provider records it at creation.
+    #: Public key line; None if the provider records it at creation.
     host_key: str | None = None
-    #: Of a cloud: where it is, and the type of server that it is.
+    #: In a cloud: the zone and the instance type.
     zone: str | None = None
     type: str | None = None
-    #: A place in a group that grows and shrinks: counted in every budget, but no host that anybody logs in to.
+    #: A slot of an Auto Scaling group: counted in every budget, but not a host that users log in to.
     slot: bool = False
 
     @property
     def windows(self) -> bool:
-        """Whether it is no Linux."""
+        """Return whether the host runs Windows."""
         return is_windows(self.os)
 
 
 def is_windows(system: str) -> bool:
-    """Whether an operating system is no Linux."""
+    """Return whether an operating system is Windows."""
     return system.startswith("windows-")
 
 
 def os_of(stack: StackFile, tier: str) -> OperatingSystem:
-    """The operating system of the hosts that are created for a tier."""
+    """Return the operating system of the hosts that are created for a tier."""
     return next((system for name, system in stack.tier_os.items() if name == tier), stack.os)
 
 
 def needed(system: System | None) -> tuple[Tier, ...]:
-    """The tiers that a system has work for: what it stores in, and `ops` where there is something to back up; None: all."""
+    """Return the tiers that a system needs: its stores, and `ops` if there is something to back up; for None all."""
     if system is None:
         return TIERS
     stored = system.database is not None or any(instance.persistence != "none" for instance in system.cache.values())
@@ -110,7 +110,7 @@ def needed(system: System | None) -> tuple[Tier, ...]:
 
 
 def created(stack: StackFile, system: System | None = None) -> tuple[str, ...]:
-    """The tiers that hosts are created for, `server` being that of size A; none where servers exist already."""
+    """Return the tiers that hosts are created for, `server` for size A; none if the servers exist already."""
     if stack.topology is None or stack.provider == "bare_metal":
         return ()
     if stack.topology.size == "A":
@@ -119,7 +119,7 @@ def created(stack: StackFile, system: System | None = None) -> tuple[str, ...]:
 
 
 def managed(stack: StackFile) -> tuple[Tier, ...]:
-    """The tiers whose work a cloud does: those of size C, but for a database that the environment runs itself."""
+    """Return the tiers that a cloud manages: those of size C, except a database that the environment runs itself."""
     if stack.topology is None or stack.topology.size != "C":
         return ()
     own_database = stack.aws is not None and stack.aws.database.run_by == "hosts"
@@ -127,7 +127,7 @@ def managed(stack: StackFile) -> tuple[Tier, ...]:
 
 
 def copies_to_own_bucket(stack: StackFile) -> bool:
-    """Whether the copy of the backups goes into a bucket that the program creates, by the role of the repository host."""
+    """Return whether backups are copied to a bucket that the program creates, with the repository host's role."""
     copy_to = stack.backups.copy_to
     return (
         stack.aws is not None
@@ -138,14 +138,14 @@ def copies_to_own_bucket(stack: StackFile) -> bool:
 
 
 def counts(stack: StackFile, topology: Topology, tiers: Collection[Tier] = TIERS) -> dict[Tier, int]:
-    """Hosts of each of `tiers`; empty for size A, where one server does it all. Who asks for a host of ops gets it."""
+    """Return the number of hosts of each tier; empty for size A (one server). Requested ops hosts always count."""
     if topology.size == "A":
         return {}
     requested_counts, left_out = told(topology), managed(stack)
     some = {*tiers, *({"ops"} & requested_counts.keys())} - {*left_out}
     host_counts = {tier: requested_counts.get(tier, COUNTS[tier]) for tier in TIERS if tier in some}
     if "database" in left_out:
-        # Nobody votes, and backups are the cloud's.
+        # There is no vote, and the cloud makes the backups.
         host_counts["ops"] = requested_counts.get("ops", 0)
     if stack.aws is not None and stack.aws.app.group is not None:
         host_counts["app"] = stack.aws.app.group.max
@@ -153,19 +153,19 @@ def counts(stack: StackFile, topology: Topology, tiers: Collection[Tier] = TIERS
 
 
 def told(topology: Topology) -> dict[Tier, int]:
-    """The counts that a person wrote."""
+    """Return the counts that the user configured."""
     numbers: dict[Tier, int | None] = {tier: getattr(topology, tier) for tier in TIERS}
     return {tier: number for tier, number in numbers.items() if number is not None}
 
 
 def create(stack: StackFile, topology: Topology, tiers: Sequence[Tier] = TIERS) -> tuple[Host, ...]:
-    """The hosts that a topology asks for in some tiers, named, sized and addressed.
+    """Return the hosts of a topology in some tiers, with names, sizes and addresses.
 
-    Raises ValueError where the network or the provider has no place for them.
+    Raises ValueError if the network or the provider has no room for them.
     """
     if topology.size == "A":
         return (_host(stack, "server", 1, tuple(tiers)),)
-    # A cloud's load balancer shares requests out over hosts; on each, an edge of its own over the instances.
+    # A cloud's load balancer distributes requests over hosts; on each host an edge distributes them over its instances.
     app_tiers: tuple[Tier, ...] = ("edge", "app")
     return tuple(
         _host(stack, tier, number, app_tiers if tier == "app" and "edge" in managed(stack) else (tier,))
@@ -193,7 +193,7 @@ def _host(stack: StackFile, tier: str, number: int, groups: tuple[Tier, ...]) ->
 
 
 def _in_cloud(stack: StackFile, aws: Aws, host: Host, tier: str, number: int) -> Host:
-    """With the zone, and the type that has at least what is asked for; then it has all that the type has."""
+    """Return the host with its zone and the type that has at least the requested size; the type sets its final size."""
     zones = regions.zones(aws.region, aws.zones)
     zone = zones[(number - 1) % len(zones)]
     bursts = stack.class_ != "production"
@@ -218,14 +218,14 @@ def _in_cloud(stack: StackFile, aws: Aws, host: Host, tier: str, number: int) ->
 
 
 def architecture(aws: Aws, tier: str) -> str:
-    """Of the servers of a tier: only the application's may be another than what all our packages are proven on."""
+    """Return the architecture of a tier's servers; only the app tier may differ from the one packages are tested on."""
     return aws.app.architecture if tier == "app" else "x86_64"
 
 
 def voters(hosts: Sequence[Host]) -> tuple[str, ...]:
-    """The hosts that elect the database's leader.
+    """Return the hosts that elect the database's leader.
 
-    Those that are told to (group `consensus`), else the database hosts, plus one of ops where their number is even.
+    These are the hosts of the group `consensus`, else the database hosts, plus one ops host if their number is even.
     """
     database = [host.name for host in hosts if "database" in host.groups]
     consensus = tuple(host.name for host in hosts if "consensus" in host.groups)
@@ -238,17 +238,18 @@ def voters(hosts: Sequence[Host]) -> tuple[str, ...]:
 def playbook_groups(
     stack: StackFile, hosts: Sequence[Host], system: System | None = None
 ) -> dict[str, tuple[str, ...]]:
-    """Group -> its hosts, for what is asked of hosts of several tiers; empty where a cloud does the work.
+    """Return group -> its hosts, for tasks of hosts of several tiers; empty if a cloud does the work.
 
-    `database_proxy` finds the leader of the environment's own database; `database_pool` shares its connections;
-    `database_admin` applies the objects of one that a cloud runs; these where the system has a database; `backup` has a repository or writes to one;
-    `metrics` has hosts of a cloud that send it what it cannot see; `windows` has hosts that roles for Linux are not for.
+    `database_proxy` finds the leader of the environment's own database, and `database_pool` shares its connections;
+    `database_admin` applies the objects of a managed database; these three need a system with a database. `backup` has
+    a repository or writes to one; `metrics` has hosts in a cloud that send it what it cannot see; `windows` has hosts
+    that roles for Linux do not support.
     """
     own_database = "database" not in managed(stack)
     database = system is None or system.database is not None
     pooled = database and (system is None or any(app.database for app in system.apps.values()))
     ops = [host.name for host in hosts if "ops" in host.groups]
-    # Of a cloud's servers those that come and go keep nothing, and a repository alone has nothing to keep.
+    # Servers of an Auto Scaling group store nothing permanently, and a repository alone has nothing to back up.
     has_backups = bool(ops) and any(set(host.groups) - {"ops"} for host in hosts if not host.slot)
     return {
         "database_proxy": tuple(host.name for host in hosts if own_database and pooled and "app" in host.groups),
@@ -261,7 +262,7 @@ def playbook_groups(
 
 
 def groups(hosts: Sequence[Host]) -> dict[str, tuple[str, ...]]:
-    """Group -> its hosts, `consensus` included; a tier without hosts is an empty group, so that plays still parse."""
+    """Return group -> its hosts, with `consensus`; a tier without hosts is an empty group, so plays still parse."""
     tier_hosts: dict[str, tuple[str, ...]] = {
         tier: tuple(host.name for host in hosts if tier in host.groups) for tier in TIERS
     }

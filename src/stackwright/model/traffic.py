@@ -1,6 +1,6 @@
-"""Who talks to whom inside an environment: what a cloud's security groups have to let through before any host's firewall.
+"""Connections inside an environment: what a cloud's security groups have to allow, in addition to the hosts' firewalls.
 
-The firewall of a host is made from what its roles export (`roles/*/vars/main.yml`); a contract test holds the two together
+The firewall of a host is created from what its roles export (`roles/*/vars/main.yml`); a contract test compares both
 (`tests/contract/test_traffic.py`).
 """
 
@@ -15,7 +15,7 @@ from stackwright.model import topology
 if TYPE_CHECKING:
     from stackwright.model.environment import Environment
 
-#: Ports that are the same in every environment; docs/architecture.md has them all.
+#: Ports that are the same in every environment; docs/architecture.md lists all of them.
 POSTGRESQL, PATRONI = 5432, 8008
 ETCD_CLIENT, ETCD_PEER = 2379, 2380
 PGBACKREST, RESTIC = 8432, 8500
@@ -32,13 +32,13 @@ class Traffic:
 
 
 def within(environment: Environment) -> tuple[Traffic, ...]:
-    """All that passes between hosts; only groups that have hosts."""
+    """Return all connections between hosts, for groups that have hosts."""
     groups = environment.groups
     return tuple(flow for flow in _all(environment) if groups[flow.source] and groups[flow.target])
 
 
 def of_group(environment: Environment) -> tuple[Traffic, ...]:
-    """What the places of a group that grows and shrinks ask of hosts."""
+    """Return the connections from the slots of an Auto Scaling group to hosts."""
     if not environment.slots:
         return ()
     groups = environment.groups
@@ -46,7 +46,7 @@ def of_group(environment: Environment) -> tuple[Traffic, ...]:
 
 
 def to_services(environment: Environment) -> tuple[Traffic, ...]:
-    """What hosts, and the places of a group, ask of the database and the caches that a cloud runs."""
+    """Return the connections from hosts, and from the slots of a group, to the managed database and caches."""
     managed, groups = topology.managed(environment.stack), environment.groups
     sources = {tier for tier in groups if groups[tier] and tier not in managed} | (
         {"app"} if environment.slots else set()
@@ -101,7 +101,7 @@ def _files(environment: Environment) -> Iterator[Traffic]:
 
 def _applications(environment: Environment) -> Iterator[Traffic]:
     if "edge" in topology.managed(environment.stack):
-        # Each host's own nginx asks its own instances.
+        # Each host's own nginx connects to its own instances.
         return
     for name, plan in environment.apps.items():
         ports = {instance.port for ones in plan.instances.values() for instance in ones}

@@ -1,4 +1,4 @@
-"""From the environment that runs to the one that its file describes: what goes, and what is refused before anything is touched."""
+"""From the running environment to the one in its file: what is removed, and which changes are rejected in advance."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from stackwright.model.environment import Environment
 from stackwright.model.errors import ABSENT, KeyPath, ModelError, Problem
 from stackwright.model.secrets import secret_names
 
-#: Tiers whose hosts hold data that no other tier has.
+#: Tiers whose hosts hold data that is in no other tier.
 _DATA_TIERS = ("database", "ops")
 _LOST = "--lost {name} removes it nevertheless, and what only it holds is lost"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transition:
-    """What a run takes away: hosts, and tiers of hosts that stay."""
+    """What a run removes: hosts, and tiers of hosts that stay."""
 
     #: Host -> its entry in the output; `groups` are those that it loses.
     retiring: Mapping[str, Mapping[str, Any]]
-    #: Those of `retiring` that are not in the file at all.
+    #: Hosts of `retiring` that are not in the file at all.
     leaving: tuple[str, ...]
     #: Hosts of the file that do not exist yet.
     joining: tuple[str, ...]
-    #: A sentence for each part of the system that is no longer described, with what stays on the hosts.
+    #: A sentence for each part of the system that was removed from the file, with what stays on the hosts.
     removed: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """Return a sentence for each host that goes or loses a tier, and for what is no longer described."""
+        """Return a sentence for each host that is removed or loses a tier, and for each removed part of the system."""
         hosts = [
             f"{name} ({', '.join(entry['groups']) or 'no tier'}) will be removed"
             if name in self.leaving
@@ -41,7 +41,7 @@ class Transition:
 
 
 def between(environment: Environment, output: Mapping[str, Any] | None) -> Transition:
-    """Return what changes from `output`, the last one of the environment's program, to its file."""
+    """Return the changes from `output`, the last one of the environment's program, to its file."""
     described = {host.name: host for host in environment.hosts}
     if output is None:
         return Transition(retiring={}, leaving=(), joining=tuple(described))
@@ -64,7 +64,7 @@ def between(environment: Environment, output: Mapping[str, Any] | None) -> Trans
 
 
 def _removed(environment: Environment, output: Mapping[str, Any]) -> Iterator[str]:
-    """What goes by the secrets that the running environment has: of each part there is one."""
+    """Yield the removed parts, found by the secrets of the running environment: each part has one."""
     described = {spec.name for spec in secret_names(environment)}
     gone = [tuple(name.split("/")) for name in output["secrets"] if name not in described]
     playbook = f"ansible-playbook -i inventories/{environment.name}/stack.yml playbooks/remove-application.yml"
@@ -85,9 +85,9 @@ def _removed(environment: Environment, output: Mapping[str, Any]) -> Iterator[st
 
 
 def check(environment: Environment, output: Mapping[str, Any] | None, *, lost: Collection[str] = ()) -> Transition:
-    """Return `between`, or raise ModelError where the change would lose data or create a host again that has some.
+    """Return `between`. Raises ModelError if the change would lose data or create a host again that has some.
 
-    `lost` are hosts that the operator gives up, with what only they hold.
+    `lost` are hosts that the operator gives up, including the data that only they hold.
     """
     transition = between(environment, output)
     if output is None:
@@ -116,11 +116,11 @@ class _Report:
         self.problems: list[Problem] = []
 
     def host(self, name: str, key: str) -> KeyPath:
-        """Return the path of a host's key: in its own entry where servers are listed."""
+        """Return the path of a host's key: in its own entry if servers are listed."""
         return ("hosts", self._listed.index(name), key) if name in self._listed else (key,)
 
     def tier(self, tier: str) -> KeyPath:
-        """Return the path of what says how many hosts a tier has."""
+        """Return the path of the key that sets the number of hosts of a tier."""
         return ("hosts",) if self._listed else ("topology", tier)
 
     def add(self, path: KeyPath, message: str, *, value: object = ABSENT, accepted: str, system: bool = False) -> None:
@@ -145,7 +145,7 @@ def _check_lost(report: _Report, transition: Transition, lost: Collection[str]) 
 
 def _check_network(report: _Report, environment: Environment, output: Mapping[str, Any]) -> None:
     previous = output["network"]["cidr"]
-    # The network of servers that exist is recorded; their own addresses are compared one by one.
+    # The network of existing servers is recorded; their own addresses are compared one by one.
     if environment.provider != "bare_metal" and environment.network.cidr != previous:
         report.add(
             ("network", "cidr"),
@@ -179,7 +179,7 @@ def _check_hosts(report: _Report, environment: Environment, output: Mapping[str,
 
 
 def _check_renamed(report: _Report, environment: Environment, transition: Transition) -> None:
-    """A server under another name is the same server: its services would be removed and installed in one run."""
+    """Reject a server under a new name: its services would be removed and installed in one run."""
     for name in transition.joining:
         host = environment.host(name)
         for previous in transition.leaving:
@@ -202,11 +202,11 @@ def _check_tiers(
     transition: Transition,
     lost: Collection[str],
 ) -> None:
-    """Data tiers have to keep a host that runs: a new one has nothing yet."""
+    """Check that data tiers keep a running host: a new one has no data yet."""
     groups = topology.groups(environment.hosts)
     for tier in _DATA_TIERS:
         previous = [name for name, entry in output["hosts"].items() if tier in entry["groups"]]
-        # What an interrupted run had taken out of the tier already still runs until the tier is taken over.
+        # A host that an interrupted run has already removed from the tier still runs until the tier is taken over.
         previous += [
             name
             for name, entry in output.get("retiring", {}).items()
@@ -215,7 +215,7 @@ def _check_tiers(
         stay = [name for name in previous if name in groups[tier]]
         if not previous or set(previous) <= set(lost):
             continue
-        # The first host of `ops` holds the backups, the others nothing.
+        # The first host of `ops` holds the backups, the others hold nothing.
         first = previous[0]
         if tier == "ops" and first in lost:
             continue
@@ -238,7 +238,7 @@ def _check_tiers(
 
 
 def _check_cache_ports(report: _Report, environment: Environment, output: Mapping[str, Any]) -> None:
-    """Clients use the previous port until all of them know the new one, so it cannot be another instance's meanwhile."""
+    """Reject a port that another instance had: clients use the previous port until all of them know the new one."""
     previous = {
         name.removeprefix("redis_"): endpoint["port"]
         for name, endpoint in output["endpoints"].items()

@@ -1,6 +1,6 @@
-"""From `stack` to the inputs of roles, where that is more than naming a value: the filters of group_vars.
+"""From `stack` to the inputs of roles, where more than a reference to a value is needed: the filters of group_vars.
 
-Pure functions; `secrets` are the values that a lookup hands in, by name.
+Pure functions; `secrets` are the values that a lookup passes in, by name.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def retiring_members(stack: Stack, tier: str) -> list[Data]:
 
 
 def ssh_command(variables: Mapping[str, Any]) -> list[str]:
-    """Return the words that log in to the host of these variables, as Ansible does."""
+    """Return the command that logs in to the host with these variables, as Ansible does."""
     return [
         *("ssh", "-o", "BatchMode=yes", "-p", str(variables["ansible_port"])),
         *("-i", variables["ansible_ssh_private_key_file"], *shlex.split(variables["ansible_ssh_common_args"])),
@@ -64,7 +64,7 @@ def addresses(stack: Stack, groups: Iterable[str]) -> list[str]:
 def etcd_member_addresses(statuses: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the addresses of all members of the running etcd cluster, from what `etcd_status` read on each host.
 
-    A host with data counts also while its etcd is down; a cluster that is being founded is none yet.
+    A host with data counts even while its etcd is down; a cluster that is being created does not count yet.
     """
     ips: dict[str, None] = {}
     for status in statuses:
@@ -75,12 +75,12 @@ def etcd_member_addresses(statuses: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def host_networks(stack: Stack, groups: Iterable[str]) -> list[str]:
-    """Return the addresses of `addresses` as networks of one host."""
+    """Return the result of `addresses` as networks of one host."""
     return [f"{address}/32" for address in addresses(stack, groups)]
 
 
 def firewall_rules(ports: Iterable[Mapping[str, Any]], stack: Stack, etcd_members: Iterable[str] = ()) -> list[Data]:
-    """Return firewall_rules for what the roles of a host export.
+    """Return firewall_rules for the ports that the roles of a host export.
 
     `etcd_members` are the addresses of etcd's members, which count as `consensus` until they are removed.
     """
@@ -94,14 +94,14 @@ def firewall_rules(ports: Iterable[Mapping[str, Any]], stack: Stack, etcd_member
         key = (port["protocol"], int(port["port"]))
         rule = {"name": port["name"], "port": key[1], "protocol": key[0], "sources": sources}
         if key in rules:
-            # Two roles on one port (an agent and its server on one host): who may reach either may reach it.
+            # Two roles on one port (an agent and its server on one host): the sources of both may connect.
             rule["sources"] = list(dict.fromkeys([*rules[key]["sources"], *sources]))
         rules[key] = rule
     return list(rules.values())
 
 
 def edge_sites(stack: Stack, host: str) -> list[Data]:
-    """Return the sites of an edge host: with the instances of all hosts, or with its own where a cloud balances hosts."""
+    """Return the sites of an edge host, with the instances of all hosts, or its own if a cloud balances the hosts."""
     if stack["edge"]["balances"] == "all":
         return list(stack["edge"]["sites"])
     return [
@@ -113,7 +113,7 @@ def edge_sites(stack: Stack, host: str) -> list[Data]:
 def static_applications(stack: Stack, host: str, artifact: Mapping[str, Any]) -> list[Data]:
     """Return static_files_applications of an edge host: of the first application, if it has static files.
 
-    Where a cloud balances hosts, an edge serves the instances next to it alone.
+    If a cloud balances the hosts, an edge serves only the instances on its own host.
     """
     name, app = next(iter(stack["apps"].items()))
     hosts = list(app["instances_by_host"]) if stack["edge"]["balances"] == "all" else [host]
@@ -136,7 +136,7 @@ def edge_members(sites: Iterable[Mapping[str, Any]]) -> dict[str, list[Data]]:
 def edge_sites_with(sites: Iterable[Mapping[str, Any]], members: Mapping[str, list[Data]], stack: Stack) -> list[Data]:
     """Return `edge_sites` with the members that an edge had before, as far as their hosts still run the application.
 
-    An instance with another port is there only when the application's own turn has come; until then the previous one answers.
+    An instance with a new port exists only after the rollout of the application; until then the previous one responds.
     """
     return [
         {**site, "upstreams": [_with_members(upstream, members, stack) for upstream in site["upstreams"]]}
@@ -155,7 +155,7 @@ def _with_members(upstream: Mapping[str, Any], members: Mapping[str, list[Data]]
 
 
 def nginx_balancer(stack: Stack, certificate_folder: str) -> Data:
-    """Return nginx_balancer: nothing where users come to the edge by themselves."""
+    """Return nginx_balancer, which is empty if users connect to the edge directly."""
     if stack["edge"]["balances"] == "all":
         return {}
     site = stack["edge"]["sites"][0]
@@ -174,7 +174,7 @@ def _own_members(upstream: Mapping[str, Any], host: str) -> Data:
 
 def tls_certificates(certificates: Iterable[Mapping[str, Any]], stack: Stack, host: str, root: str) -> list[Data]:
     """Return tls_certificates for what the roles of a host export: internal ones, and the sites' by their issuer."""
-    # Servers that configure themselves have no key of the CA.
+    # Servers that configure themselves do not have the key of the CA.
     internal = "internal" if "tls/ca_key" in stack["secrets"]["names"] else "self_signed"
     entries = []
     for certificate in certificates:
@@ -199,10 +199,10 @@ def tls_certificates(certificates: Iterable[Mapping[str, Any]], stack: Stack, ho
 
 def _service_names(role: str, stack: Stack) -> list[str]:
     if role == "etcd":
-        # What tells a voter's certificate from the others of the same CA.
+        # The name that distinguishes a voter's certificate from others of the same CA.
         return [stack["database"]["voter_name"]]
     if role == "redis":
-        # An instance that moves to another host is still asked for by the name of the previous one.
+        # An instance that moves to another host is still reached by the name of the previous one.
         names = [stack["hosts"][name]["fqdn"] for name in stack["groups"]["cache"]]
         return names + [host["fqdn"] for host in stack["retiring"].values() if "cache" in host["groups"]]
     if role == "postgresql":
@@ -211,7 +211,7 @@ def _service_names(role: str, stack: Stack) -> list[str]:
 
 
 def host_entries(stack: Stack, host: str) -> list[Data]:
-    """Return the entries of /etc/hosts: every host, and on application hosts the database's names on the proxy."""
+    """Return the entries of /etc/hosts: every host, and on application hosts the database's names at the proxy."""
     entries = [
         {"address": server["address"], "names": [server["fqdn"], name]} for name, server in stack["hosts"].items()
     ]
@@ -261,7 +261,7 @@ def _redis_instance(stack: Stack, instance: Mapping[str, Any], secrets: Secrets)
 
 
 def postgresql_roles(stack: Stack, secrets: Secrets) -> list[Data]:
-    """Return postgresql_roles: what the system declares, and PgBouncer's own."""
+    """Return postgresql_roles: the roles that the system declares, and PgBouncer's own."""
     database = stack["database"]
     app_hosts, ops_hosts = host_networks(stack, ["app"]), host_networks(stack, ["ops"])
     roles = [
@@ -291,7 +291,7 @@ def _declared_role(database: Mapping[str, Any], role: Mapping[str, Any], secrets
 
 
 def postgresql_databases(stack: Stack) -> list[Data]:
-    """Return postgresql_databases; the owner is the role that has that privilege."""
+    """Return postgresql_databases; the owner is the role with that privilege."""
     owners = {
         name: role["name"] for role in stack["database"]["roles"] if role["privileges"] == "owner"
         for name in role["databases"]
@@ -303,7 +303,7 @@ def postgresql_databases(stack: Stack) -> list[Data]:
 
 
 def postgresql_privileges(stack: Stack) -> list[Data]:
-    """Return postgresql_privileges: reading and writing roles on what the owner has and will have."""
+    """Return postgresql_privileges: rights of reading and writing roles on existing and future objects of the owner."""
     rights = {"read": ["SELECT"], "write": ["SELECT", "INSERT", "UPDATE", "DELETE"]}
     owners = {database["name"]: database["owner"] for database in postgresql_databases(stack)}
     privileges = []
@@ -325,7 +325,7 @@ def _in_cloud(stack: Stack) -> bool:
 
 
 def managed_postgresql_roles(stack: Stack, secrets: Secrets) -> list[Data]:
-    """Return managed_postgresql_roles: what the system declares; who may reach the server is the cloud's business."""
+    """Return managed_postgresql_roles: the roles that the system declares; the cloud controls access to the server."""
     database = stack["database"]
     return [_declared_role(database, role, secrets) for role in database["roles"]] if _in_cloud(stack) else []
 
@@ -341,9 +341,9 @@ def managed_postgresql_privileges(stack: Stack) -> list[Data]:
 
 
 def instance_names(stack: Stack, app: str, host: str) -> list[Data]:
-    """Return the instances of an application on a host, named as operators see them: `<process>-<port>`.
+    """Return the instances of an application on a host, with the names that operators see: `<process>-<port>`.
 
-    In cluster mode there is one, `<process>`: nobody outside can tell apart the workers that share its port.
+    In cluster mode there is one, `<process>`: workers that share its port are indistinguishable from outside.
     """
     facts = stack["apps"][app]
     placed, process = facts["instances_by_host"].get(host, []), facts["process_name"]
@@ -384,19 +384,19 @@ def app_services(stack: Stack) -> list[Data]:
 
 
 def migration_environment(stack: Stack, app: str, host: str) -> dict[str, str]:
-    """Return app_release_migrate_environment: what the instances are given, so far as everybody may read it."""
+    """Return app_release_migrate_environment: the part of the instances' environment that is public."""
     return {"NODE_ENV": "production"} | app_environment(stack, app, host)
 
 
 def pm2_applications(stack: Stack, host: str, label: str | None = None) -> list[Data]:
-    """Return pm2_applications of an application host; `label` is what users and logs see where it is not the host's name."""
+    """Return pm2_applications of an application host; `label` replaces the host's name in what users and logs see."""
     return [_pm2_application(stack, app, host, label or host) for app in stack["apps"]]
 
 
 def _pm2_application(stack: Stack, app: str, host: str, label: str) -> Data:
     facts = stack["apps"][app]
     clustered = facts["mode"] == "cluster"
-    # Users and logs see which host an instance is on; its name alone is the same on every host.
+    # Users and logs show the host of an instance; its name alone is the same on every host.
     instances: list[Data] = [
         {
             "name": instance["name"],
@@ -429,12 +429,12 @@ def _pm2_application(stack: Stack, app: str, host: str, label: str) -> Data:
 
 
 def environment_file(app: str) -> str:
-    """Return where the secrets of an application are on its hosts."""
+    """Return the file that holds the secrets of an application on its hosts."""
     return f"/etc/{app}/env"
 
 
 def uploads_folders(stack: Stack, app: str) -> list[str]:
-    """Return the folders of an application that outlive its releases: none where uploads go into a cloud's bucket."""
+    """Return the directories of an application that outlive its releases; none if uploads go into a cloud's bucket."""
     if stack["uploads"]["run_by"] == "cloud":
         return []
     return [f"/var/lib/{app}/{name}" for name in stack["apps"][app]["uploads"]]
@@ -473,28 +473,28 @@ def _text(value: Any) -> str:
 
 
 def ca_file(stack: Stack) -> str:
-    """Return where every host has the environment's CA, readable by everybody."""
+    """Return the file of the environment's CA on every host, readable by all users."""
     return f"/usr/local/share/ca-certificates/stackwright-{stack['environment']}.crt"
 
 
 def database_ca_file(stack: Stack) -> str:
-    """Return where a host has the CA of the database's servers."""
+    """Return the file of the CA of the database's servers on a host."""
     return ca_file(stack) if stack["database"]["ca"] is None else f"{_CA_FOLDER}/database.crt"
 
 
 def cache_ca_file(stack: Stack) -> str:
-    """Return where a host has the CA of the cache's servers: a cloud's is one that every system trusts."""
+    """Return the file of the CA of the cache's servers; a managed cache has a CA that every system trusts."""
     return ca_file(stack) if stack["cache"]["run_by"] == "hosts" else "/etc/ssl/certs/ca-certificates.crt"
 
 
 def tls_ca_files(stack: Stack, root: str) -> list[Data]:
-    """Return the CAs of services that a cloud runs: name and the file on the controller."""
+    """Return the CAs of managed services: name and the file on the controller."""
     ca = (stack["database"] or {}).get("ca")
     return [] if ca is None else [{"name": "database", "file": posixpath.join(root, ca)}]
 
 
 def app_secrets(stack: Stack, app: str, secrets: Secrets) -> dict[str, str]:
-    """Return the secret environment of an application: every variable whose value holds a password."""
+    """Return the secret environment of an application: every variable whose value contains a password."""
     facts = stack["apps"][app]
     variables = {variable: secrets[name] for variable, name in facts["secrets"].items()}
     if facts["database"] is not None:
@@ -502,12 +502,12 @@ def app_secrets(stack: Stack, app: str, secrets: Secrets) -> dict[str, str]:
     for instance in stack["cache"]["instances"]:
         if instance["name"] in facts["cache"]:
             secret = f"redis/{instance['name']}/{app}"
-            # By its secret: a cloud's user has another name than the application.
+            # Found by its secret: a cloud's user has a different name than the application.
             user = next(account["name"] for account in instance["users"] if account["secret"] == secret)
             endpoint = f"{instance['fqdn']}:{instance['port']}"
             variables[f"REDIS_{instance['name'].upper()}_URL"] = f"rediss://{user}:{secrets[secret]}@{endpoint}"
     if facts["cache"] and stack["cache"]["run_by"] == "hosts":
-        # Read when an instance starts: another CA replaces the instances as any other change of their environment does.
+        # Read when an instance starts: a new CA replaces the instances like any other change of their environment.
         variables["REDIS_CA_SHA256"] = hashlib.sha256(secrets["tls/ca_crt"].encode()).hexdigest()
     return variables
 
@@ -516,7 +516,7 @@ def _database_urls(stack: Stack, facts: Mapping[str, Any], secrets: Secrets) -> 
     database = facts["database"]
     login = f"{database['role']}:{secrets['postgresql/role/' + database['role']]}"
     pooled = f"postgresql://{login}@127.0.0.1:{_POOL_PORT}/{database['name']}"
-    # Migrations hold locks and settings for longer than a transaction: past the pool, to the leader.
+    # Migrations hold locks and settings for longer than a transaction: they bypass the pool and connect to the leader.
     verified = f"sslmode=verify-full&sslrootcert={database_ca_file(stack)}"
     direct = f"{stack['database']['primary_name']}:{stack['database']['write_port']}/{database['name']}?{verified}"
     urls = {"DATABASE_URL": pooled, "MIGRATION_DATABASE_URL": f"postgresql://{login}@{direct}"}
@@ -563,7 +563,7 @@ def _session(limits: Mapping[str, int]) -> dict[str, int]:
 
 
 def pgbouncer_users(stack: Stack, host: str, secrets: Secrets) -> list[Data]:
-    """Return pgbouncer_users: where a cloud lets nobody look verifiers up, the roles of the host's applications."""
+    """Return pgbouncer_users: the roles of the host's applications if a cloud does not allow looking up verifiers."""
     if not _in_cloud(stack):
         return []
     names = dict.fromkeys(pool["role"] for pool in stack["database"]["pools"].get(host, []))
@@ -577,7 +577,7 @@ def log_rotation_logs(logs: Iterable[Mapping[str, Any]], stack: Stack) -> list[D
 
 
 def backup_postgresql_hosts(stack: Stack) -> list[Data]:
-    """Return backup_postgresql_hosts: where each database host has its cluster."""
+    """Return backup_postgresql_hosts: the path of the cluster on each database host."""
     if stack["database"] is None or stack["database"]["run_by"] == "cloud":
         return []
     version = stack["database"]["version"]
@@ -604,7 +604,7 @@ def backup_files_sets(exports: Iterable[Mapping[str, Any]]) -> list[Data]:
 
 
 def backup_files_clients(stack: Stack, secrets: Secrets) -> list[Data]:
-    """Return backup_files_clients: every host may have a repository; it is made when the host first uses it."""
+    """Return backup_files_clients: every host may have a repository, which is created when the host first uses it."""
     return [
         {
             "name": name,
@@ -616,10 +616,10 @@ def backup_files_clients(stack: Stack, secrets: Secrets) -> list[Data]:
 
 
 def backup_copy_to(stack: Stack, secrets: Secrets) -> Data:
-    """Return backup_copy_to: the store outside the environment, with its login."""
+    """Return backup_copy_to: the store outside the environment, with its credentials."""
     settings = stack["backups"]["copy_to"]
     if settings["type"] == "s3":
-        # A bucket of the program's admits the role of the host, and there is no key.
+        # A bucket that the program creates grants access to the role of the host, and there is no key.
         keys = ("access_key", "secret_key") if "backup/s3/access_key" in stack["secrets"]["names"] else ()
         login = {key: secrets[f"backup/s3/{key}"] for key in keys}
         store = {key: settings[key] for key in ("endpoint", "bucket", "region")}
@@ -631,7 +631,7 @@ def backup_copy_to(stack: Stack, secrets: Secrets) -> Data:
 
 
 def backup_files_calendar(stack: Stack) -> str:
-    """Return backup_files_calendar: as many times a day as fit evenly."""
+    """Return backup_files_calendar: the times of day, at even intervals."""
     hours = stack["backups"]["files_every_hours"]
     return "*-*-* 00:00:00" if hours == 24 else f"*-*-* 00/{hours}:00:00"
 

@@ -1,4 +1,4 @@
-"""What no environment may do, as rules: run by tests on a recorded program, and by the policy pack in `pulumi/policy`."""
+"""Policy rules for environments: run by tests on a recorded program, and by the policy pack in `pulumi/policy`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["RULES", "SEVERITIES", "Resource", "Rule", "Settings", "Violation", "
 def evaluate(
     resources: Iterable[Declared | Resource], environment_class: str, *, monthly_usd: float | None = None
 ) -> list[Violation]:
-    """Every violation, the worst first; `resources` may be `Recording.resources`.
+    """Return every violation, the most severe first; `resources` may be `Recording.resources`.
 
-    Raises ValueError for a class of environment that there is not.
+    Raises ValueError for an unknown class of environment.
     """
     settings = Settings(environment_class=environment_class, monthly_usd=monthly_usd)
     graph = from_declared(resources)

@@ -1,4 +1,4 @@
-"""The rules as policies of Pulumi's. Nothing is served here: `pulumi/policy/__main__.py` does that, and blocks."""
+"""The rules as Pulumi policies. This module does not serve them: `pulumi/policy/__main__.py` does, and blocks."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from stackwright.policy.rule import CLASSES, Rule, Settings
 from stackwright.policy.rules import RULES
 from stackwright.policy.rules.governance import tags
 
-#: What a deployment costs a month in USD; None where it cannot be said.
+#: Returns the monthly cost of a deployment in USD; None if it cannot be estimated.
 Estimate = Callable[[Graph], float | None]
 _CLASS_TAG = "stackwright:class"
-#: Where nothing says what a resource belongs to, the strictest.
+#: Used where no tag states the class of a resource: the strictest class.
 _STRICTEST = "production"
-#: Worse than this stops an update.
+#: Violations of these severities stop an update.
 _MANDATORY = ("critical", "high")
 
 
 def policies(estimate: Estimate | None = None) -> list[Policy]:
-    """A policy for each rule: critical and high ones are mandatory, the others advise."""
+    """Return a policy for each rule: critical and high ones are mandatory, the others are advisory."""
     return [_resource_policy(rule) if rule.check else _stack_policy(rule, estimate) for rule in RULES.values()]
 
 
@@ -73,7 +73,7 @@ def _stack_policy(rule: Rule, estimate: Estimate | None) -> StackValidationPolic
 
 
 def class_of(resources: Iterable[Resource]) -> str:
-    """The class that most resources are tagged with; production where none says."""
+    """Return the class that most resources are tagged with; production if none is tagged."""
     class_counts: Counter[str] = Counter()
     for resource in resources:
         resource_tags = tags(resource)
@@ -84,7 +84,7 @@ def class_of(resources: Iterable[Resource]) -> str:
 
 
 def _from_args(args: ResourceValidationArgs) -> Resource:
-    # The engine hands secrets over in the clear: which inputs are secret is not known here.
+    # The engine passes secrets in plain text, so it is unknown here which inputs are secret.
     return _resource(args.resource_type, args.name, args.props, args.urn, args.opts.protect)
 
 

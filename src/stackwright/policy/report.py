@@ -1,4 +1,4 @@
-"""What the rules found, for people and for programs."""
+"""Reports of violations, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cy
 
 
 def summary(violations: Sequence[Violation]) -> str:
-    """One line: how many rules there are, and how many violations of each severity."""
+    """Return one line with the number of rules and the number of violations of each severity."""
     if not violations:
         return f"{len(RULES)} rules, no violation"
     counts = Counter(violation.severity for violation in violations)
@@ -28,7 +28,7 @@ def summary(violations: Sequence[Violation]) -> str:
 
 
 def print_report(console: Console, violations: Sequence[Violation]) -> None:
-    """A table of the violations, and the summary below."""
+    """Print a table of the violations, followed by the summary."""
     if violations:
         table = Table(box=None, pad_edge=False)
         for heading in ("severity", "rule", "resource", "what is wrong", "fix", f"reference ({STATUS})"):
@@ -42,14 +42,14 @@ def print_report(console: Console, violations: Sequence[Violation]) -> None:
                 violation.remediation,
                 violation.reference,
             )
-            # Not as markup: messages hold brackets.
+            # Not as markup: messages contain brackets.
             table.add_row(severity, *(Text(cell) for cell in cells))
         console.print(table)
     console.print(Text(summary(violations), style="" if violations else "green"))
 
 
 def to_json(violations: Sequence[Violation]) -> str:
-    """The same for programs."""
+    """Return the violations as JSON."""
     counts = Counter(violation.severity for violation in violations)
     document = {
         "rules": len(RULES),

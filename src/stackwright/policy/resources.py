@@ -1,4 +1,4 @@
-"""Resources as rules see them: one shape, whether a test's recording or Pulumi's engine has declared them."""
+"""Resources in the form that rules read, whether a test's recording or Pulumi's engine declared them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-#: Inputs that are a resource's own name at AWS; others refer to it by one of them.
+#: Inputs that hold a resource's own name at AWS; other resources refer to it by one of them.
 _OWN_NAMES = (
     "bucket",
     "clusterId",
@@ -22,13 +22,13 @@ _OWN_NAMES = (
     "userGroupId",
     "userId",
 )
-#: Modules of the SDK that hold the same resource twice.
+#: Modules of the SDK that contain the same resource under two names.
 _SAME_MODULE = {"alb": "lb", "applicationloadbalancing": "lb", "elasticloadbalancingv2": "lb"}
 _VERSION_SUFFIX = re.compile(r"V2$")
 
 
 class Unknown:
-    """A value that only AWS can say: in a preview it counts as given, since the update checks it again."""
+    """A value that only AWS can provide. In a preview it counts as set, since the update checks it again."""
 
     def __repr__(self) -> str:
         return "(unknown)"
@@ -38,7 +38,7 @@ UNKNOWN = Unknown()
 
 
 class Declared(Protocol):
-    """What `stackwright.testing.recording.Registered` offers."""
+    """The interface that rules read; `stackwright.testing.recording.Registered` implements it."""
 
     @property
     def type(self) -> str: ...
@@ -58,22 +58,22 @@ class Declared(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """A declared resource; `inputs` have the names of the wire (`storageEncrypted`)."""
+    """A declared resource; `inputs` are named as on the wire (`storageEncrypted`)."""
 
     type: str
     name: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
     parent: str = ""
     protect: bool = False
-    #: Inputs that arrive as secrets; None where that cannot be known.
+    #: Inputs that are passed as secrets; None if that cannot be determined.
     secrets: tuple[str, ...] | None = ()
-    #: "" before it exists.
+    #: Empty before the resource exists.
     id: str = ""
     urn: str = ""
 
     @cached_property
     def kind(self) -> str:
-        """The type without the package, and without the SDK's several spellings of it: `rds/instance`."""
+        """Return the type without the package and without the SDK's spelling variants: `rds/instance`."""
         module, _, class_ = self.type.removeprefix("aws:").rpartition(":")
         area, _, _ = module.partition("/")
         simple = _VERSION_SUFFIX.sub("", class_)
@@ -81,30 +81,30 @@ class Resource:
 
     @property
     def is_aws(self) -> bool:
-        """Whether AWS keeps it."""
+        """Return whether the resource is an AWS resource."""
         return self.type.startswith("aws:")
 
     def get(self, path: str) -> Any:
-        """The input at a dotted path, None where there is none; UNKNOWN all the way below an unknown value."""
+        """Return the input at a dotted path, None if it is not set, and UNKNOWN for any path below an unknown value."""
         return dig(self.inputs, path)
 
     def given(self, path: str) -> bool:
-        """Whether there is something at the path."""
+        """Return whether the path has a value."""
         return self.get(path) not in (None, "", [], {})
 
     def on(self, path: str) -> bool:
-        """Whether a switch is on; launch templates say it in words."""
+        """Return whether a switch is on; launch templates use strings for switches."""
         return is_true(self.get(path))
 
     @cached_property
     def identities(self) -> frozenset[str]:
-        """What other resources may call it: its id (in a recording, the stand-in of it) and its names."""
+        """Return the values that may refer to the resource: its id (in a recording, the stub id) and its names."""
         names = (self.inputs.get(key) for key in _OWN_NAMES)
         identities = {self.id, f"{self.name}-id", *(name for name in names if isinstance(name, str))}
         return frozenset(identities - {""})
 
     def is_meant_by(self, value: Any) -> bool:
-        """Whether a value of another resource refers to this one; an unknown value may."""
+        """Return whether a value of another resource refers to this one; an unknown value may."""
         if value is UNKNOWN:
             return True
         if not isinstance(value, str):
@@ -119,11 +119,11 @@ class Graph:
         self.resources = tuple(resources)
 
     def of(self, *kinds: str) -> Iterator[Resource]:
-        """Those of the kinds, in the order of their declaration."""
+        """Return the resources of the given kinds, in the order of their declaration."""
         return (resource for resource in self.resources if resource.is_aws and resource.kind in kinds)
 
     def pointing_at(self, resource: Resource, kind: str, *paths: str) -> Iterator[Resource]:
-        """Those of a kind whose value at one of the paths refers to the resource."""
+        """Return the resources of a kind whose value at one of the paths refers to `resource`."""
         return (
             candidate
             for candidate in self.of(kind)
@@ -132,7 +132,7 @@ class Graph:
 
 
 def dig(value: Any, path: str) -> Any:
-    """The value at a dotted path; a list is looked into at its first element, as a block of Terraform's is one."""
+    """Return the value at a dotted path; of a list the first element is read, as a Terraform block is a list of one."""
     for part in path.split("."):
         if value is UNKNOWN:
             return UNKNOWN
@@ -143,19 +143,19 @@ def dig(value: Any, path: str) -> Any:
 
 
 def as_list(value: Any) -> list[Any]:
-    """A list of what may be nothing, one or many."""
+    """Return a list from a value that may be None, a single value or a list."""
     if value is None:
         return []
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def is_true(value: Any) -> bool:
-    """Whether a switch is on; an unknown one counts as on."""
+    """Return whether a switch is on; an unknown value counts as on."""
     return value is UNKNOWN or value is True or value == "true"
 
 
 def plain(value: Any) -> Any:
-    """A value of a recording or of the policy SDK: plain containers, and UNKNOWN for each sort of unknown."""
+    """Return a value of a recording or of the policy SDK as plain containers, with UNKNOWN for each type of unknown."""
     from pulumi.output import Unknown as SdkUnknown
     from pulumi.runtime import rpc
     from pulumi_policy.proxy import UnknownValueError
@@ -184,7 +184,7 @@ def plain(value: Any) -> Any:
 
 
 def from_declared(resources: Iterable[Declared | Resource]) -> Graph:
-    """The graph of a recording, or of resources made by hand."""
+    """Return the graph of a recording, or of resources created by hand."""
     return Graph(resource if isinstance(resource, Resource) else _from_recording(resource) for resource in resources)
 
 
@@ -201,7 +201,7 @@ def _from_recording(declared: Declared) -> Resource:
 
 @cache
 def is_taggable(type_: str) -> bool:
-    """Whether a type of the installed SDK takes tags; read from its source, since importing a service takes long."""
+    """Return whether a type of the installed SDK takes tags; reads its source, as importing a service is slow."""
     module, _, _ = type_.removeprefix("aws:").rpartition(":")
     area, _, name = module.partition("/")
     spec = find_spec("pulumi_aws")
@@ -212,5 +212,5 @@ def is_taggable(type_: str) -> bool:
 
 
 def _snake(name: str) -> str:
-    # As pulumi's generator does: `bucketObjectv2` -> bucket_objectv2, `vpcIpamPool` -> vpc_ipam_pool.
+    # Same rule as pulumi's generator: `bucketObjectv2` -> bucket_objectv2, `vpcIpamPool` -> vpc_ipam_pool.
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -1,4 +1,4 @@
-"""What a rule is, and what it says of a resource that breaks it."""
+"""The rule type, and the violation that a rule reports for a resource."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from inspect import getdoc
 
 from stackwright.policy.resources import Graph, Resource
 
-#: From the worst.
+#: From the most to the least severe.
 SEVERITIES = ("critical", "high", "medium", "low")
 CLASSES = ("development", "staging", "production")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What rules need to know beside the resources."""
+    """Information that rules need in addition to the resources."""
 
     #: `development`, `staging` or `production`.
     environment_class: str
-    #: What the stack is estimated to cost in USD a month; None where nobody has counted.
+    #: The estimated cost of the stack in USD a month; None if there is no estimate.
     monthly_usd: float | None = None
 
     def __post_init__(self) -> None:
@@ -28,12 +28,12 @@ class Settings:
 
     @property
     def keeps_data(self) -> bool:
-        """Whether data has to outlive a mistake."""
+        """Return whether data has to survive a mistake."""
         return self.environment_class != "development"
 
     @property
     def is_production(self) -> bool:
-        """Whether people depend on it."""
+        """Return whether users depend on the environment."""
         return self.environment_class == "production"
 
 
@@ -43,15 +43,15 @@ class Violation:
 
     rule: str
     severity: str
-    #: "" where the stack as a whole lacks something.
+    #: Empty if the stack as a whole lacks something.
     resource: str
     message: str
-    #: Controls of AWS and CIS (`references.py`); "" where neither has one.
+    #: Controls of AWS and CIS (`references.py`); empty if neither has one.
     reference: str
     remediation: str = field(default="", compare=False)
 
 
-#: (resource or None for the stack, what is wrong).
+#: (resource, or None for the stack; description of the problem).
 Finding = tuple[Resource | None, str]
 ResourceCheck = Callable[[Resource, Settings], Iterator[str]]
 GraphCheck = Callable[[Graph, Settings], Iterator[Finding]]
@@ -59,7 +59,7 @@ GraphCheck = Callable[[Graph, Settings], Iterator[Finding]]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A rule: data, and one function. `kinds` is empty where it looks at the whole graph or at every resource."""
+    """A rule: metadata and one function. `kinds` is empty if the function reads the whole graph or every resource."""
 
     name: str
     severity: str
@@ -71,11 +71,11 @@ class Rule:
     check_graph: GraphCheck | None = None
 
     def applies_to(self, resource: Resource) -> bool:
-        """Whether the rule looks at that resource by itself."""
+        """Return whether the rule checks that resource on its own."""
         return self.check is not None and resource.is_aws and (not self.kinds or resource.kind in self.kinds)
 
     def findings(self, graph: Graph, settings: Settings) -> Iterator[Finding]:
-        """What breaks the rule."""
+        """Yield the findings that break the rule."""
         if self.check_graph is not None:
             yield from self.check_graph(graph, settings)
         if self.check is not None:
@@ -84,7 +84,7 @@ class Rule:
                     yield from ((resource, message) for message in self.check(resource, settings))
 
     def violation(self, resource: Resource | None, message: str) -> Violation:
-        """The finding with all that is known of the rule."""
+        """Return the finding together with the metadata of the rule."""
         return Violation(
             rule=self.name,
             severity=self.severity,
@@ -107,7 +107,7 @@ class Rules:
     def resource(
         self, name: str, severity: str, *kinds: str, fix: str, references: tuple[str, ...] = ()
     ) -> Callable[[ResourceCheck], ResourceCheck]:
-        """Make a rule of a function that looks at one resource at a time; its docstring is the description."""
+        """Register a function that checks one resource at a time as a rule; its docstring is the description."""
 
         def register(check: ResourceCheck) -> ResourceCheck:
             self._add(
@@ -128,7 +128,7 @@ class Rules:
     def graph(
         self, name: str, severity: str, *, fix: str, references: tuple[str, ...] = ()
     ) -> Callable[[GraphCheck], GraphCheck]:
-        """Make a rule of a function that looks at all resources at once."""
+        """Register a function that checks all resources at once as a rule; its docstring is the description."""
 
         def register(check: GraphCheck) -> GraphCheck:
             self._add(
@@ -152,7 +152,7 @@ class Rules:
 
 
 def merged(*subjects: Rules) -> Mapping[str, Rule]:
-    """Every rule by its name. Raises ValueError for one that is there twice."""
+    """Return every rule by its name. Raises ValueError for a duplicate name."""
     rules: dict[str, Rule] = {}
     for rule in (rule for subject in subjects for rule in subject):
         if rule.name in rules:

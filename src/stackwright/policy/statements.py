@@ -1,4 +1,4 @@
-"""IAM documents as rules read them: statements of a JSON text, and which actions can name no resource."""
+"""IAM documents as rules read them: statements of a JSON text, and the actions without resource-level permissions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from stackwright.policy.resources import UNKNOWN, Resource, as_list
 
-#: Actions that take `Resource: "*"` alone, with the reason; the service authorization reference, from memory, unverified.
-#: A pattern must match the whole action.
+#: Actions that accept `Resource: "*"` only, with the reason. Source: the service authorization reference, from memory,
+#: unverified. A pattern must match the whole action.
 NO_RESOURCE_LEVEL: Mapping[str, str] = {
     r"(autoscaling|cloudwatch|ec2|elasticloadbalancing):Describe\w+": "descriptions are of the account",
     r"acm:ListCertificates": "lists are of the account",
@@ -57,10 +57,10 @@ RESOURCE_BASED: Mapping[str, tuple[str, ...]] = {
 
 
 def documents(resource: Resource, inputs: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, Any]]:
-    """(input, parsed document) of a resource; UNKNOWN where a preview does not have it yet. Raises ValueError."""
+    """Yield (input, parsed document) of a resource; UNKNOWN if a preview does not have it yet. Raises ValueError."""
     for name in inputs.get(resource.kind, ()):
         for value in as_list(resource.inputs.get(name)):
-            # A role's inline policy is a block around the text; the SDK takes a document as a structure, too.
+            # A role's inline policy is a block around the text; the SDK also accepts a document as a structure.
             inline = isinstance(value, Mapping) and "Statement" not in value
             text = value.get("policy") if inline else value
             if text and text is not UNKNOWN:
@@ -68,7 +68,7 @@ def documents(resource: Resource, inputs: Mapping[str, tuple[str, ...]]) -> Iter
 
 
 def parse(text: str | Mapping[str, Any]) -> Mapping[str, Any]:
-    """A document. Raises ValueError for a text that is no JSON object."""
+    """Return a parsed document. Raises ValueError for a text that is not a JSON object."""
     document = json.loads(text) if isinstance(text, str) else text
     if not isinstance(document, Mapping):
         raise ValueError(f"a policy is a JSON object, not {document!r:.40}")  # noqa: TRY004 - a bad value, as any other text is
@@ -76,26 +76,26 @@ def parse(text: str | Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Its statements; one alone may stand without a list."""
+    """Return the statements of a document; a single one may be given without a list."""
     return [statement for statement in as_list(document.get("Statement")) if isinstance(statement, Mapping)]
 
 
 def allowed(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Statements that give something."""
+    """Return the statements that allow something."""
     return [statement for statement in statements(document) if statement.get("Effect") == "Allow"]
 
 
 def actions(statement: Mapping[str, Any]) -> list[str]:
-    """What it allows."""
+    """Return the actions of a statement."""
     return [str(action) for action in as_list(statement.get("Action"))]
 
 
 def needs_star(action: str) -> bool:
-    """Whether the action can name no resource."""
+    """Return whether the action does not support resource-level permissions."""
     return any(re.fullmatch(pattern, action) for pattern in NO_RESOURCE_LEVEL)
 
 
 def is_everybody(principal: Any) -> bool:
-    """Whether the principal is anybody at all."""
+    """Return whether the principal is everyone."""
     values = principal.values() if isinstance(principal, Mapping) else [principal]
     return any("*" in as_list(identifiers) for identifiers in values)

@@ -1,1 +1,1 @@
-"""Helpers for tests of infrastructure, for users' own tests as well."""
+"""Helpers for testing infrastructure, also for users' own tests."""

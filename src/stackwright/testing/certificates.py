@@ -1,4 +1,4 @@
-"""Certificates of tests and of bench: short-lived, signed by themselves or by one another."""
+"""Short-lived certificates for tests and for bench, self-signed or signed by one another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
-    """Return an ECDSA P-256 key, as the environments' own CA certifies them."""
+    """Return an ECDSA P-256 key, the type that the environments' own CA certifies."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
@@ -31,7 +31,7 @@ def certificate(
 ) -> x509.Certificate:
     """Return a certificate that is valid from `begins` to `days`, in days from now.
 
-    Without a signer it is its own issuer. With `ca` None it does not say whether it is an authority.
+    Without a signer it is self-signed. If `ca` is None, it does not state whether it is a CA.
     """
     now = datetime.datetime.now(datetime.UTC)
     subject_name, issuer_name = (
@@ -55,18 +55,18 @@ def certificate(
 
 
 def self_signed(subject: str, *, addresses: tuple[str, ...] = (), days: float = 1) -> tuple[bytes, bytes]:
-    """Return a certificate that is its own authority, and its key, as files hold them; for a host name, or for addresses."""
+    """Return a self-signed CA certificate for a host name or for addresses, and its key, both in PEM format."""
     key = new_key()
     made = certificate(subject, key, names=() if addresses else (subject,), addresses=addresses, ca=True, days=days)
     return certificate_pem(made), key_pem(key)
 
 
 def certificate_pem(made: x509.Certificate) -> bytes:
-    """Return a certificate as files hold it."""
+    """Return a certificate in PEM format."""
     return made.public_bytes(serialization.Encoding.PEM)
 
 
 def key_pem(key: Key, password: bytes | None = None) -> bytes:
-    """Return a private key as files hold it; encrypted where there is a password."""
+    """Return a private key in PEM format, encrypted if a password is given."""
     encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)

@@ -1,4 +1,4 @@
-"""Runs the commands that users type, each with a time limit, and shows the end of their output where they fail."""
+"""Runs the commands that users type, each with a time limit, and shows the end of their output if they fail."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _SHOWN_LINES = 60
 
 
 class CommandError(AssertionError):
-    """A command did not end as a test wants; the message has the end of its output."""
+    """Raised if a command does not end as a test expects; the message contains the end of its output."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """A command that has ended; standard output and error are one text."""
+    """A command that has ended; standard output and standard error are combined."""
 
     code: int
     output: str
@@ -34,7 +34,7 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Recap:
-    """What a converge says of itself."""
+    """The recap of a converge."""
 
     output: str
     #: {host: {ok, changed, failures, unreachable, ...}}
@@ -44,7 +44,7 @@ class Recap:
 
     @property
     def changed(self) -> dict[str, int]:
-        """Changes per host."""
+        """Return the number of changes per host."""
         return {host: counts["changed"] for host, counts in self.hosts.items()}
 
 
@@ -56,7 +56,7 @@ def run(
     variables: Mapping[str, str] | None = None,
     expect: int | None = 0,
 ) -> Done:
-    """Run a command without a terminal; another exit code than `expect` (None: any) is a CommandError."""
+    """Run a command without a terminal; raise CommandError for an exit code other than `expect` (None: any)."""
     with tempfile.TemporaryFile() as output:
         process = _start(argv, folder, output, variables or {}, ())
         try:
@@ -71,7 +71,7 @@ def run(
 
 
 def converge(argv: Sequence[str], *, folder: Path, seconds: float) -> Recap:
-    """Run an `ansible-playbook` to its end; a failure is a CommandError."""
+    """Run an `ansible-playbook` to its end; raise CommandError if it fails."""
     events: list[dict[str, Any]] = []
     done = _watch(argv, folder, seconds, lambda event, _kill_it: events.append(event))
     stats = next((event["hosts"] for event in events if event["event"] == "stats"), None)
@@ -102,7 +102,7 @@ Look = Callable[[dict[str, Any], Callable[[], None]], None]
 
 @dataclass
 class _Events:
-    """Reads the progress that the callback plugin `stackwright_events` writes."""
+    """Reads the progress events that the callback plugin `stackwright_events` writes."""
 
     look: Look
     kill_it: Callable[[], None] = field(default=lambda: None)
@@ -110,7 +110,7 @@ class _Events:
     def read(self, descriptor: int) -> None:
         with os.fdopen(descriptor) as lines:
             for line in lines:
-                # A killed run leaves half a line.
+                # A killed run leaves an incomplete line.
                 if line.endswith("\n"):
                     self.look(json.loads(line), self.kill_it)
 
@@ -134,7 +134,7 @@ def _watch(argv: Sequence[str], folder: Path, seconds: float, look: Look) -> Don
 
 
 class _Process(subprocess.Popen[bytes]):
-    """A command; `mark` is in its environment and in that of all that it starts."""
+    """A command; `mark` is in its environment and in that of all processes that it starts."""
 
     mark = b""
 
@@ -144,11 +144,11 @@ def _start(
 ) -> _Process:
     mark = f"STACKWRIGHT_RUN={uuid.uuid4().hex}"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    # What proves that a converge changes nothing has to run it.
+    # A test that proves that a converge changes nothing has to run the converge.
     plain = {"NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1", "STACKWRIGHT_REPLAY": "0"}
-    # Of pytest itself: it changes from test to test.
+    # A variable of pytest itself, which changes from test to test.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    # Not by a pipe: ssh's shared connections outlive the command and would hold it open.
+    # Not through a pipe: ssh's shared connections outlive the command and would hold it open.
     process = _Process(
         argv,
         cwd=folder,

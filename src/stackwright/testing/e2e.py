@@ -1,4 +1,4 @@
-"""A whole environment under test: its commands, hosts, edge and secrets, reached as its users reach them."""
+"""A whole environment under test: its commands, hosts, edge and secrets, accessed as its users access them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stackwright.secret_store import SecretStore
 from stackwright.testing import command, on_host
 from stackwright.verify import Answer, Edge
 
-#: Bounds, not expectations: two cores may be shared with another run.
+#: Upper limits, not expectations: the two cores may be shared with another run.
 UP_SECONDS = 2700
 CONVERGE_SECONDS = 1800
 SHORT_SECONDS = 300
@@ -35,7 +35,7 @@ Process = tuple[str, ...]
 
 
 def wait_until(check: Callable[[], bool], what: str, seconds: float = 60, pause: float = 1.0) -> None:
-    """Return as soon as `check` holds; AssertionError with `what` after `seconds`."""
+    """Return as soon as `check` is true; raise AssertionError with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
@@ -43,7 +43,7 @@ def wait_until(check: Callable[[], bool], what: str, seconds: float = 60, pause:
 
 
 class Connection(http.client.HTTPSConnection):
-    """A connection to an edge's address for a site's name; opens anew after the edge has closed it."""
+    """A connection to an edge's address with a site's name; reconnects after the edge has closed it."""
 
     def __init__(self, edge: Edge, name: str, seconds: float = _HTTP_SECONDS) -> None:
         super().__init__(name, timeout=seconds, context=edge.context)
@@ -52,12 +52,12 @@ class Connection(http.client.HTTPSConnection):
     def connect(self) -> None:
         self.sock = self._edge.connect(self._name, tls=True)
         self.sock.settimeout(self.timeout)
-        # Else the body of a small POST would wait for the acknowledgement of its headers.
+        # Otherwise the body of a small POST would wait for the acknowledgement of its headers.
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class Client:
-    """A user of a site."""
+    """A client of a site, with requests as a user sends them."""
 
     def __init__(self, edge: Edge, name: str) -> None:
         self.edge, self.name = edge, name
@@ -75,7 +75,7 @@ class Client:
         session: str | None = None,
         over: Connection | None = None,
     ) -> Answer:
-        """Send a request (a mapping as JSON) over a new connection, or over the one given, which stays open."""
+        """Send a request (a mapping is sent as JSON) over a new connection, or over the given one, which stays open."""
         sent = dict(headers or {})
         if session is not None:
             sent["Cookie"] = f"sid={session}"
@@ -95,7 +95,7 @@ class Client:
         return self.request("GET", path, session=session)
 
     def json(self, path: str, session: str | None = None) -> Any:
-        """The JSON that a GET answers with 200."""
+        """Return the JSON of a GET that is answered with 200."""
         answer = self.get(path, session)
         assert answer.status == http.HTTPStatus.OK, (path, answer)
         return json.loads(answer.body)
@@ -105,7 +105,7 @@ class Client:
 
 
 class Environment:
-    """An environment of this project, by its name."""
+    """An environment of this project, given by name."""
 
     def __init__(self, name: str) -> None:
         self.name, self.root = name, project.root()
@@ -121,7 +121,7 @@ class Environment:
         expect: int | None = 0,
         variables: Mapping[str, str] | None = None,
     ) -> command.Done:
-        """Run a command at the project's root, as the README has it."""
+        """Run a command at the project's root, as described in the README."""
         return command.run(argv, folder=self.root, seconds=seconds, expect=expect, variables=variables)
 
     def stackwright(
@@ -135,7 +135,7 @@ class Environment:
         return self.run(*argv, seconds=UP_SECONDS, variables={"STACKWRIGHT_REPLAY": "1"}).output
 
     def playbook(self, *names: str, options: tuple[str, ...] = ()) -> command.Recap:
-        """Run playbooks by the native command."""
+        """Run playbooks with `ansible-playbook`."""
         return command.converge(self._argv(names, options), folder=self.root, seconds=CONVERGE_SECONDS)
 
     def converge(self, *options: str) -> command.Recap:
@@ -148,7 +148,7 @@ class Environment:
         )
 
     def pulumi(self, *arguments: str) -> str:
-        """Run a command of Pulumi's for the stack; return what it prints."""
+        """Run a Pulumi command for the stack; return its output."""
         argv = ("pulumi", *arguments, "--non-interactive")
         pulumi_command = engine.Command(argv=argv, folder=self.root / "pulumi", variables=engine.variables(self.name))
         done = engine.run(pulumi_command)
@@ -166,7 +166,7 @@ class Environment:
 
     @cached_property
     def stack(self) -> Mapping[str, Any]:
-        """The read-only facts that Ansible is given."""
+        """Return the read-only facts that Ansible receives."""
         facts: Mapping[str, Any] = engine.inventory(self.model).variables["stack"]
         return facts
 
@@ -209,11 +209,11 @@ class Environment:
     # --- hosts --------------------------------------------------------------------------------------------------
 
     def ssh(self, host: str, script: str, text: str = "", *, expect: int | None = 0) -> str:
-        """What a shell script prints on a host, run as root; `text` is its standard input."""
+        """Return the output of a shell script, run as root on a host; `text` is its standard input."""
         return self._ssh(host, ["sh", "-euc", script], text, expect)
 
     def ask(self, host: str, program: str, question: Any = None) -> Any:
-        """Run one of `stackwright.testing.on_host` on a host."""
+        """Run one of the programs of `stackwright.testing.on_host` on a host."""
         source = (Path(on_host.__file__).parent / f"{program}.py").read_text()
         return json.loads(self._ssh(host, ["python3", "-c", source], json.dumps(question), 0))
 
@@ -242,11 +242,11 @@ class Environment:
         return done.stdout
 
     def leader(self) -> str:
-        """The host whose PostgreSQL takes writes."""
+        """Return the host whose PostgreSQL accepts writes."""
         return next(host for host in self.group("database") if self._psql(host, "SELECT pg_is_in_recovery()") == "f")
 
     def sql(self, query: str, database: str) -> str:
-        """What the leader of the database cluster answers."""
+        """Return the result of a query on the leader of the database cluster."""
         return self._psql(self.leader(), query, database)
 
     def _psql(self, host: str, query: str, database: str = "postgres") -> str:
@@ -256,7 +256,7 @@ class Environment:
     # --- what runs ----------------------------------------------------------------------------------------------
 
     def instances(self) -> dict[str, dict[str, Any] | None]:
-        """What each instance of the application says of itself, by "host:port"; None if it does not answer."""
+        """Return the self-description of each application instance, by "host:port"; None if it does not answer."""
         placed = self.stack["apps"][self.app]["instances_by_host"]
         members = [(host, instance) for host, ones in placed.items() for instance in ones]
         targets = [[instance["address"], instance["port"]] for _, instance in members]
@@ -264,11 +264,11 @@ class Environment:
         return {f"{host}:{instance['port']}": answer for (host, instance), answer in zip(members, answers, strict=True)}
 
     def releases(self) -> set[str | None]:
-        """The releases that the instances run; None is in it if one does not answer."""
+        """Return the releases that the instances run, with None if an instance does not answer."""
         return {answer["release"] if answer else None for answer in self.instances().values()}
 
     def processes(self) -> dict[str, Process]:
-        """Main process and start of every service, and the process of every instance: equal if nothing restarted."""
+        """Return main process and start of each service, and each instance's process: equal if nothing restarted."""
         process_by_name: dict[str, Process] = {}
         for host in self.hosts:
             for unit, (state, *run) in self.ask(host, "services").items():
@@ -279,7 +279,7 @@ class Environment:
         return process_by_name
 
     def condition(self) -> dict[str, str]:
-        """Managed files and the state of services on every host: equal if two converges came to the same."""
+        """Return managed files and states of services on every host: equal if two converges had the same result."""
         states: dict[str, str] = {}
         for host in self.hosts:
             states |= {f"{host} {path}": text for path, text in self.ask(host, "files").items()}
@@ -287,7 +287,7 @@ class Environment:
         return states
 
     def leftovers(self) -> list[str]:
-        """What is still on this machine of an environment that was destroyed."""
+        """Return the remnants on this machine of an environment that was destroyed."""
         podman = Podman()
         remnants = [f"container {name}" for name in podman.hosts(self.name)]
         if podman.find_network(self.name) is not None:
@@ -301,24 +301,24 @@ class Environment:
         return remnants
 
     def forget(self) -> None:
-        """Drop what was read of the environment, since it is about to be another."""
+        """Drop what was read of the environment, because it is about to change."""
         for name in ("stack", "ca_file"):
             self.__dict__.pop(name, None)
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What two states do not share: {name: (before, after)}."""
+    """Return the differences of two states: {name: (before, after)}."""
     names = sorted(before.keys() | after.keys())
     return {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
 
 
 def reset_artifact(environment: Environment) -> str:
-    """Make the release of the sources the one that environments run; return its id."""
+    """Select the release built from the current sources for environments to run; return its id."""
     environment.run("python", "-m", "stackwright.artifact", "application", seconds=1200)
     return selected_release(environment)
 
 
 def selected_release(environment: Environment) -> str:
-    """The id of the release that a converge would bring."""
+    """Return the id of the release that a converge would deploy."""
     app = environment.stack["apps"][environment.app]
     return str(json.loads((environment.root / app["artifact"]).read_text())["release"])

@@ -1,4 +1,4 @@
-"""Runs tests/contract/edge.yml against an edge that serves the contract's sites: any proxy, reached at its address."""
+"""Runs tests/contract/edge.yml against an edge that serves the contract's sites: any proxy, by its address."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TIMEOUT_SECONDS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """The file: sites as `stack.edge.sites` has them, what has to be around them, and the cases."""
+    """The contract file: sites in the form of `stack.edge.sites`, the environment that they need, and the cases."""
 
     sites: list[dict[str, Any]]
     instances: dict[str, Any]
@@ -37,7 +37,7 @@ class Contract:
 
 
 def load(path: Path) -> Contract:
-    """Read the contract; names of cases are unique."""
+    """Read the contract; the names of cases are unique."""
     contract = Contract(**yaml.safe_load(path.read_text()))
     twice = [name for name, count in Counter(case["name"] for case in contract.cases).items() if count > 1]
     if twice or not contract.cases:
@@ -47,19 +47,19 @@ def load(path: Path) -> Contract:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came back; `headers` has every value of a name."""
+    """A response; `headers` has every value of a name."""
 
     status: int
     headers: dict[str, list[str]]
     body: bytes
 
     def seen(self) -> dict[str, Any]:
-        """Return what the instance reports that it saw."""
+        """Return the request as the instance reports it."""
         return dict(json.loads(self.body))
 
 
 class _Tls(http.client.HTTPSConnection):
-    """Connects to the edge's address and asks for a certificate of the site's name."""
+    """Connects to the edge's address and requests a certificate for the site's name."""
 
     def __init__(self, address: str, context: ssl.SSLContext, name: str) -> None:
         super().__init__(address, 443, timeout=_TIMEOUT_SECONDS, context=context)
@@ -79,14 +79,14 @@ class Edge:
     client: str = field(default="")
 
     def connect(self, request: Mapping[str, Any]) -> http.client.HTTPConnection:
-        """Open a connection as the request wants it."""
+        """Open a connection as the request specifies."""
         if request.get("scheme", "https") == "http":
             return http.client.HTTPConnection(self.address, 80, timeout=_TIMEOUT_SECONDS)
         context = ssl.create_default_context(cadata=self.ca)
         return _Tls(self.address, context, request.get("tls_name", request.get("host", _DEFAULT_HOST)))
 
     def send(self, request: Mapping[str, Any]) -> http.client.HTTPConnection:
-        """Send a request byte by byte as given: no header is added but Host, and Content-Length of a body."""
+        """Send a request byte by byte as given: only Host, and Content-Length of a body, are added."""
         connection = self.connect(request)
         connection.putrequest(
             request.get("method", "GET"), request.get("target", "/"), skip_host=True, skip_accept_encoding=True
@@ -97,13 +97,13 @@ class Edge:
         body = b"x" * request.get("body_bytes", 0)
         if body:
             connection.putheader("Content-Length", str(len(body)))
-        # Refused before all was sent: the answer says why.
+        # The edge refused before all was sent: the answer gives the reason.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.endheaders(body or None)
         return connection
 
     def ask(self, request: Mapping[str, Any]) -> Answer:
-        """Return the whole answer."""
+        """Return the complete response."""
         connection = self.send(request)
         try:
             response = connection.getresponse()
@@ -115,13 +115,13 @@ class Edge:
             connection.close()
 
     def own_address(self) -> str:
-        """Return the address that the edge sees of this machine."""
+        """Return this machine's address as the edge sees it."""
         with socket.create_connection((self.address, 80), _TIMEOUT_SECONDS) as probe:
             return str(probe.getsockname()[0])
 
 
 def run(case: Mapping[str, Any], edge: Edge) -> None:
-    """Run one case; AssertionError says what differs."""
+    """Run one case; raise AssertionError with the differences."""
     if before := case.get("after"):
         for _ in range(before["requests"]):
             edge.ask(before)
@@ -177,7 +177,7 @@ def _check_value(name: str, expected: Any, actual: str | None) -> None:
 
 
 def _many(case: Mapping[str, Any], edge: Edge) -> None:
-    """Send a number of requests, one after the other or at once."""
+    """Send a number of requests, sequentially or in parallel."""
     request, count = dict(case["request"]), case["requests"]
     identifier = secrets.token_hex(8)
     request["target"] = request["target"].replace("{id}", identifier)
@@ -202,7 +202,7 @@ def _many(case: Mapping[str, Any], edge: Edge) -> None:
 
 def _check_counts(expected: Mapping[Any, Any], counts: Counter[Any]) -> None:
     expected_counts = dict(expected)
-    if "any" in expected_counts:  # one of them, whichever
+    if "any" in expected_counts:  # any one key
         assert list(counts.values()) == [expected_counts["any"]], dict(counts)
         return
     assert set(counts) == set(expected_counts), dict(counts)
@@ -214,7 +214,7 @@ def _no_answer(case: Mapping[str, Any], edge: Edge) -> None:
     try:
         answer = edge.ask(case["request"])
     except ssl.SSLCertVerificationError:
-        raise  # A certificate of another name is an answer.
+        raise  # A certificate for another name counts as an answer.
     except (ssl.SSLError, http.client.RemoteDisconnected, ConnectionResetError):
         return
     raise AssertionError(f"there was an answer: {answer.status}")

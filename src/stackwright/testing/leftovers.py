@@ -1,11 +1,11 @@
-"""What hosts that stay still know of one that was removed."""
+"""Finds references to a removed host on the remaining hosts."""
 
 from __future__ import annotations
 
 from stackwright.infra.local.podman import Podman
 from stackwright.testing.e2e import Environment
 
-#: Where services name their peers; what Pulumi, Ansible and logs remember of the past is no trace.
+#: Where services name their peers; records of the past in Pulumi, Ansible and logs do not count.
 _FOLDERS = "/etc/nginx /etc/haproxy /etc/patroni /etc/etcd /etc/redis /etc/pgbouncer /etc/pgbackrest /etc/stackwright /etc/hosts /etc/systemd/system"
 
 

@@ -1,4 +1,4 @@
-"""Steady, bounded traffic on a site while something happens to it: every request has to be answered well."""
+"""Steady, limited traffic on a site while something happens to it: every request has to succeed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _GOOD = {"GET": {200}, "POST": {200, 201}}
 
 @dataclass
 class Tally:
-    """What came of a load."""
+    """The results of a load."""
 
     sent: dict[str, int] = field(default_factory=dict)
-    #: One line for each request without a good answer.
+    #: One line for each request that failed.
     failures: list[str] = field(default_factory=list)
-    #: Sent a second time, as the edge had closed the kept connection before the request reached it.
+    #: Number of requests sent again, as the edge had closed the persistent connection before the request reached it.
     resent: int = 0
     #: Answers to POST, by patient.
     added: list[str] = field(default_factory=list)
@@ -33,11 +33,11 @@ class Tally:
 
 
 class Load:
-    """Sends GETs, and POSTs unless told otherwise, over kept and over new connections, from entering to leaving."""
+    """Sends GETs, and POSTs unless disabled, over persistent and new connections, while the context is open."""
 
     def __init__(self, client: Client, session: str, *, per_second: float = 12.0, writes: bool = True) -> None:
         self.client, self.session = client, session
-        #: Every patient of this load has it in the name.
+        #: Part of the name of every patient that this load creates.
         self.mark = f"Load {uuid.uuid4().hex[:12]}"
         self.tally = Tally()
         self._stop = threading.Event()
@@ -63,7 +63,7 @@ class Load:
             thread.join(timeout=90)
 
     def require_success(self, at_least: int) -> None:
-        """AssertionError unless every request succeeded, and so many of each method were sent."""
+        """Raise AssertionError unless every request succeeded and at least so many of each method were sent."""
         tally = self.tally
         shown = "\n".join(tally.failures[:20])
         assert not tally.failures, f"{len(tally.failures)} of {sum(tally.sent.values())} requests failed:\n{shown}"
@@ -95,8 +95,8 @@ class Load:
         try:
             return send()
         except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            # A server may close a kept connection at any time; clients send again what may be sent twice
-            # (RFC 9110, 9.2.2), and an idempotency key makes a POST such. A new connection has no excuse.
+            # A server may close a persistent connection at any time; clients send idempotent requests again (RFC 9110,
+            # 9.2.2), and an idempotency key makes a POST idempotent. On a new connection it is a failure.
             if not reused:
                 raise
             connection.close()
@@ -126,7 +126,7 @@ class Load:
 
 
 def _paced(pause: float, stop: threading.Event) -> Iterator[int]:
-    """Count, a step each `pause` seconds; a late step makes no hurry, or a stall would be followed by a burst."""
+    """Count up every `pause` seconds; a late step is not caught up, as a burst would follow a stall."""
     for number in itertools.count():
         began = time.monotonic()
         yield number

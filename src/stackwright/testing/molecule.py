@@ -1,7 +1,8 @@
 """The hosts of a Molecule scenario: `python -m stackwright.testing.molecule create|destroy|ca`.
 
-Molecule calls this from its shared playbooks and passes the scenario in `MOLECULE_*` variables. The hosts are made by
-the same code as those of the provider `local`; on top they get what adoption gives a server: the admin user.
+Molecule calls this from its shared playbooks and passes the scenario in `MOLECULE_*` variables. The hosts are created
+by the same code as those of the provider `local`; in addition they get the admin user, as adoption creates it on a
+server.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ def _folder() -> Path:
 
 
 def _environment() -> str:
-    # Two checkouts can run the same scenario side by side only one after the other: addresses are fixed.
+    # Addresses are fixed, so two checkouts can run the same scenario only one after the other.
     return f"molecule-{os.environ['MOLECULE_SCENARIO_NAME']}"
 
 
 def create() -> None:
-    """Boot every platform of the scenario and write what Molecule needs to reach them."""
+    """Boot every platform of the scenario, and write the file that Molecule needs to reach them."""
     destroy()
     platforms: list[dict[str, Any]] = yaml.safe_load(Path(os.environ["MOLECULE_FILE"]).read_text())["platforms"]
     podman, environment = Podman(), _environment()
@@ -89,13 +90,13 @@ def _adopt(podman: Podman, host: Host, key: str, entries: list[str]) -> None:
 
 
 def destroy() -> None:
-    """Remove the scenario's hosts and network, also those that an interrupted run left."""
+    """Remove the scenario's hosts and network, including those of an interrupted run."""
     Podman().remove_environment(_environment())
     Path(os.environ["MOLECULE_INSTANCE_CONFIG"]).unlink(missing_ok=True)
 
 
 def ca() -> None:
-    """Print the scenario's CA as JSON (certificate, private_key in PEM), made at the first call."""
+    """Print the scenario's CA as JSON (certificate, private_key in PEM); it is created by the first call."""
     path = _folder() / "ca.json"
     if not path.exists():
         path.write_text(json.dumps(_make_ca()))

@@ -1,4 +1,4 @@
-"""Finds a real nginx to test rendered configuration with, without installing a server on this machine."""
+"""Provides an nginx binary to test rendered configuration, without installing a server on this machine."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _PACKAGES = (
 
 
 class NginxMissingError(RuntimeError):
-    """There is no nginx, and none could be unpacked."""
+    """Raised if nginx is not installed and could not be unpacked."""
 
 
 @cache
 def unpacked() -> Path:
-    """Return a folder with the distribution's nginx, downloaded but not installed, cached by version."""
+    """Return a directory with the distribution's nginx, downloaded but not installed, cached by version."""
     version = _candidate_version()
     home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "stackwright" / "nginx"
     packages = hashlib.sha256(" ".join(_PACKAGES).encode()).hexdigest()[:8]
@@ -49,7 +49,7 @@ def unpacked() -> Path:
 
 
 def test(main: Path, prefix: Path) -> str:
-    """Run `nginx -t` on a main file; return what it says on standard error, raise AssertionError if it refuses."""
+    """Run `nginx -t` on a main file; return its standard error, or raise AssertionError if nginx rejects the file."""
     root = unpacked()
     environment = {"LD_LIBRARY_PATH": ":".join(map(str, root.glob("usr/lib/*-linux-*")))}
     command = [str(root / "usr/sbin/nginx"), "-t", "-c", str(main), "-p", str(prefix)]
@@ -60,7 +60,7 @@ def test(main: Path, prefix: Path) -> str:
 
 @contextlib.contextmanager
 def running(main: Path, prefix: Path, port: int) -> Iterator[None]:
-    """Run nginx with a main file until the block ends; it answers at 127.0.0.1:`port` from the beginning on."""
+    """Run nginx with a main file until the block ends; it accepts requests at 127.0.0.1:`port` from the start."""
     root = unpacked()
     environment = {"LD_LIBRARY_PATH": ":".join(map(str, root.glob("usr/lib/*-linux-*")))}
     command = [str(root / "usr/sbin/nginx"), "-c", str(main), "-p", str(prefix), "-g", "daemon off;"]

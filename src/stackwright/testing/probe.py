@@ -1,4 +1,4 @@
-"""A role of a test's own, run on this machine with the project's settings and plugins."""
+"""Runs a test's own role on this machine, with the project's settings and plugins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 _PLUGINS = ROOT / "src/stackwright/ansible"
 _PLAY = "- hosts: all\n  gather_facts: false\n  roles: [probe]\n"
-#: Without an environment: no inventory of ours, and no mitogen.
+#: Settings without an environment: no inventory of the project, and no mitogen.
 _SETTINGS = {
     "ANSIBLE_INVENTORY_ENABLED": "host_list",
     "ANSIBLE_STRATEGY": "linear",
@@ -28,7 +28,7 @@ _SETTINGS = {
 def run(
     folder: Path, files: Mapping[str, str], variables: Mapping[str, Any] | None = None, *arguments: str
 ) -> subprocess.CompletedProcess[str]:
-    """Write files of a project with the role `probe`, and run `playbooks/site.yml`, which is written unless given."""
+    """Write project files with the role `probe`, and run `playbooks/site.yml`, which is generated unless given."""
     shutil.copy(ROOT / "ansible.cfg", folder)
     for name, text in {"playbooks/site.yml": _PLAY, **files}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""Run a Pulumi program without an engine and look at everything that it declared.
+"""Runs a Pulumi program without an engine and records everything that it declares.
 
-`set_mocks` shows a test the inputs alone; this records the whole registration (parent, protection, dependencies, ...),
-and `Recording.seal` fails on every resource that the test did not name. Nothing passes unseen: the program is awaited
-to its last output before the test looks.
+`set_mocks` shows only the inputs to a test; this module records the whole registration (parent, protection,
+dependencies, ...), and `Recording.seal` fails on every resource that the test did not name. Nothing is missed: the
+program is awaited to its last output before the test continues.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from stackwright.testing.aws.configuration import Configuration
 
 Properties = dict[str, Any]
 
-#: Where a lookup takes place whose arguments name no region.
+#: The region of a lookup whose arguments name none.
 _RECORDED_REGION = "eu-central-1"
 
 
@@ -40,37 +40,37 @@ class Registered:
     name: str
     custom: bool
     inputs: Properties
-    #: Name of the parent; "" for what hangs on the stack itself.
+    #: Name of the parent; empty for a direct child of the stack.
     parent: str
     protect: bool = False
     retain_on_delete: bool = False
     delete_before_replace: bool = False
     ignore_changes: tuple[str, ...] = ()
-    #: Names of the resources that it has to wait for.
+    #: Names of the resources that it depends on.
     depends_on: tuple[str, ...] = ()
-    #: Inputs that arrive as secrets.
+    #: Inputs that are passed as secrets.
     secrets: tuple[str, ...] = ()
-    #: Names, or whole URNs, that it had before, as it was given them itself; the engine gives them to children.
+    #: Previous names, or whole URNs, that were set on the resource itself; the engine passes them on to children.
     aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """All that a program did."""
+    """Everything that a program registered."""
 
     resources: tuple[Registered, ...]
-    #: What the program exported.
+    #: Exports of the program.
     outputs: Properties
     #: Outputs of components, by name.
     component_outputs: Mapping[str, Properties] = field(default_factory=dict)
 
     def named(self, name: str) -> Registered:
-        """The one resource of that name."""
+        """Return the one resource with that name."""
         (registered,) = (resource for resource in self.resources if resource.name == name)
         return registered
 
     def seal(self, expected: Mapping[tuple[str, str], Properties]) -> None:
-        """Exactly these (type, name) with exactly these inputs, or an error that shows every difference."""
+        """Require exactly these (type, name) with exactly these inputs; raise an error with every difference."""
         actual = {(resource.type, resource.name): resource.inputs for resource in self.resources}
         missing = [f"not declared: {key}" for key in expected if key not in actual]
         extra = [f"not expected: {key}" for key in actual if key not in expected]
@@ -94,9 +94,9 @@ def record(
     preview: bool = False,
     computed: Mapping[str, Callable[[Properties], Properties]] | None = None,
 ) -> Recording:
-    """Run a program (a project's folder, or a function) to its end; an error in it is raised here.
+    """Run a program (a project's directory, or a function) to its end; an error in it is raised here.
 
-    `computed` gives, per resource type, what a provider would fill in.
+    `computed` contains, per resource type, the function that fills in a provider's outputs.
     """
     monitor = _Monitor(_Provider(computed or {}))
     features = monitor.GetDeploymentInfo(empty_pb2.Empty())  # type: ignore[no-untyped-call]
@@ -112,7 +112,7 @@ def record(
     run: Callable[[], Any] = program if callable(program) else lambda: runpy.run_path(str(program / "__main__.py"))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    # Not `set_mocks`: it makes a root stack of its own, and waits for nothing.
+    # Not `set_mocks`: it creates its own root stack and does not wait for anything.
     configure(settings)
     try:
         loop.run_until_complete(run_in_stack(run))
@@ -125,11 +125,11 @@ def record(
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """An engine's side that records what another process registers."""
+    """A stub of the engine that records the registrations of another process."""
 
-    #: Host and port, of the monitor and of the engine.
+    #: Host and port of both the monitor and the engine.
     address: str
-    #: What was registered so far.
+    #: Returns the registrations so far.
     recording: Callable[[], Recording]
 
 
@@ -140,9 +140,9 @@ def listen(
     project: str = "stackwright",
     computed: Mapping[str, Callable[[Properties], Properties]] | None = None,
 ) -> Iterator[Listener]:
-    """`record` for a process of its own, such as a component package: it registers by gRPC."""
+    """Record a separate process, such as a component package, which registers over gRPC; otherwise like `record`."""
     monitor = _Monitor(_Provider(computed or {}), stack_and_project=(stack, project))
-    # One at a time: the SDK's mock was made for one program.
+    # One request at a time: the SDK's mock is made for a single program.
     server = grpc.server(ThreadPoolExecutor(max_workers=1))
     resource_pb2_grpc.add_ResourceMonitorServicer_to_server(_Servicer(monitor), server)
     engine_pb2_grpc.add_EngineServicer_to_server(_Engine(), server)
@@ -195,7 +195,7 @@ class _Provider(sdk.Mocks):
 class _Monitor(sdk.MockMonitor):
     def __init__(self, provider: _Provider, stack_and_project: tuple[str, str] | None = None) -> None:
         super().__init__(provider)
-        #: Stack and project, where no program that runs in this process says them.
+        #: Stack and project, if no program in this process sets them.
         self._place = stack_and_project
         self._registered: list[Registered] = []
         self._outputs: Properties = {}

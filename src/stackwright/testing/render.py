@@ -1,4 +1,4 @@
-"""Renders a role's templates without a host, by Ansible's own engine: an undefined variable is an error."""
+"""Renders a role's templates without a host, with Ansible's own engine: an undefined variable is an error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Role:
         self.variables |= inputs
 
     def value(self, name: str, **extra: Any) -> Any:
-        """Return a variable with all that it refers to."""
+        """Return a variable with all references resolved."""
         return self._templar(extra).template(trust_as_template("{{ " + name + " }}"))
 
     def template(self, path: str, **extra: Any) -> str:

@@ -1,6 +1,7 @@
-"""What roles of a host are given and what they make of it, without a host: inventory, group_vars, lookups, assertions.
+"""The inputs of roles without a host: inventory, group_vars, lookups and assertions.
 
-By Ansible's own engine; secrets and archives are stubs, and everything else is what a converge would have.
+They are evaluated by Ansible's own engine; secrets and archives are stubs, everything else is the same as in a
+converge.
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ _ARTIFACT: Mapping[str, Any] = {
 
 
 class _Secrets:
-    """A long value for every name."""
+    """A secret store with a long value for every name."""
 
     def get(self, name: str) -> str:
-        """Return a value that roles take for a secret of this name."""
+        """Return a value that roles accept as the secret of this name."""
         if name == "tls/ca_crt":
             return "-----BEGIN CERTIFICATE-----"
         return "-----BEGIN PRIVATE KEY-----" if name == "tls/ca_key" else f"secret-{name.replace('/', '-')}-{'x' * 24}"
@@ -66,7 +67,7 @@ def _load_plugins(root: Path) -> None:
 
 
 def _stub(environment: str) -> None:
-    """Lookups are loaded by Ansible under names of their own."""
+    """Replace the lookups with stubs; Ansible loads lookups under names of its own."""
     for name, run in (
         ("stackwright_artifact", lambda _, terms, **options: [dict(_version(term, **options)) for term in terms]),
         (
@@ -80,7 +81,7 @@ def _stub(environment: str) -> None:
 
 
 def _version(term: str, *, static: Sequence[Mapping[str, Any]] = (), **_: Any) -> Mapping[str, Any]:
-    # The lookup refuses an archive that is not what `static` says: what says something else needs another archive.
+    # The lookup refuses an archive that does not match `static`, so another `static` gives another archive.
     entries = sorted((str(entry["url"]), str(entry["folder"])) for entry in static)
     return {
         **_ARTIFACT,
@@ -91,7 +92,7 @@ def _version(term: str, *, static: Sequence[Mapping[str, Any]] = (), **_: Any) -
 
 
 def trusted(value: Any) -> Any:
-    """Return a file's content whose texts are templates."""
+    """Return the content of a file with its strings marked as templates."""
     if isinstance(value, dict):
         return {key: trusted(entry) for key, entry in value.items()}
     if isinstance(value, list):
@@ -108,19 +109,19 @@ _Loader.add_multi_constructor("!", lambda loader, _, node: loader.construct_scal
 
 @cache
 def _file(path: Path) -> Any:
-    # A safe loader but for tags.
+    # A safe loader except for tags.
     return trusted(yaml.load(path.read_text(encoding="utf-8"), _Loader)) if path.is_file() else None  # noqa: S506
 
 
 @cache
 def group_vars_folder() -> Path:
-    """Return where the wiring of roles is."""
+    """Return the directory of the group_vars that set the inputs of roles."""
     return next(folder for folder in (ROOT / "playbooks/group_vars", ROOT / "group_vars") if folder.is_dir())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assertion:
-    """A check of a role, which refuses something."""
+    """A check of a role that rejects invalid inputs."""
 
     role: str
     name: str

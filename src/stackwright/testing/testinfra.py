@@ -1,4 +1,4 @@
-"""pytest plugin for testinfra suites: one connection per host, and a failing test shows the end of its host's journal."""
+"""pytest plugin for testinfra suites: shares one connection per host, and shows the journal's end for a failed test."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let all commands to a host share a connection: a suite is some hundred commands, and logins were half its time.
+    """Let all commands to a host share a connection: a suite runs some hundred commands, and logins took half its time.
 
-    The sockets are in a folder of this run: another run's hosts have the same addresses.
+    The sockets are in a directory of this run, as another run's hosts have the same addresses.
     """
     folder = tempfile.mkdtemp(prefix="stackwright-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
@@ -28,13 +28,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     report = yield
     host = getattr(item, "funcargs", {}).get("host")
     if report.when == "call" and report.failed and host is not None:
-        # check_output of a dead host would hide the failure that killed it.
+        # check_output on a dead host would hide the failure that stopped it.
         journal = host.run("journalctl --no-pager --lines=60 --priority=info --output=short-iso")
         report.sections.append((f"journal of {host.backend.hostname}", journal.stdout))
     return report
 
 
 def security_score(host: Any, unit: str) -> float:
-    """The exposure that `systemd-analyze security` gives a unit: 0.0 (closed) to 10.0 (open)."""
+    """Return the exposure that `systemd-analyze security` reports for a unit: 0.0 (closed) to 10.0 (open)."""
     overall = host.check_output(f"systemd-analyze security --no-pager {unit} | tail -n 1")
     return float(overall.split(":", 1)[1].split()[0])

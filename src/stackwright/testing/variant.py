@@ -1,4 +1,4 @@
-"""The project with other files of an environment and its system, next to the checkout: nothing in git is edited by a test."""
+"""A copy of the project with changed environment and system files, next to the checkout: tests edit no file in git."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COPIED = ("inventories", "systems")
 
 
 class Variant:
-    """A folder that is the project for its commands; state, roles and artifacts are those of the checkout."""
+    """A directory that commands use as the project; state, roles and artifacts are those of the checkout."""
 
     def __init__(self, checkout: Path, folder: Path, environment: str) -> None:
         self.folder, self._name = folder, environment
@@ -37,7 +37,7 @@ class Variant:
         return self.folder / "systems" / "taaleem.yml"
 
     def edit(self, *changes: tuple[str, str]) -> None:
-        """Replace text in the environment's file, or where it is not there, in its system's."""
+        """Replace text in the environment's file or, if it is not found there, in its system's file."""
         for old, new in changes:
             file = next(path for path in (self.stack, self.system) if old in path.read_text())
             file.write_text(file.read_text().replace(old, new, 1))
@@ -45,7 +45,7 @@ class Variant:
 
 @contextmanager
 def variant(folder: Path, environment: str) -> Iterator[tuple[Variant, Environment]]:
-    """Make `folder` a variant of the project, and the project of this process and its children meanwhile."""
+    """Make `folder` a variant of the project, which this process and its children use until the block ends."""
     files = Variant(Environment(environment).root, folder, environment)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STACKWRIGHT_ROOT", str(folder))

@@ -1,4 +1,4 @@
-"""The half of `stackwright_archive` that runs on the controller: sends the archive, and only if the host lacks it."""
+"""The part of `stackwright_archive` that runs on the controller: sends the archive only if the host lacks it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Ask the host, verify the controller's copy, send it, unpack it."""
+    """Asks the host, verifies the controller's copy, sends it and unpacks it."""
 
     TRANSFERS_FILES = True
 
@@ -26,7 +26,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return result | {"failed": True, "changed": False, "msg": problem}
         if self._task.check_mode:
             return result
-        # Without `result` of the question above: its keys would outlive the answer below.
+        # Without `result` of the first call: its keys would stay in the result of the second.
         shell = self._connection._shell  # noqa: SLF001 - the only way that Ansible offers
         remote = self._transfer_file(str(source), shell.join_path(shell.tmpdir, "archive"))
         answer: dict[str, Any] = self._execute_module(

@@ -1,4 +1,4 @@
-"""Refuse a run for all hosts at once where one of them is locked, has other secrets, or is newer."""
+"""Refuse a run for all hosts at once if one of them is locked, has other secrets, or is newer."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from stackwright import converge_checks, project
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Judges what `stackwright_lock` and `stackwright_converge_record` have registered on each host."""
+    """Checks the results of `stackwright_lock` and `stackwright_converge_record` that were registered on each host."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return a failure that names every host and its reason, or who held the lock before."""
+        """Return a failure that names every host and its reason, or who held the lock previously."""
         result: dict[str, Any] = super().run(tmp, task_vars) or {}
         known = task_vars or {}
         locks, states = self._task.args["locks"], self._task.args["states"]
-        # `failed_when: false` has let these tasks go on, so that all hosts are heard; it has hidden `failed`, too.
+        # `failed_when: false` let these tasks continue, so that all hosts are checked; it has hidden `failed`, too.
         reasons = [
             f"{host}: {lock.get('msg', 'the lock cannot be taken')}"
             for host, lock in locks.items()
@@ -32,7 +32,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             text = "nothing was changed on any host:\n" + "\n".join(reasons)
             return result | {"failed": True, "locked": locked, "msg": text}
         if earlier:
-            # A run does not give its lock back: it may have ended well or not, which the CLI's own record tells.
+            # A run does not release its lock, whether it succeeded or failed; the CLI's own record has the outcome.
             self._display.display(f"the lock was that of {'; '.join(earlier)}, whose run has ended")
         return result
 

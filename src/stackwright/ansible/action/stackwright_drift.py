@@ -1,7 +1,7 @@
-"""`stackwright_drift`: repeat the recorded module calls of the last converge on a host.
+"""`stackwright_drift`: repeats the recorded module calls of the last converge on a host.
 
-Without `user`: reads the host's record and returns the `users` whose calls it holds. With `user`: repeats their calls,
-and returns how many were `compared` and the `differences`. The task becomes the user; it changes nothing.
+Without `user`: reads the host's record and returns the `users` whose calls it contains. With `user`: repeats their
+calls, and returns how many were `compared` and the `differences`. The task becomes the user; it changes nothing.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from ansible.plugins.loader import module_loader, module_utils_loader
 from stackwright import project
 from stackwright.ansible import recorded_calls
 
-#: Records by host, for the life of this process, in which tasks run.
+#: Records by host, for the lifetime of this process, in which tasks run.
 _records: dict[str, list[recorded_calls.Call]] = {}
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """The half on the controller; the other half are the modules of the calls."""
+    """Runs on the controller; the modules of the recorded calls run on the host."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the answer for `stackwright drift`."""
+        """Return the result for `stackwright drift`."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         host, user = str(variables["inventory_hostname"]), self._task.args.get("user")
@@ -58,15 +58,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
 
     def _ask(self, call: recorded_calls.Call, variables: dict[str, Any]) -> dict[str, Any] | None:
-        # Of a copy of the task, made for this host.
+        # This task is a copy, made for this host.
         self._task.check_mode, self._task.no_log = call.in_check_mode, True
         try:
             answer = self._execute_module(call.module, call.safe_arguments(), task_vars=variables)
         except AnsibleConnectionFailure:
-            # The host has gone, which is no difference of each call.
+            # The host has become unreachable, which is not a difference of each call.
             raise
         except AnsibleError as error:
-            # Such as a module that is gone since.
+            # For example, the module has been removed since.
             answer = {"failed": True, "msg": str(error)}
         finally:
             self._task.no_log = False

@@ -1,4 +1,4 @@
-"""The half of `stackwright_files` on the controller: renders every entry of a task, and asks the host once."""
+"""The part of `stackwright_files` that runs on the controller: renders a task's entries, and calls the host once."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ansible.template import trust_as_template
 
 from stackwright.ansible.entries import EntriesAction, expand
 
-#: What an entry may say beside the keys of the module.
+#: Keys of an entry in addition to those of the module.
 _CONTROLLER = ("loop", "when", "vars", "template", "src")
 
 
-#: What says what is in a file.
+#: Keys that give the content of a file.
 _SOURCES = ("content", "src", "template")
 
 
 class ActionModule(EntriesAction):
-    """Make plain entries of those that name templates, files, conditions and loops."""
+    """Turns entries with templates, files, conditions and loops into plain entries for the module."""
 
     argument = "files"
 
@@ -55,7 +55,7 @@ class ActionModule(EntriesAction):
         return plain
 
     def _template(self, name: str, variables: dict[str, Any]) -> str:
-        """Render as `ansible.builtin.template` does: the same search path, the same treatment of blanks."""
+        """Render a template as `ansible.builtin.template` does: with the same search path and whitespace handling."""
         source = self._find_needle("templates", name)
         places = [Path(folder) for folder in (*variables.get("ansible_search_path", []), self._loader.get_basedir())]
         templar = self._templar.copy_with_new_env(

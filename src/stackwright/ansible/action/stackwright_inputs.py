@@ -1,7 +1,7 @@
-"""`stackwright_inputs`: check the inputs of a role, all in one task.
+"""`stackwright_inputs`: checks all inputs of a role in one task.
 
-A check has `name`, `that` and `fail_msg`, as a task of `ansible.builtin.assert` has, and may have `loop`, `when` and `vars`.
-Every check that fails is reported. Items are shown only by `fail_msg`, since they may contain secrets.
+A check has `name`, `that` and `fail_msg`, like a task of `ansible.builtin.assert`, and may have `loop`, `when` and
+`vars`. Every failed check is reported. Items are shown only by `fail_msg`, since they may contain secrets.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ _KEYS = {"name", "that", "fail_msg", "loop", "when", "vars"}
 
 
 class ActionModule(EntriesAction):
-    """Evaluate every check of the task; a task costs the controller a process, a check next to nothing."""
+    """Evaluates every check of the task; a task costs the controller a process, a check costs next to nothing."""
 
     argument = "checks"
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return what every check that does not hold says."""
+        """Return the messages of all failed checks."""
         super().run(tmp, task_vars)
         refusals: list[str] = []
         for check in self.entries():
             try:
                 refusals += self._refusals(check, task_vars or {})
             except AnsibleError:
-                # What an earlier check refused may be why a later one cannot be evaluated.
+                # A failed earlier check may be the reason why a later one cannot be evaluated.
                 if not refusals:
                     raise
                 break

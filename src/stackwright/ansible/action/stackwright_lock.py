@@ -1,4 +1,4 @@
-"""The half of `stackwright_lock` on the controller: knows who asks and whether an earlier holder still runs."""
+"""The part of `stackwright_lock` that runs on the controller: identifies this run, checks if the holder still runs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from stackwright import processes
 
 
 def started(pid: int) -> str | None:
-    """When a process started, in clock ticks since boot: with the number it names one process. None if it has ended."""
+    """Return when a process started, in clock ticks since boot, which with the ID is unique; None if it has ended."""
     try:
-        # Field 22; the second, the name in parentheses, may hold blanks.
+        # Field 22; the second, the name in parentheses, may contain spaces.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return None
 
 
 def holder() -> dict[str, Any]:
-    """Name this run: the process of ansible-playbook, in which a task runs unless a worker was forked for it."""
+    """Identify this run by the process of ansible-playbook, in which a task runs unless a worker was forked for it."""
     parent = multiprocessing.parent_process()
     pid = (parent and parent.pid) or os.getpid()
     return {
@@ -37,14 +37,14 @@ def holder() -> dict[str, Any]:
 
 
 def has_ended(lock_holder: dict[str, Any]) -> bool:
-    """Tell whether a holder ran on this controller and does not any more."""
+    """Return whether a holder ran on this controller and has ended."""
     if lock_holder.get("machine") != processes.machine():
         return False
     return lock_holder.get("started") is None or started(int(lock_holder["pid"])) != lock_holder["started"]
 
 
 def describe(content: dict[str, Any]) -> str:
-    """Return in words who took a lock, when and why."""
+    """Return in words who holds a lock, since when and why."""
     by = content.get("holder") or {}
     return (
         f"{by.get('user', 'someone')} on {by.get('controller', 'an unknown controller')}"
@@ -53,10 +53,10 @@ def describe(content: dict[str, Any]) -> str:
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Take the lock over from a holder that has ended, else ask once."""
+    """Takes or releases the lock; takes it over from a holder that has ended, otherwise tries only once."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the module's result, failed if another one holds the lock."""
+        """Return the module's result, failed if another run holds the lock."""
         super().run(tmp, task_vars)
         arguments = dict(self._task.args) | {"holder": holder()}
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)

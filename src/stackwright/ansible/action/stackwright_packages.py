@@ -1,4 +1,4 @@
-"""The half of `stackwright_packages` on the controller: calls apt where the host wants packages."""
+"""The part of `stackwright_packages` that runs on the controller: calls apt if packages are missing on the host."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ PAUSE_SECONDS = 5
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Ask the host, then apt."""
+    """Asks the host which packages are missing, then calls apt."""
 
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return apt's result, or that nothing is wanting."""
+        """Return apt's result, or that no package is missing."""
         super().run(tmp, task_vars)
         answer: dict[str, Any] = self._execute_module(module_args=dict(self._task.args), task_vars=task_vars)
         if answer.get("failed") or not answer["wanting"]:

@@ -1,4 +1,4 @@
-"""Leave on a host what this run has asked it, if the run has changed nothing there and has left nothing out."""
+"""Store this run's module calls on a host, if the run has changed nothing there and has left nothing out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stackwright.ansible import recorded_calls
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """One call of `stackwright_files`, which keeps the content from the host's log as the task has `no_log`."""
+    """Calls `stackwright_files` once; with the task's `no_log`, the content stays out of the host's log."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the module's result."""
@@ -19,12 +19,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         host = str((task_vars or {})["inventory_hostname"])
         if recorded_calls.recorder.content(host) is None:
             raise AnsibleActionSkip("this run has changed something here, or has left something out")
-        # What roles decide by, besides their inputs: another release of the operating system is a difference.
+        # Roles depend on it besides their inputs: another release of the operating system is a difference.
         self._execute_module("ansible.builtin.slurp", {"src": "/etc/os-release"}, task_vars=task_vars)
         content = str(recorded_calls.recorder.content(host))
         file = {"path": recorded_calls.PATH, "content": content, "mode": "0600"}
         answer: dict[str, Any] = self._execute_module("stackwright_files", {"files": [file]}, task_vars=task_vars)
         if not answer.get("failed"):
             recorded_calls.recorder.remember(host, content)
-        # What was asked is no part of the state that a run describes.
+        # The record is not part of the state that a run describes.
         return answer | {"changed": False}

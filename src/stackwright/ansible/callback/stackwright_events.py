@@ -1,6 +1,6 @@
-"""Tells the CLI how a converge is getting on: one JSON object per line on the file descriptor that it passed.
+"""Reports the progress of a converge to the CLI: one JSON object per line on the file descriptor that the CLI passed.
 
-Ansible's own output goes on as it is; this is a second channel, so nobody parses text that is meant for people.
+Ansible's own output is unchanged; this is a second channel, so that the CLI need not parse text meant for users.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ author: stackwright
 _DRIFT = ("users", "problem", "recorded_at", "not_asked", "compared", "differences")
 
 
-#: Of the answers of modules: what names the things that changed.
+#: Keys of a module's result that name what has changed.
 _CHANGED = ("changed_paths", "changed_units", "changed_settings")
 
 
 def _items(result: Any) -> list[str]:
-    """Return the names of what a task changed; none where it keeps them from logs."""
+    """Return the names of what a task changed; none for a task with `no_log`."""
     if result.task.no_log or result.result.get("_ansible_no_log"):
         return []
     answers = [answer for answer in result.result.get("results", [result.result]) if answer.get("changed")]
@@ -35,9 +35,9 @@ def _items(result: Any) -> list[str]:
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
-    """Plays, tasks and results, without any value of a task but the answers of `stackwright_status` and `stackwright_drift`.
+    """Reports plays, tasks and results, without values of tasks except the results of two actions.
 
-    Neither has a secret.
+    These are `stackwright_status` and `stackwright_drift`, which contain no secrets.
     """
 
     CALLBACK_VERSION = 2.0
@@ -75,7 +75,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._tell("result", **values)
 
     def _clean(self, result: Any) -> str:
-        """The message of a failure; what a task keeps from logs stays kept."""
+        """Return the message of a failure; the output of a task with `no_log` stays hidden."""
         output = result.result
         if result.task.no_log or output.get("_ansible_no_log"):
             return "the task's output is secret"
@@ -84,7 +84,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         return "\n".join(part for part in [*parts, *failed] if part) or "no message"
 
     def reason(self, host: str, text: str) -> None:
-        """The reason of a failure whose result is censored; the strategy has taken the secrets out."""
+        """Report the reason of a failure whose result is censored; the strategy has removed the secrets."""
         self._tell("reason", host=host, message=text)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:

@@ -14,9 +14,9 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def app_release_environment_file(environment: Fields) -> str:
-    r"""Write an environment file as Node.js reads it with `--env-file`: each value quoted so that it means itself.
+    r"""Return an environment file for Node.js's `--env-file`, with each value quoted so that it is read literally.
 
-    Node.js knows no escapes but `\n` within double quotes; so a value takes the first kind of quote that it does not
+    Node.js supports no escapes but `\n` within double quotes; so a value gets the first kind of quote that it does not
     contain. Errors name the variable, never its value.
     """
     lines = []
@@ -47,12 +47,12 @@ def app_release_services(services: list[Fields], **values: Any) -> list[Fields]:
 
 
 def app_release_cache_name(folder: str) -> str:
-    """Return the name of a cache folder outside of the release: one level, so that its parent belongs to root."""
+    """Return the name of a cache directory outside of the release: one level, so that its parent belongs to root."""
     return folder.strip("/").replace("/", "_")
 
 
 def app_release_cache_paths(folders: list[str], root: str, release: str, user: str) -> list[Fields]:
-    """Return the folders to create for the caches of a release, in order: path, owner and mode."""
+    """Return the directories to create for the caches of a release, in order: path, owner and mode."""
     if not folders:
         return []
     base = f"{root}/{release}"
@@ -66,12 +66,12 @@ def app_release_log_command(command: list[str], service: str) -> list[str]:
 
 
 def app_release_names(names: str) -> list[str]:
-    """Split the names of hosts that a command line gives: by commas or blanks."""
+    """Split host names from a command line at commas or blanks."""
     return [name for name in re.split(r"[,\s]+", names) if name]
 
 
 def app_release_reason(result: Fields, task: str) -> str:
-    """Return why a task failed: the message and the error output, of the first failed item where it was a loop."""
+    """Return why a task failed: the message and the error output, those of the first failed item for a loop."""
     failed = [entry for entry in result.get("results", []) if entry.get("failed") or entry.get("unreachable")]
     if failed:
         return app_release_reason(failed[0], task)
@@ -87,12 +87,12 @@ def app_release_reason(result: Fields, task: str) -> str:
 
 
 def app_release_setenv(environment: Fields) -> list[str]:
-    """Write public variables as `systemd-run` takes them."""
+    """Return public variables as options of `systemd-run`."""
     return [f"--setenv={name}={value}" for name, value in sorted(environment.items())]
 
 
 def app_release_surplus(folders: list[Fields], keep: int, protected: list[str]) -> list[str]:
-    """Choose the release folders to remove: all but the `keep` newest, never a protected name.
+    """Return the release directories to remove: all but the `keep` newest, never a protected name.
 
     `folders` is what `ansible.builtin.find` returns; the protected ones count as kept.
     """
@@ -108,7 +108,7 @@ def _name(path: str) -> str:
 
 
 class FilterModule:
-    """Ansible's entry point."""
+    """The filters of the role `app_release`."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""

@@ -1,4 +1,4 @@
-"""Filters of the role `baseline`: kernel settings, limits of services, and what a server has before it is adopted."""
+"""Filters of the role `baseline`: kernel settings, limits of services, and existing contents of adopted servers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def default_limits(limits: Mapping[str, Any]) -> list[str]:
 
 
 def contents_of_servers(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
-    """Return a line for all that the servers have and an empty one has not, except where a takeover is allowed."""
+    """Return a line for everything on the servers that an empty server lacks, unless a takeover is allowed."""
     return [
         f"{host} ({hostvars[host]['ansible_host']}): {line}"
         for host in hosts
@@ -30,7 +30,7 @@ def contents_of_servers(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> li
 
 
 class FilterModule:
-    """Ansible's entry point."""
+    """The filters of the role `baseline`."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""

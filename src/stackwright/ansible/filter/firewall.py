@@ -1,4 +1,4 @@
-"""Filters of the role `firewall`: rules that stay open until everything that uses them has moved."""
+"""Filters of the role `firewall`: rules stay open until all their users have moved to the new ones."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ Rule = dict[str, Any]
 
 
 def firewall_union(rules: Iterable[Rule], previous: Iterable[Rule], peers: str = "sources") -> list[Rule]:
-    """Return rules that admit what `rules` or `previous` admit; `peers` is the key with the addresses.
+    """Return rules that allow what `rules` or `previous` allow; `peers` is the key with the addresses.
 
-    A rate limit is that of `rules` where both have the port: two limits on one port would both count.
+    If both have a port, the rate limit of `rules` is used: two limits on one port would both apply.
     """
     union = {(rule["protocol"], rule["port"]): {**rule, peers: list(rule[peers])} for rule in rules}
     for rule in previous:
@@ -26,7 +26,7 @@ def firewall_peers(rules: Iterable[Rule], peers: str = "sources") -> list[Rule]:
 
 
 class FilterModule:
-    """Ansible's entry point."""
+    """The filters of the role `firewall`."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""

@@ -1,4 +1,4 @@
-"""Filters of the role `pm2`: what an application says about its processes becomes PM2's ecosystem file."""
+"""Filters of the role `pm2`: turn an application's description of its processes into PM2's ecosystem file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DEFAULTS: Fields = {
 
 
 def normalise(application: Fields) -> Fields:
-    """Fill in what an application leaves out; paths follow from its name."""
+    """Return an application with all defaults filled in; paths are derived from its name."""
     name, directory = application["name"], application["directory"]
     complete = DEFAULTS | {"log_directory": f"/var/log/{name}", "script": "server.js"} | application
     complete["instances"] = [{"workers": 1, "environment": {}} | instance for instance in application["instances"]]
@@ -74,7 +74,7 @@ def _entry(application: Fields, instance: Fields, interpreter: str) -> Fields:
         "args": application["arguments"],
         "cwd": application["directory"],
         "interpreter": interpreter,
-        # Node.js itself reads the secrets at each start: PM2, its dumps and `pm2 env` never have them.
+        # Node.js itself reads the secrets at each start, so that PM2, its dumps and `pm2 env` never contain them.
         "node_args": [*([f"--env-file={secrets}"] if secrets else []), *application["node_arguments"]],
         "exec_mode": application["mode"],
         "instances": instance["workers"],
@@ -89,7 +89,7 @@ def _entry(application: Fields, instance: Fields, interpreter: str) -> Fields:
         "merge_logs": application["merge_logs"],
         "log_date_format": application["log_date_format"],
         **_log_files(application, instance),
-        # No probe is injected, and no version control is looked for in the release.
+        # Do not inject a probe, and do not look for version control in the release.
         "pmx": False,
         "vizion": False,
         "env": {key: str(value) for key, value in sorted(environment.items())},
@@ -105,30 +105,30 @@ def pm2_application(application: Fields) -> Fields:
 
 
 def pm2_ecosystem(application: Fields, interpreter: str) -> Fields:
-    """Make the content of the ecosystem file of a normalised application."""
+    """Return the content of the ecosystem file of a normalised application."""
     return {"apps": [_entry(application, instance, interpreter) for instance in application["instances"]]}
 
 
 def pm2_writable_paths(application: Fields, home: str) -> list[str]:
-    """Return what a normalised application may write, so far as it owns it."""
+    """Return the paths that a normalised application owns and may write."""
     cache = [application["cache_directory"]] if application["cache_directory"] else []
     return [f"{home}/{application['name']}", application["log_directory"], *application["writable_paths"], *cache]
 
 
 def pm2_stop_seconds(application: Fields) -> int:
-    """How long PM2 may take to stop all instances of a normalised application, one after another."""
+    """Return how long PM2 may take to stop all instances of a normalised application, one after another."""
     workers = int(sum(instance["workers"] for instance in application["instances"]))
     return int(application["kill_timeout_seconds"]) * workers + 15
 
 
 def pm2_start_seconds(application: Fields) -> int:
-    """How long PM2 may take to start them: four at a time, each within its listen timeout."""
+    """Return how long PM2 may take to start all instances: four at a time, each within its listen timeout."""
     workers = int(sum(instance["workers"] for instance in application["instances"]))
     return int(application["listen_timeout_seconds"]) * -(-workers // 4) + 30
 
 
 def pm2_exports(applications: list[Fields]) -> Fields:
-    """Make `pm2_exports`: ports of the instances; logs, folders and the unit of each application; the question for status."""
+    """Return `pm2_exports`: ports of instances; logs, directories and unit of each application; the status command."""
     complete = [normalise(application) for application in applications]
     return {
         "ports": [
@@ -158,7 +158,7 @@ def pm2_exports(applications: list[Fields]) -> Fields:
 
 
 class FilterModule:
-    """Ansible's entry point."""
+    """The filters of the role `pm2`."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""

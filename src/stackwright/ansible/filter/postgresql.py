@@ -1,4 +1,4 @@
-"""Ansible filters of the roles postgresql and managed_postgresql; the work is done in `stackwright.model`."""
+"""Filters of the roles `postgresql` and `managed_postgresql`; they are implemented in `stackwright.model`."""
 
 from __future__ import annotations
 

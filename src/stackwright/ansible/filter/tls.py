@@ -10,7 +10,7 @@ from stackwright.model import site_certificate
 
 
 def tls_file_faults(certificate: Mapping[str, Any]) -> list[str]:
-    """Return why the files of an entry of `tls_certificates` cannot serve it; they are on the controller."""
+    """Return why the files of an entry of `tls_certificates` cannot be used; the files are on the controller."""
     ca = certificate.get("ca_file")
     files = {"certificate": str(certificate["certificate_file"]), "key": str(certificate["key_file"])}
     names = [*certificate.get("dns", []), *certificate.get("ip", [])]
@@ -21,7 +21,7 @@ def tls_file_faults(certificate: Mapping[str, Any]) -> list[str]:
 
 
 def tls_orders(certificates: Iterable[Mapping[str, Any]], issuer: str) -> list[dict[str, Any]]:
-    """Return `tls_certificates` with all keys, as `stackwright-tls` reads them; `issuer` is that of entries without one."""
+    """Return `tls_certificates` with all keys, as `stackwright-tls` reads them; `issuer` is the default issuer."""
     defaults = {"issuer": issuer, "dns": [], "ip": [], "common_name": "", "reload": []}
     return [
         {key: entry.get(key, default) for key, default in {"name": "", **defaults}.items()} for entry in certificates
@@ -31,7 +31,7 @@ def tls_orders(certificates: Iterable[Mapping[str, Any]], issuer: str) -> list[d
 def tls_delivery(
     signed: Iterable[Mapping[str, Any]], from_files: Iterable[Mapping[str, Any]]
 ) -> dict[str, dict[str, str]]:
-    """Return what a host gets, by name: signed certificates, and pairs from files on the controller."""
+    """Return the files for a host, by name: signed certificates, and pairs from files on the controller."""
     delivery = {
         answer["item"]["name"]: {"certificate": answer["certificate"]} for answer in signed if "certificate" in answer
     }
@@ -44,7 +44,7 @@ def tls_delivery(
 
 
 class FilterModule:
-    """Ansible's way to find filters."""
+    """The filters of the role `tls`."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {"tls_file_faults": tls_file_faults, "tls_orders": tls_orders, "tls_delivery": tls_delivery}

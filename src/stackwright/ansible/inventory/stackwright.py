@@ -1,4 +1,4 @@
-"""Ansible's inventory of an environment: its `stack.yml` is the inventory source."""
+"""Inventory plugin that builds the inventory of an environment from its `stack.yml`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stackwright.infra import engine
 from stackwright.model.environment import Environment, load
 from stackwright.model.errors import ModelError
 
-# The first of our plugins that a run loads.
+# This is the first of our plugins that a run loads.
 read_log.start()
 
 DOCUMENTATION = """
@@ -49,7 +49,7 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
         super().parse(inventory, loader, path, cache)
         try:
             environment = load(Path(path).resolve())
-            # All plugins of this run act on this project, wherever the command was started.
+            # All plugins of this run act on this project, in whichever directory the command was started.
             os.environ["STACKWRIGHT_ROOT"] = str(environment.root)
             output = read_log.output = self._output(environment, path, cache=cache)
             stack_inventory = engine.inventory(environment, output)
@@ -63,13 +63,13 @@ class InventoryModule(BaseInventoryPlugin, Cacheable):  # type: ignore[misc]
             self.inventory.add_host(host.name)
             for name, value in host.variables.items():
                 self.inventory.set_variable(host.name, name, value)
-        # Groups that follow from others (consensus) are not in the hosts' own lists.
+        # Groups that are derived from others (consensus) are not in the hosts' own lists.
         for group, members in stack_inventory.groups.items():
             for name in members:
                 self.inventory.add_host(name, group=group)
 
     def _output(self, environment: Environment, path: str, *, cache: bool) -> dict[str, Any] | None:
-        """The stack's output; kept between runs where the user switched Ansible's inventory cache on."""
+        """Return the stack's output; kept between runs if the user enabled Ansible's inventory cache."""
         self.load_cache_plugin()
         if not self.get_option("cache"):
             return engine.read_output(environment)

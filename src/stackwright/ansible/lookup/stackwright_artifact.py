@@ -1,4 +1,4 @@
-"""`lookup('stackwright_artifact', NAME)`: version, path and checksum of what is copied to hosts, for group_vars."""
+"""`lookup('stackwright_artifact', NAME)`: version, path and checksum of an archive for hosts, for group_vars."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ options:
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
-    """One description per name."""
+    """Returns a description for each name."""
 
     def run(self, terms: list[str], variables: Any = None, **options: Any) -> list[dict[str, Any]]:
         """Return the descriptions."""
@@ -46,7 +46,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         bundle = runtime.cache_folder() / "runtime-x64.json"
         parts = self._read(bundle, "python -m stackwright.artifact runtime")
         part: dict[str, Any] = parts[name]
-        # Absolute but in a bundle, which is unpacked wherever.
+        # The path is absolute except in a bundle, which may be unpacked anywhere.
         return part | {"path": str(bundle.parent / part["path"])}
 
     def _release(self, name: str) -> dict[str, Any]:

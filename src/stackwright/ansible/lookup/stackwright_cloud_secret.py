@@ -1,4 +1,4 @@
-"""`lookup('stackwright_cloud_secret', ARN)`: a login that the cloud itself made and rotates, for group_vars."""
+"""`lookup('stackwright_cloud_secret', ARN)`: credentials that the cloud creates and rotates, for group_vars."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ options:
 
 _ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:(?P<region>[a-z0-9-]+):[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+")
 
-#: Read once per process; the next run reads anew, as the cloud rotates passwords.
+#: Read once per process; the next run reads again, because the cloud rotates passwords.
 _known: dict[str, dict[str, str]] = {}
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
-    """One login per ARN."""
+    """Returns user name and password for each ARN."""
 
     def run(self, terms: list[Any], variables: Any = None, **_: Any) -> list[dict[str, str]]:  # noqa: ARG002 - Ansible's
         return [self._login(term) for term in terms]
@@ -39,7 +39,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
     def _login(self, term: Any) -> dict[str, str]:
         match = _ARN.fullmatch(str(term))
         if match is None:
-            # Without the term: somebody may have given the secret itself.
+            # Without the term: the user may have passed the secret itself.
             raise AnsibleLookupError(
                 f"stackwright_cloud_secret: got {type(term).__name__} of {len(str(term))} characters, which is no ARN of a"
                 " secret. stack.database.master_secret has it once `stackwright up` has made the database."
@@ -67,7 +67,7 @@ def _parsed(arn: str, text: str) -> dict[str, str]:
         login = {key: secret[key] for key in ("username", "password")}
     except (ValueError, KeyError, TypeError):
         login = {}
-    # Without the text: what could not be read may be the password.
+    # Without the text: the unreadable part may be the password.
     if not login or not all(isinstance(value, str) and value for value in login.values()):
         raise AnsibleLookupError(
             f'stackwright_cloud_secret: {arn} has to hold JSON with a text each: {{"username": ..., "password": ...}}'

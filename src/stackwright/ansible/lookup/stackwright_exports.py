@@ -1,4 +1,4 @@
-"""`lookup('stackwright_exports', KIND)`: what the roles of this host publish about themselves, for group_vars."""
+"""`lookup('stackwright_exports', KIND)`: the exports of this host's roles, for group_vars."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ options:
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
-    """One joined list per kind; every entry carries the `role` that published it."""
+    """Returns one joined list for each kind; every entry has the `role` that exports it."""
 
     def run(
         self, terms: list[str], variables: dict[str, Any] | None = None, **options: Any
@@ -43,9 +43,9 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             folder = root / "roles" / role
             defaults, constants = (playbooks.role_file(self._loader, folder / part) for part in playbooks.PARTS)
             exports = constants.get(f"{role}_exports", {})
-            # As inside the role: its defaults below, its constants above what the inventory says.
+            # As inside the role: its defaults have a lower, its constants a higher precedence than the inventory.
             templar = self._templar.copy_with_new_env(available_variables={**defaults, **known, **constants})
-            # One expression for all kinds is taken whole; else only what is asked for is evaluated.
+            # A single expression for all kinds is evaluated as a whole; otherwise only the requested kind is.
             exports = templar.template(exports) if isinstance(exports, str) else exports
             for entries, kind in zip(joined, terms, strict=True):
                 if kind in exports:

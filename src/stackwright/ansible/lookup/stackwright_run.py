@@ -1,4 +1,4 @@
-"""`lookup('stackwright_run')`: what this run is, for the hosts that it is about to change."""
+"""`lookup('stackwright_run')`: a description of this run, for the hosts that it is about to change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ options:
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
-    """One dictionary."""
+    """Returns one dictionary."""
 
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **_: Any) -> list[dict[str, Any]]:  # noqa: ARG002 - Ansible's
         stack = (variables or {})["stack"]

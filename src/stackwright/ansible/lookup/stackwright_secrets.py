@@ -27,7 +27,7 @@ _stores: dict[str, secret_store.SecretStore | cloud_secrets.CloudSecrets] = {}
 
 
 def _open(environment: str, facts: dict[str, Any]) -> secret_store.SecretStore | cloud_secrets.CloudSecrets:
-    """The operator's own store; on a server that configures itself the cloud's."""
+    """Return the operator's own store, or the cloud's on a server that configures itself."""
     cloud = facts["cloud"]
     if cloud is not None:
         return cloud_secrets.CloudSecrets(**{key: str(value) for key, value in cloud.items()})
@@ -35,7 +35,7 @@ def _open(environment: str, facts: dict[str, Any]) -> secret_store.SecretStore |
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
-    """One dictionary per prefix."""
+    """Returns a dictionary for each prefix."""
 
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **_: Any) -> list[dict[str, str]]:
         stack = (variables or {})["stack"]
@@ -44,7 +44,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             _stores[environment] = _open(environment, stack["secrets"])
         try:
             store = _stores[environment]
-            # Ansible's strings carry marks of their own, which do not belong into the file.
+            # Ansible's strings carry tags, which must not be written to the file.
             names = [str(name) for name in stack["secrets"]["names"]]
             return [{name: store.get(name) for name in names if name.startswith(prefix)} for prefix in terms]
         except secret_store.SecretError as error:

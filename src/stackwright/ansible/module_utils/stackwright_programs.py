@@ -1,4 +1,4 @@
-"""Run programs in Python in a forked copy of this process; standard library alone."""
+"""Run Python programs in a forked copy of this process; standard library only."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-#: Exit code of a program that was ended after its time limit, as `timeout` of coreutils has it.
+#: Exit code of a program that was ended after its time limit, as that of `timeout` in coreutils.
 TIMED_OUT = 124
-#: Compiled programs by path, with the state of the file; it outlives this module, which is loaded anew for each call.
+#: Compiled programs by path, with the state of the file; it outlives this module, which is loaded again for each call.
 _COMPILED: dict[str, tuple[tuple[int, int, int], Any]] = sys.__dict__.setdefault("_stackwright_programs", {})
 
 
 def run(argv: list[str], stdin: str, timeout_seconds: float) -> tuple[int, str, str]:
-    """Return exit code, standard output and standard error of a program. `timeout_seconds` 0 waits for ever.
+    """Return exit code, standard output and standard error of a program. `timeout_seconds` 0 waits forever.
 
-    A program for another interpreter than this one is started as usual. OSError if it is not there.
+    A program for another interpreter than this one is started as usual. Raise OSError if it does not exist.
     """
     program = Path(argv[0])
     if not _is_for_this_interpreter(program):
@@ -35,7 +35,7 @@ def run(argv: list[str], stdin: str, timeout_seconds: float) -> tuple[int, str, 
     feed, stdin_bytes = os.pipe(), stdin.encode()
     outputs = os.pipe(), os.pipe()
     with warnings.catch_warnings():
-        # This process has threads. The copy uses none of their locks: it leaves by exec or _exit.
+        # This process has threads. The fork uses none of their locks: it ends by exec or _exit.
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid == 0:
@@ -62,14 +62,14 @@ def _start(argv: list[str], stdin: str, timeout_seconds: float) -> tuple[int, st
 
 
 def _load(program: Path) -> Any:
-    """Return a program's code, and import here, for all copies, what it imports."""
+    """Return a program's code, and import its modules in this process, for all forks."""
     status = program.stat()
     state = (status.st_mtime_ns, status.st_size, status.st_ino)
     known = _COMPILED.get(str(program))
     if known is None or known[0] != state:
         tree = ast.parse(program.read_bytes(), str(program))
         for name in _imports(tree):
-            # What is not installed, or lies beside the program, is the program's business.
+            # The program itself handles modules that are not installed or lie next to it.
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
         known = _COMPILED[str(program)] = (state, compile(tree, str(program), "exec", dont_inherit=True))
@@ -87,7 +87,7 @@ def _imports(tree: ast.Module) -> list[str]:
 
 
 def _execute(code: Any, argv: list[str], descriptors: tuple[int, int, int]) -> None:
-    """Run a program in this copy of the process, as Python does for a script, and end."""
+    """Run a program in this fork, as Python runs a script, and exit."""
     status = 1
     try:
         os.setsid()
@@ -96,7 +96,7 @@ def _execute(code: Any, argv: list[str], descriptors: tuple[int, int, int]) -> N
         for target, descriptor in enumerate(descriptors):
             os.dup2(descriptor, target)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-        # Python's own finders are classes. Those of mitogen ask the controller, to which this copy has no connection.
+        # Python's own finders are classes. Those of mitogen ask the controller, to which this fork has no connection.
         sys.meta_path[:] = [finder for finder in sys.meta_path if isinstance(finder, type)]
         for name, mode, descriptor in (("stdin", "r", 0), ("stdout", "w", 1), ("stderr", "w", 2)):
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", errors="surrogateescape"))  # noqa: SIM115, PTH123 - until the end
@@ -158,7 +158,7 @@ def _exchange(pid: int, feed: int, unsent: bytes, outputs: tuple[int, int], dead
 
 
 def _write(feed: int, unsent: bytes) -> bytes:
-    """Return what is left to write; nothing if nobody reads any more."""
+    """Write to the pipe and return what is left to write; nothing if the reader has closed it."""
     try:
         return unsent[os.write(feed, unsent) :] if unsent else b""
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""What systemd says of units, and whether their processes run what is on the disk; standard library alone."""
+"""The state of systemd units, and whether their processes run the files on the disk; standard library only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PROCESSES = Path("/proc")
 
 
 def shown(module: Any, units: list[str], properties: Sequence[str]) -> list[dict[str, str]]:
-    """Return what `systemctl show` says of each unit, in their order; of one that is not there as well."""
+    """Return the output of `systemctl show` for each unit, in their order; also for a unit that does not exist."""
     if not units:
         return []
     command = ["systemctl", "show", "--timestamp=us+utc", f"--property={','.join(properties)}", *units]
@@ -26,19 +26,19 @@ def last_words(module: Any, unit: str) -> str:
 
 
 def seconds(timestamp: str) -> float:
-    """Return a time of `shown` in seconds since 1970; 0 for one that has not come."""
+    """Return a time of `shown` in seconds since 1970; 0 for an event that has not happened."""
     if not timestamp:
         return 0.0
     return datetime.strptime(timestamp.partition(" ")[2], "%Y-%m-%d %H:%M:%S.%f UTC").replace(tzinfo=UTC).timestamp()
 
 
 def newest(files: list[str]) -> float:
-    """Return when the youngest of the files was written, in seconds since 1970; 0 where none of them is there."""
+    """Return when the newest of the files was written, in seconds since 1970; 0 if none of them exists."""
     return max((Path(file).stat().st_mtime for file in files if Path(file).exists()), default=0.0)
 
 
 def stale(module: Any, unit: str, files: list[str], *, updates: bool = False) -> bool:
-    """Whether one of `files` is younger than the unit's main process; a unit that does not run is not stale.
+    """Return whether one of `files` is newer than the unit's main process; a unit that does not run is not stale.
 
     With `updates`, also whether a process of the unit runs a program or a library that an update has replaced.
     """
@@ -51,29 +51,29 @@ def stale(module: Any, unit: str, files: list[str], *, updates: bool = False) ->
 
 
 def processes(group: str) -> list[str]:
-    """Numbers of the processes in a control group and those below it, of either version of control groups."""
+    """Return the IDs of the processes in a control group and those below it, with control groups v1 or v2."""
     numbers = []
     for process in _PROCESSES.glob("[0-9]*"):
         try:
             lines = (process / "cgroup").read_text().splitlines()
         except OSError:
-            # It ended meanwhile.
+            # It has ended in the meantime.
             continue
-        # In a container of version 1 a path begins with the container's.
+        # In a container with control groups v1, a path begins with that of the container.
         if any(f"{group}/" in f"{line}/" for line in lines):
             numbers.append(process.name)
     return numbers
 
 
 def replaced(pid: str) -> bool:
-    """Whether a process executes from a file that is no longer on the disk.
+    """Return whether a process executes a file that is no longer on the disk.
 
-    Not by the file's path: where systemd had bound a program into the unit's own mounts, its path is `/` by then.
+    The file's path does not show this: if systemd had bind-mounted a program for the unit, its path is `/` by then.
     """
     try:
         lines = (_PROCESSES / pid / "maps").read_text().splitlines()
     except OSError:
-        # It ended meanwhile.
+        # It has ended in the meantime.
         return False
     gone = (line.split(maxsplit=5) for line in lines if line.endswith(" (deleted)"))
     return any("x" in access and not path.startswith("/memfd:") for _, access, _, _, _, path in gone)

@@ -1,4 +1,4 @@
-"""The half of `stackwright_archive` that runs on the host: see `DOCUMENTATION`."""
+"""The part of `stackwright_archive` that runs on the host: see `DOCUMENTATION`."""
 
 from __future__ import annotations
 
@@ -40,49 +40,49 @@ author: [stackwright]
 """
 
 RECORD = ".stackwright-archive"
-#: In a warning; the result has all of them.
+#: How many paths a warning names; the result has all of them.
 SHOWN_PATHS = 10
 Fields = dict[str, Any]
-#: What a file, link or folder is, by its path.
+#: Properties of each file, link or directory, by its path.
 Tree = dict[str, tuple[str | int, ...]]
 
 
 class ArchiveError(Exception):
-    """A condition that the user has to know about."""
+    """The archive cannot be unpacked; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a folder was unpacked from and what it held then."""
+    """The archive that a directory was unpacked from, and what it contained then."""
 
     sha256: str
-    #: Digests of the folder's tree: of what everything contains, and of what `stat` says of it.
+    #: Digests of the directory tree: of all contents, and of what `stat` reports.
     contents: str = ""
     seen: str = ""
-    #: When something was last put back, in UTC; empty if nothing ever was.
+    #: When something was last restored, in UTC; empty if nothing ever was.
     repaired: str = ""
 
     @classmethod
     def read(cls, dest: Path) -> Record | None:
-        """The record in `dest`; None if `dest` is absent, an empty one if it was made by something else."""
+        """Return the record in `dest`; None if `dest` does not exist, an empty one if something else created it."""
         if not dest.exists():
             return None
         try:
             text = (dest / RECORD).read_text()
         except FileNotFoundError:
             return cls("")
-        # Earlier versions wrote the checksum alone.
+        # Earlier versions wrote only the checksum.
         return cls(**json.loads(text)) if text.startswith("{") else cls(text.strip())
 
     def write(self, dest: Path) -> None:
-        """Put the record in place whole."""
+        """Write the record atomically."""
         partial = dest / f"{RECORD}.partial"
         partial.write_text(json.dumps(asdict(self), indent=2) + "\n")
         partial.rename(dest / RECORD)
 
 
 def paths(folder: Path, keep: Collection[str]) -> Iterator[tuple[str, Path]]:
-    """`folder` and all below it that is the archive's; folders on the way to one of `keep` may be anybody's."""
+    """Yield `folder` and the archive's paths below it, without `keep` and its parents, which may have any owner."""
     not_compared = {str(parent) for path in keep for parent in (Path(path), *Path(path).parents)}
     not_compared |= {RECORD, f"{RECORD}.partial"}
     yield ".", folder
@@ -96,7 +96,7 @@ def paths(folder: Path, keep: Collection[str]) -> Iterator[tuple[str, Path]]:
 
 
 def tree(folder: Path, keep: Collection[str], *, contents: bool) -> Tree:
-    """Describe all below `folder`, files by a checksum or, much cheaper, by what changes whenever one is written."""
+    """Return all that is below `folder`, files by checksum or, much cheaper, by attributes that every write changes."""
     described: Tree = {}
     for relative, path in paths(folder, keep):
         status = path.lstat()
@@ -120,12 +120,12 @@ def tree(folder: Path, keep: Collection[str], *, contents: bool) -> Tree:
 
 
 def digest(described: Tree) -> str:
-    """The SHA-256 of a description."""
+    """Return the SHA-256 of a described tree."""
     return hashlib.sha256(json.dumps(sorted(described.items())).encode()).hexdigest()
 
 
 def checksum(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     hashed = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -134,14 +134,14 @@ def checksum(path: Path) -> str:
 
 
 def verify_checksum(archive: Path, expected: str) -> None:
-    """Refuse an archive that is not the one that was asked for."""
+    """Raise ArchiveError if the archive does not have the expected checksum."""
     actual = checksum(archive)
     if actual != expected.lower():
         raise ArchiveError(f"the archive's SHA-256 is {actual}, expected {expected}")
 
 
 def verify_manifest(folder: Path, manifest: str | None, values: Fields) -> None:
-    """Refuse an archive whose manifest is absent or says that it is another version."""
+    """Raise ArchiveError if the manifest of the archive is missing or names another version."""
     if manifest is None:
         return
     path = folder / manifest
@@ -158,7 +158,7 @@ def verify_manifest(folder: Path, manifest: str | None, values: Fields) -> None:
 
 
 def swap(partial: Path, dest: Path) -> None:
-    """Put the finished folder in place; the old one, if any, leaves last."""
+    """Move the finished directory into place; remove the old one, if any, last."""
     old = dest.with_name(f".{dest.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if dest.exists():
@@ -168,12 +168,12 @@ def swap(partial: Path, dest: Path) -> None:
 
 
 def unpack(module: AnsibleModule, archive: Path, dest: Path) -> Path:
-    """Verify the archive, unpack it beside the destination, verify the manifest."""
+    """Verify the archive, unpack it next to the destination, and verify the manifest."""
     verify_checksum(archive, module.params["sha256"])
     partial = dest.with_name(f".{dest.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True, mode=0o755)
-    # GNU tar refuses paths that leave the folder; Python's own filter is missing from Debian 12's 3.11.2.
+    # GNU tar refuses paths that leave the directory; Python's own filter is missing from Debian 12's 3.11.2.
     command = ["tar", "--extract", "--file", str(archive), "--directory", str(partial), "--no-same-owner"]
     module.run_command([*command, f"--strip-components={module.params['strip']}"], check_rc=True, umask=0o022)
     verify_manifest(partial, module.params["manifest"], module.params["manifest_values"])
@@ -181,7 +181,7 @@ def unpack(module: AnsibleModule, archive: Path, dest: Path) -> Path:
 
 
 def put_back(partial: Path, dest: Path, keep: Collection[str]) -> list[str]:
-    """Make `dest` what `partial` is, each differing path by itself; return those paths."""
+    """Make `dest` equal to `partial`, one differing path at a time; return those paths."""
     intended, actual = tree(partial, keep, contents=True), tree(dest, keep, contents=True)
     surplus, differing = (
         actual.keys() - intended.keys(),
@@ -189,7 +189,7 @@ def put_back(partial: Path, dest: Path, keep: Collection[str]) -> list[str]:
     )
     for path in sorted(surplus, reverse=True):
         remove(dest / path)
-    # A folder before what is in it.
+    # A directory comes before its contents.
     for path in sorted(differing):
         source, target = partial / path, dest / path
         if source.is_dir() and not source.is_symlink():
@@ -206,7 +206,7 @@ def put_back(partial: Path, dest: Path, keep: Collection[str]) -> list[str]:
 
 
 def remove(path: Path) -> None:
-    """Remove whatever is there."""
+    """Remove the file, link or directory, if there is one."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -214,37 +214,37 @@ def remove(path: Path) -> None:
 
 
 def now() -> str:
-    """The time in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC).isoformat()
 
 
 def is_intact(record: Record, dest: Path, keep: Collection[str], *, check_mode: bool) -> bool:
-    """Whether `dest` is what was unpacked; reads the files only if `stat` differs, and records what it saw."""
+    """Return whether `dest` is as it was unpacked; read the files only if `stat` differs, and record its result."""
     seen = digest(tree(dest, keep, contents=False))
     if seen == record.seen:
         return True
     if digest(tree(dest, keep, contents=True)) != record.contents:
         return False
     if not check_mode:
-        # Without `seen`, a repair was interrupted after its last file.
+        # An empty `seen` means that a repair was interrupted after its last file.
         replace(record, seen=seen, repaired=record.repaired if record.seen else now()).write(dest)
     return True
 
 
 def repair(record: Record, partial: Path, dest: Path, keep: Collection[str]) -> list[str]:
-    """Restore what differs from the archive; return the paths."""
+    """Restore the paths that differ from the archive, and return them."""
     contents = digest(tree(partial, keep, contents=True))
     Record(record.sha256, contents, repaired=now()).write(dest)
     repaired = put_back(partial, dest, keep)
     shutil.rmtree(partial)
-    # Earlier versions kept no digests: such a folder may turn out to be intact.
+    # Earlier versions kept no digests: such a directory may turn out to be intact.
     stamp = now() if repaired else record.repaired
     Record(record.sha256, contents, digest(tree(dest, keep, contents=False)), stamp).write(dest)
     return repaired
 
 
 def run(module: AnsibleModule) -> Fields:
-    """Say what has to be done, or do it if the archive has been sent."""
+    """Return what has to be done, or do it if the archive has been sent."""
     dest, keep = Path(module.params["dest"]), module.params["keep"]
     record = Record.read(dest)
     same = record is not None and record.sha256 == module.params["sha256"]
@@ -267,13 +267,13 @@ def run(module: AnsibleModule) -> Fields:
 
 
 def shortened(names: list[str]) -> str:
-    """The first names, and how many more there are."""
+    """Return the first names, and how many more there are."""
     more = len(names) - SHOWN_PATHS
     return ", ".join(names[:SHOWN_PATHS]) + (f" and {more} more" if more > 0 else "")
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "src": {"type": "path"},

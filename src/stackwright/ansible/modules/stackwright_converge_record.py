@@ -32,7 +32,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write the record in one step: a run that is cut short leaves the previous one."""
+    """Write the record atomically: an interrupted run leaves the previous one."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     with fresh.open("w") as stream:
@@ -44,7 +44,7 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
@@ -55,7 +55,7 @@ def main() -> None:
     )
     path, anchor = Path(module.params["path"]), Path(module.params["anchor"])
     record = module.params["record"]
-    # Who converges and when is no part of the state that a run describes: it is not reported as a change.
+    # Who converges and when is not part of the state that a run describes: it is not reported as a change.
     if record is not None and not module.check_mode:
         write_record(path, record)
     trusted = anchor.read_text() if anchor.is_file() else ""

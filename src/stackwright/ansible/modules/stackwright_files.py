@@ -1,4 +1,4 @@
-"""The half of `stackwright_files` that runs on the host: see `DOCUMENTATION`."""
+"""The part of `stackwright_files` that runs on the host: see `DOCUMENTATION`."""
 
 from __future__ import annotations
 
@@ -84,16 +84,16 @@ ENTRY = {
     "purge": {"type": "bool", "default": False},
 }
 LINKS = [("state", "link", ["target"])]
-#: Where an entry names none.
+#: The mode of an entry that names none.
 MODES = {"file": "0644", "directory": "0755"}
 
 
 class Refused(Exception):  # noqa: N818 - not a fault of the program
-    """An entry cannot be what it should be; the text says why."""
+    """An entry cannot be applied; the message says why."""
 
 
 class Host:
-    """Makes entries true on this host, or only says what would change."""
+    """Applies entries on this host, or in check mode only reports what would change."""
 
     def __init__(
         self, run: Callable[..., tuple[int, str, str]], *, check_mode: bool, named: Collection[str] = ()
@@ -103,7 +103,7 @@ class Host:
         self.diff: list[dict[str, Any]] = []
 
     def make(self, entry: dict[str, Any]) -> bool:
-        """Return whether the entry differed, after it does no more (in check mode: it still does)."""
+        """Apply an entry and return whether it differed; in check mode only return whether it differs."""
         path = Path(entry["path"])
         if not path.is_absolute():
             raise Refused("the path has to be absolute")
@@ -113,7 +113,7 @@ class Host:
         if not os.path.lexists(path):
             return False
         self._record_change(path, {"state": "present"}, {"state": "absent"})
-        # In check mode a later entry of the same path must not find what would be gone by then.
+        # In check mode a later entry for the same path must not find what a run would have removed.
         self._removed.add(path)
         if not self._check_mode:
             if path.is_dir() and not path.is_symlink():
@@ -144,7 +144,7 @@ class Host:
             raise Refused("something that is no directory is where the directory should be")
         self._record_change(path, {"state": "absent"}, {"state": "directory"})
         if not self._check_mode:
-            # Before anything is made: owner and group may not be there.
+            # Before anything is created: owner and group may not exist.
             _user(entry), _group(entry)
             missing = [path, *(parent for parent in path.parents if not parent.exists())]
             for folder in reversed(missing):
@@ -183,7 +183,7 @@ class Host:
     def _replace(self, path: Path, content: bytes, entry: dict[str, Any]) -> None:
         if not path.parent.is_dir():
             raise Refused(f"there is no directory {path.parent}")
-        # Beside its place, so that the last step is one rename, and with a name that no service takes for its own.
+        # In the same directory, so that the last step is one rename, and with a name that no service reads as its own.
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".stackwright", dir=path.parent)
         beside = Path(name)
         try:
@@ -208,7 +208,7 @@ class Host:
         try:
             intended = {"owner": _user(entry), "group": _group(entry), "mode": f"{_mode(entry):04o}"}
         except Refused:
-            # A package that a check only names would have brought the user.
+            # A package that is not installed in check mode may create the user.
             if self._check_mode:
                 return True
             raise
@@ -222,7 +222,7 @@ class Host:
     @staticmethod
     def _set(path: Path, entry: dict[str, Any]) -> None:
         os.chown(path, _user(entry), _group(entry))
-        # After the owner: a change of owner takes the special bits away.
+        # After the owner: a change of owner clears the special bits.
         path.chmod(_mode(entry))
 
     def _record_change(self, path: Path, before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -248,13 +248,13 @@ def _mode(entry: dict[str, Any]) -> int:
 
 
 def main() -> None:
-    """Entry point of the module."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "files": {"type": "list", "elements": "dict", "required": True, "options": ENTRY, "required_if": LINKS}
         },
         supports_check_mode=True,
-        # Contents may be secrets: they stay out of the journal, and `invocation` out of the result.
+        # Contents may be secrets: no_log keeps them out of the journal, and `invocation` out of the result.
         no_log=True,
     )
     named = {entry["path"] for entry in module.params["files"]}

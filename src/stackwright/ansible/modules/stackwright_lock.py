@@ -1,4 +1,4 @@
-"""The half of `stackwright_lock` that runs on the host: see `DOCUMENTATION`."""
+"""The part of `stackwright_lock` that runs on the host: see `DOCUMENTATION`."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def process(pid: int) -> tuple[str, int, str] | None:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    # The second field, the name in parentheses, may hold blanks.
+    # The second field, the name in parentheses, may contain spaces.
     fields = text.rpartition(")")[2].split()
     return text[text.index("(") + 1 : text.rindex(")")], int(fields[1]), fields[19]
 
 
 def session() -> Fields | None:
-    """Return the process of sshd that serves the controller; None without SSH."""
+    """Return the sshd process that serves the controller; None without SSH."""
     pid = os.getpid()
     while pid > 1:
         ancestor = process(pid)
@@ -58,7 +58,7 @@ def session() -> Fields | None:
 
 
 def abandoned(path: Path, content: Fields, stale_seconds: int) -> bool:
-    """Tell whether nobody can still be at work under the lock."""
+    """Return whether the run that took the lock can no longer be active."""
     known = content.get("session")
     if isinstance(known, dict):
         sshd = process(int(known.get("pid", 0)))
@@ -78,7 +78,7 @@ def read(path: Path) -> Fields | None:
 
 
 def write(path: Path, content: Fields) -> bool:
-    """Create the lock unless it exists."""
+    """Create the lock unless it exists; return whether it was created."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
@@ -89,7 +89,7 @@ def write(path: Path, content: Fields) -> bool:
 
 
 def remove(path: Path, holder: Fields) -> bool:
-    """Take the lock away from exactly this holder, by a rename that only one process can win."""
+    """Remove the lock of exactly this holder, by a rename that only one process can win; return whether it did."""
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.rename(aside)
@@ -99,14 +99,14 @@ def remove(path: Path, holder: Fields) -> bool:
     if content is not None and content.get("holder") == holder:
         aside.unlink()
         return True
-    # Another one had just taken it: give it back.
+    # Another holder had just taken the lock: restore it.
     os.link(aside, path)
     aside.unlink()
     return False
 
 
 def hold(module: AnsibleModule) -> Fields:
-    """Take or renew the lock; on refusal say who has it."""
+    """Take or renew the lock; on refusal return who holds it."""
     path, holder = Path(module.params["path"]), module.params["holder"]
     content = {
         "holder": holder,
@@ -122,7 +122,7 @@ def hold(module: AnsibleModule) -> Fields:
         return {"held": True, "found": earlier} if earlier else {"held": True}
     current = read(path) or {"holder": {}}
     if current["holder"] == holder:
-        # Renewed, by one rename: the session may be another one after the host's network was away.
+        # Renew it by one rename: the session may be another one after a network outage of the host.
         fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
         write(fresh, content | {"since": current.get("since", content["since"])})
         fresh.replace(path)
@@ -134,7 +134,7 @@ def hold(module: AnsibleModule) -> Fields:
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
@@ -146,7 +146,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    # A lock is no part of the state that a run describes: taking and giving it back is not reported as a change.
+    # A lock is not part of the state that a run describes: taking and releasing it is not reported as a change.
     if module.check_mode:
         module.exit_json(changed=False, held=True)
     if module.params["state"] == "held":

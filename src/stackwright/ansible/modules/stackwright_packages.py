@@ -1,4 +1,4 @@
-"""The half of `stackwright_packages` that runs on the host: see `DOCUMENTATION`."""
+"""The part of `stackwright_packages` that runs on the host: see `DOCUMENTATION`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNITS = Path("/etc/systemd/system")
 
 
 def installed() -> set[str]:
-    """Names of the packages that dpkg has unpacked and configured."""
+    """Return the names of the packages that dpkg has unpacked and configured."""
     listed = subprocess.run(
         ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"],
         stdout=subprocess.PIPE,
@@ -45,7 +45,7 @@ def installed() -> set[str]:
 
 
 def automatic(states: str) -> set[str]:
-    """Names of the packages that apt may remove again, by the text of its extended states."""
+    """Return the names of the packages that apt may remove again; `states` is the text of its extended states."""
     names = set()
     for paragraph in states.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line)
@@ -55,19 +55,19 @@ def automatic(states: str) -> set[str]:
 
 
 def wanting(names: Iterable[str], present: set[str], removable: set[str]) -> list[str]:
-    """The names that apt has work with, in their order."""
+    """Return the names of the packages that apt has to install or mark as manual, in their order."""
     return [name for name in names if name not in present or name in removable]
 
 
 def mask(units: Iterable[str], folder: Path) -> None:
-    """Mask units that have no file in the folder."""
+    """Mask units that have no file in the directory."""
     for unit in units:
         with suppress(FileExistsError):
             (folder / unit).symlink_to("/dev/null")
 
 
 def main() -> None:
-    """Entry point of the module."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "list", "elements": "str", "required": True},

@@ -1,4 +1,4 @@
-"""What an application's instances on this host run, asked from themselves: see `DOCUMENTATION`."""
+"""The releases that an application's instances on this host report: see `DOCUMENTATION`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ author: [stackwright]
 
 REQUEST_TIMEOUT_SECONDS = 5
 POLL_SECONDS = 0.5
-#: Of a body and of a line of the log, in a message.
+#: How much of a body or of a line of the log a message shows.
 EXCERPT_CHARACTERS = 300
 Fields = dict[str, Any]
 
@@ -52,7 +52,7 @@ def get(address: str, port: int, path: str) -> tuple[int, str]:
 
 
 def running_release(status: int, body: str) -> str | None:
-    """Take the release out of a health answer."""
+    """Return the release that a health answer names; None if it names none."""
     if status != http.client.OK:
         return None
     try:
@@ -63,19 +63,19 @@ def running_release(status: int, body: str) -> str | None:
 
 
 def link(path: Path) -> str | None:
-    """Return the release that a link names."""
+    """Return the release that a link points to; None if there is no link."""
     return path.readlink().name if path.is_symlink() else None
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str] | None:
-    """Run a program of the host; None without it, as in a check on a bare host."""
+    """Run a program of the host; return None if it is not installed, as in check mode on a bare host."""
     if not command or not Path(command[0]).exists():
         return None
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def manager_status(command: list[str]) -> Fields | None:
-    """Ask the process manager; one that does not run has no instances. None where there is no manager."""
+    """Return the status of the process manager; no instances if it does not run, None if there is no manager."""
     process = run(command)
     if process is None:
         return None
@@ -86,7 +86,7 @@ def manager_status(command: list[str]) -> Fields | None:
 
 
 def managed_names(manager: Fields | None, members: list[Fields]) -> set[str]:
-    """Return the members whose processes are the manager's and run with what is installed; all without a manager."""
+    """Return the members that the manager runs with the installed files; all members if there is no manager."""
     if manager is None:
         return {str(member["name"]) for member in members}
     return {str(entry["name"]) for entry in manager["instances"] if entry["processes"] and not entry["stale"]}
@@ -98,7 +98,7 @@ def left_out(path: Path) -> list[str]:
 
 
 def pending_services(services: list[Fields]) -> list[str]:
-    """Return the services whose process needs a restart, as each says of itself."""
+    """Return the services whose own check says that their process needs a restart."""
     names = []
     for service in services:
         process = run(service["pending"])
@@ -112,14 +112,14 @@ def pending_services(services: list[Fields]) -> list[str]:
 
 
 def ask(parameters: Fields, member: Fields, target_release: str | None, current: set[str]) -> Fields:
-    """Describe one instance."""
+    """Return the state of one instance."""
     address, port = member["address"], int(member["port"])
     health, body = get(address, port, parameters["health_path"])
     ready, ready_body = get(address, port, parameters["ready_path"])
     release = running_release(health, body)
-    # A marker says that a deployment died while it had this instance drained.
+    # A marker means that a deployment died while this instance was drained.
     marked = (Path(parameters["root"]) / "rolling" / member["name"]).exists()
-    # Readiness is no part of it: a database that is away is no reason to replace an instance.
+    # Readiness does not count: an unreachable database is no reason to replace an instance.
     stale = member["name"] not in current
     replace = release != target_release or stale
     return {
@@ -142,7 +142,7 @@ def ask(parameters: Fields, member: Fields, target_release: str | None, current:
 
 
 def describe(parameters: Fields) -> Fields:
-    """Describe the host."""
+    """Return the state of the host."""
     root = Path(parameters["root"])
     manager = manager_status(parameters["status_command"])
     current = managed_names(manager, parameters["members"])
@@ -167,7 +167,7 @@ def describe(parameters: Fields) -> Fields:
 
 
 def explain(member: Fields, release: str) -> str:
-    """Say what is wrong with an instance."""
+    """Return what is wrong with an instance."""
     name = member["name"]
     if not member["alive"]:
         return f"{name} does not answer"
@@ -184,7 +184,7 @@ def explain(member: Fields, release: str) -> str:
 
 
 def last_lines(command: list[str], names: list[str]) -> str:
-    """Return what the instances wrote last, which says more than any check."""
+    """Return the last log lines of the instances, which say more than any check."""
     parts = []
     for name in names:
         process = run([word.format(name=name) for word in command])
@@ -195,9 +195,9 @@ def last_lines(command: list[str], names: list[str]) -> str:
 
 
 def await_members(module: AnsibleModule) -> Fields:
-    """Describe the host once all members are ready with the release; fail with the reasons when the time is over."""
+    """Return the state of the host once all members are ready with the release; fail with the reasons on timeout."""
     parameters = module.params
-    # A check asks once: it does not deploy what a run would wait for.
+    # Check mode asks once: it does not deploy what a run would wait for.
     seconds = 0 if module.check_mode else parameters["wait_seconds"]
     deadline = time.monotonic() + seconds
     while True:
@@ -218,7 +218,7 @@ def await_members(module: AnsibleModule) -> Fields:
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "root": {"type": "path", "required": True},

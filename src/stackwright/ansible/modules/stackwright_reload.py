@@ -1,4 +1,4 @@
-"""Reload units that have not read their files: see `DOCUMENTATION`."""
+"""Reload units that have not read their changed files: see `DOCUMENTATION`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _VERBS = {"reloaded": "reload", "restarted": "restart"}
 
 
 def outdated(module: Any, units: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the units that run and are older than one of their files."""
+    """Return the running units whose last state change is older than one of their files."""
     states = shown(module, [unit["name"] for unit in units], ("ActiveState", "StateChangeTimestamp"))
     return [
         unit
@@ -50,7 +50,7 @@ def outdated(module: Any, units: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Entry point of the module."""
+    """Run the module."""
     options = {
         "name": {"type": "str", "required": True},
         "files": {"type": "list", "elements": "path", "required": True},

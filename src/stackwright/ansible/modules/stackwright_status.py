@@ -1,4 +1,4 @@
-"""What programs of a host say of it, all asked at once: see `DOCUMENTATION`."""
+"""Run status programs of a host, all in one call: see `DOCUMENTATION`."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ answers: {type: dict, returned: always, description: "By name: code (null withou
 time: {type: float, returned: always, description: The host's clock.}
 """
 
-#: Of a message on standard error.
+#: How much of a message on standard error is returned.
 EXCERPT_CHARACTERS = 300
 Fields = dict[str, Any]
 
 
 def account(user: str) -> Fields:
-    """Return how to run as another user; only root can."""
+    """Return the arguments of `subprocess.run` that run a program as another user; only root can."""
     if user == "root" or os.geteuid() != 0:
         return {}
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
 def ask(question: Fields, seconds: int) -> Fields:
-    """Run one program."""
+    """Run one program and return its answer."""
     try:
         done = subprocess.run(
             question["argv"],
@@ -67,7 +67,7 @@ def ask(question: Fields, seconds: int) -> Fields:
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "questions": {"type": "list", "elements": "dict", "required": True},

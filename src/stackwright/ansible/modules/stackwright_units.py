@@ -1,4 +1,4 @@
-"""Units as they should be, all of a task in one call: see `DOCUMENTATION`."""
+"""Bring the units of a task to the requested state in one call: see `DOCUMENTATION`."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ changed_units: {description: Names of the units that differed., type: list, elem
 """
 
 _RUNNING = ("active", "activating", "reloading", "refreshing")
-#: What `systemctl is-enabled` ends with 0 for.
+#: The states for which `systemctl is-enabled` exits with 0.
 _AT_BOOT = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
-#: Of a unit that has failed and waits for its next attempt: systemd calls that activating, too.
+#: Substates of a unit that has failed and waits for its next attempt: systemd calls that activating, too.
 _BETWEEN_ATTEMPTS = ("auto-restart", "auto-restart-queued")
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "NeedDaemonReload", "FragmentPath", "DropInPaths", "Triggers")
 _OURS = Path("/etc/systemd/system")
 
 
 class Units:
-    """Units of this host, and what all of them should be."""
+    """Units of this host, and the state that all of them should have."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
         self._state, self._enabled = module.params["state"], module.params["enabled"]
 
     def make(self) -> list[str]:
-        """Return the names of the units that differed, after they do no more (in check mode: they still do)."""
+        """Correct the units that differ and return their names; in check mode only return the names."""
         names = self._module.params["name"]
         states = self._shown(names)
-        # A timer or a path says nothing of a changed service that it starts.
+        # The state of a timer or path unit does not show that the service it starts has changed.
         triggered = sorted({name for unit in states for name in unit["Triggers"].split()})
         loaded = [*zip(names, states, strict=True), *zip(triggered, self._shown(triggered), strict=True)]
         if any(_changed(name, unit) for name, unit in loaded) and not self._module.check_mode:
@@ -72,11 +72,11 @@ class Units:
         return shown(self._module, names, _PROPERTIES)
 
     def _enabled_ones(self, names: list[str]) -> set[str]:
-        """Return the units that start at boot by what is on the disk; the manager remembers what it has loaded."""
+        """Return the units that start at boot according to the disk; the manager may still remember an older state."""
         states = self._module.run_command(["systemctl", "is-enabled", *names])[1].split()
         if len(states) == len(names):
             return {name for name, state in zip(names, states, strict=True) if state in _AT_BOOT}
-        # Of a unit that is not there it says nothing before version 254.
+        # Before version 254, systemctl prints nothing for a unit that does not exist.
         return {name for name in names if self._module.run_command(["systemctl", "is-enabled", name])[0] == 0}
 
     def _changes(self, name: str, unit: dict[str, str], *, enabled: bool) -> Iterator[bool]:
@@ -88,9 +88,9 @@ class Units:
             if not running or unit["SubState"] in _BETWEEN_ATTEMPTS:
                 yield self._call("start", name)
             elif unit["ActiveState"] == "activating" and not self._module.params["no_block"]:
-                # Joins the start that is under way: what follows may ask or reload the unit.
+                # This joins the running start job: later tasks may query or reload the unit.
                 self._call("start", name)
-        # One that is about to stop is waited for: what follows may delete its data.
+        # Wait for a unit that is already stopping: later tasks may delete its data.
         if self._state == "stopped" and (running or unit["ActiveState"] == "deactivating"):
             yield self._call("stop", name)
 
@@ -105,9 +105,9 @@ class Units:
 
 
 def _changed(name: str, unit: dict[str, str]) -> bool:
-    """Whether a unit is not loaded as it is on the disk.
+    """Return whether a unit on the disk differs from the loaded one.
 
-    systemd does not notice a file of ours before a package's, and up to version 252 no drop-in in a new folder.
+    systemd does not notice our file that shadows a package's, nor, up to version 252, a drop-in in a new directory.
     """
     template = f"{name.partition('@')[0]}@.{name.rpartition('.')[2]}" if "@" in name else name
     ours, loaded = _OURS / template, unit["FragmentPath"]
@@ -119,7 +119,7 @@ def _changed(name: str, unit: dict[str, str]) -> bool:
 
 
 def main() -> None:
-    """Entry point of the module."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "list", "elements": "str", "required": True},

@@ -1,7 +1,7 @@
-"""Ansible's linear strategy on mitogen where mitogen fits the installed Ansible, on SSH alone where it does not.
+"""Ansible's linear strategy, with mitogen if it supports the installed Ansible, and over plain SSH otherwise.
 
-mitogen keeps one Python process per host for the whole run, which makes a task some four times cheaper; it promises
-nothing about the result that the linear strategy would not give. `STACKWRIGHT_MITOGEN=0` turns it off.
+mitogen keeps one Python process per host for the whole run, which makes a task about four times cheaper; the result is
+the same as that of the linear strategy. `STACKWRIGHT_MITOGEN=0` turns it off.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ __all__ = ["StrategyModule"]
 
 display = Display()
 
-#: Actions that no host takes part in.
+#: Actions that run on the controller only.
 _CONTROLLER_ACTIONS = {
     *add_internal_fqcns(
         ("assert", "debug", "fail", "include_role", "include_tasks", "set_fact", "validate_argument_spec")
@@ -78,7 +78,7 @@ def _strategy() -> Any:
         from stackwright.ansible import multiplexer
     except Exception:  # noqa: BLE001 - whatever is wrong with mitogen, Ansible itself still works
         return Linear
-    # mitogen would pin every worker, and all that a local task starts (a container with its whole life in it), to a
+    # mitogen would pin every worker, and everything that a local task starts (a container with all its processes), to a
     # single CPU of a small controller: on 2 cores everything shared one and took twice as long.
     affinity.policy = affinity.Policy()
     multiplexer.install()
@@ -87,13 +87,13 @@ def _strategy() -> Any:
 
 
 def _start_worker() -> None:
-    """In a worker: nothing to collect in so short a life, and none that goes on after a run that was killed."""
+    """Prepare a worker: it lives too briefly for garbage collection, and must end with a run that is killed."""
     gc.disable()
     processes.end_with_parent(os.getppid())
 
 
 def _load_one_plugin_at_a_time() -> None:
-    """Ansible's loader would tell a thread that there is no such plugin, or hand it out, while another one looks or loads."""
+    """Serialize plugin loading: while one thread loads, Ansible's loader could give another none, or half of it."""
     lock = threading.RLock()
 
     def alone(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,7 +110,7 @@ def _load_one_plugin_at_a_time() -> None:
 
 
 def _detach_children_from_terminal() -> None:
-    """Ansible closes its terminal to children of this process, and a worker puts /dev/null in its place: so do we."""
+    """Give child processes /dev/null instead of the terminal, which Ansible closes to them, as a worker does."""
     start = subprocess.Popen.__init__
 
     def start_without(self: subprocess.Popen[Any], *arguments: Any, **options: Any) -> None:
@@ -130,7 +130,7 @@ _templates = compiled_templates.install()
 
 @cache
 def _load_plugins() -> None:
-    """Load what nearly every task uses: filters and tests, our lookups, sudo."""
+    """Load the plugins that nearly every task uses: filters and tests, our lookups, sudo."""
     for loader in (filter_loader, test_loader):
         list(loader.all())
     for path in (Path(__file__).parents[1] / "lookup").glob("stackwright_*.py"):
@@ -141,7 +141,7 @@ def _load_plugins() -> None:
 @cache
 def _load_action(action: str) -> None:
     """Load an action, its module and the description of its collection."""
-    # The task itself reports whatever is wrong with it.
+    # The task itself reports any problem with it.
     with contextlib.suppress(Exception):
         action_loader.get(action, class_only=True)
         if "/ansible_collections/" in (module_loader.find_plugin(action, "") or ""):
@@ -150,7 +150,7 @@ def _load_action(action: str) -> None:
 
 @cache
 def _list_collections_once() -> None:
-    """At each call of a collection's module mitogen asks where collections are, and Ansible reads the description of each."""
+    """Cache the list of collections: mitogen asks at each module call, and Ansible reads each one's description."""
     folders = list(collections.list_collection_dirs())
     collections.list_collection_dirs = lambda: folders
 
@@ -168,7 +168,10 @@ class _Results(deque[Any]):
 
 
 class StrategyModule(_strategy()):  # type: ignore[misc]
-    """The strategy: tasks run in threads of this process (docs/adr/0017-tasks-in-ansibles-process.md), few in a worker."""
+    """The strategy: most tasks run in threads of this process, few in a worker.
+
+    See docs/adr/0017-tasks-in-ansibles-process.md.
+    """
 
     def __init__(self, tqm: Any) -> None:
         super().__init__(tqm)
@@ -176,7 +179,7 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
         self._jobs: list[Callable[[], None]] = []
 
     def _wait_on_pending_results(self, iterator: Any) -> list[Any]:
-        """As Ansible's own, but woken by a result: polling 200 times a second took a third of the parent's CPU time."""
+        """Wait as Ansible does, but on an event: polling 200 times a second took a third of the parent's CPU time."""
         self._run_jobs()
         results: list[Any] = []
         while self._pending_results > 0 and not self._tqm._terminated:  # noqa: SLF001 - as Ansible's own
@@ -189,9 +192,9 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
         return results
 
     def _queue_task(self, host: Any, task: Any, task_vars: dict[str, Any], play_context: Any) -> None:
-        """Keep a task in this process where that gives the same result: the fork of a worker costs more than most tasks.
+        """Run a task in this process if that gives the same result: the fork of a worker costs more than most tasks.
 
-        A task whose condition is false is skipped at once, as a worker would; one with a loop or a delegate later.
+        A task whose condition is false is skipped immediately, as in a worker; one with a loop or a delegate later.
         """
         _templates.load()
         _load_action(task.action)
@@ -209,7 +212,7 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
             "play_context": play_context,
         }
         self._pending_results += 1
-        # Running a task fills in its fields and changes its variables; a worker does so in its own memory.
+        # Running a task sets its fields and changes its variables; a worker does so in its own memory.
         private = task.copy(exclude_parent=True, exclude_tasks=True)
         private._parent = task._parent  # noqa: SLF001 - as above
         private.loop_control = private.loop_control and private.loop_control.copy()
@@ -219,7 +222,7 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
             self._send_result(host, private, skipped)
 
     def _runs_in_process(self, task: Any, task_vars: Mapping[str, Any]) -> bool:
-        """Whether a task can run in this process: not if it interrupts itself by a signal, or asks the terminal."""
+        """Return whether a task can run in this process: not if it interrupts itself by a signal or prompts."""
         if task.timeout or task.async_val or task.throttle or task.action in _INTERACTIVE_ACTIONS:
             return False
         connection = task_vars.get("ansible_connection", task.connection)
@@ -228,7 +231,7 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
         )
 
     def _run_jobs(self) -> None:
-        """Run what was queued, all hosts at once; nobody changes a variable meanwhile."""
+        """Run the queued tasks for all hosts at once; no variable changes in the meantime."""
         jobs, self._jobs = self._jobs, []
         if len(jobs) == 1:
             jobs[0]()
@@ -248,12 +251,12 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
             except BaseException as error:  # noqa: BLE001 - raised below, where a result would be waited for
                 errors.append(error)
 
-        # Daemons: an interrupted run does not wait for its hosts.
+        # Daemon threads: an interrupted run does not wait for its hosts.
         threads = [threading.Thread(target=run_waiting, daemon=True) for _ in range(min(len(jobs), len(self._workers)))]
         for thread in threads:
             thread.start()
         for thread in threads:
-            # In turns: a signal that comes just before the wait is handled when that ends, not before.
+            # With a timeout: a signal that arrives just before the wait is handled only when the wait ends.
             while thread.is_alive():
                 thread.join(1)
         for error in errors:
@@ -270,7 +273,7 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
         self._send_result(host, task, data)
 
     def _send_result(self, host: Any, task: Any, data: dict[str, Any]) -> None:
-        """Send a result the way of a worker's: as a copy, and behind those of the loop's items."""
+        """Send a result as a worker does: as a copy, and after the results of the loop's items."""
         self._final_q.send_task_result(
             _RawTaskResult(host=host, task=task, return_data=data, task_fields=task.dump_attrs())
         )
@@ -289,15 +292,15 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
         return result
 
     def _process_pending_results(self, iterator: Any, *args: Any, **kwargs: Any) -> Any:
-        """Also say why a task failed whose output is kept from logs: `no_log` hides the reason with the secrets."""
+        """Also show why a task with `no_log` failed: `no_log` hides the reason together with the secrets."""
         results = super()._process_pending_results(iterator, *args, **kwargs)
         for result in results:
             if result.is_changed() or result.is_failed() or result.is_unreachable():
                 recorded_calls.recorder.discard(result.host.name, str(result.task.delegate_to or result.host.name))
             if result.is_failed() and result._return_data.get("_ansible_no_log") and not result.task.ignore_errors:  # noqa: SLF001 - callbacks get it censored
                 self._show_reason(result)
-        # Ansible counts unreachable hosts even where a task ignores them: with run_once or any_errors_fatal it would end the
-        # play here, and report success.
+        # Ansible counts unreachable hosts even if a task ignores them: with run_once or any_errors_fatal it would end
+        # the play here, and report success.
         return [result for result in results if not (result.is_unreachable() and result.task.ignore_unreachable)]
 
     def _show_reason(self, result: Any) -> None:
@@ -315,7 +318,7 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
                 plugin.reason(host, text)
 
     def _secrets(self, result: Any) -> list[str]:
-        """Every secret of the environment's vault; none where there is no environment (a scenario's hosts)."""
+        """Return every secret of the environment's vault; none if there is no environment (a scenario's hosts)."""
         with contextlib.suppress(secret_store.SecretError, FileNotFoundError, KeyError):
             return list(self._vault(result.host).values())
         return []
@@ -327,10 +330,10 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
         return secret_store.of_process(environment, folder, stack["secrets"]["password_command"]).all()
 
     def run(self, iterator: Any, play_context: Any) -> Any:
-        """Run a play. What its tasks need is loaded first: each worker would load it anew."""
+        """Run a play. Load first what its tasks need: otherwise each worker would load it again."""
         _load_plugins()
         stack = self._inventory.groups["all"].vars.get("stack", {})
-        # `ansible` without a playbook knows fewer of them.
+        # The `ansible` command has fewer options than ansible-playbook.
         options = context.CLIARGS
         whole = tuple(options.get("tags", ("none",))) in ((), ("all",)) and not any(
             options.get(name) for name in ("skip_tags", "start_at_task", "step", "subset")
@@ -338,14 +341,14 @@ class StrategyModule(_strategy()):  # type: ignore[misc]
         if not options.get("check"):
             extra_variables = bool(options.get("extra_vars"))
             recorded_calls.recorder.begin(stack.get("environment"), whole=whole, extra_variables=extra_variables)
-        # A play of somebody's own may be outside of any project.
+        # A user's own play may be outside of any project.
         with contextlib.suppress(FileNotFoundError):
             playbooks.preload(self._loader, project.root())
-        # Else every worker would decrypt the vault, and run the operator's command for its password.
+        # Otherwise every worker would decrypt the vault, and run the operator's command for its password.
         with contextlib.suppress(secret_store.SecretError, FileNotFoundError, KeyError):
             for host in self._inventory.get_hosts(iterator._play.hosts)[:1]:  # noqa: SLF001 - as Ansible's own strategies do
                 self._vault(host)
-        # A collection would copy the pages that a worker shares with this process.
+        # A garbage collection in a worker would copy the pages that it shares with this process.
         gc.collect()
         gc.freeze()
         return super().run(iterator, play_context)

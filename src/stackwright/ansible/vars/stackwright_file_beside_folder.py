@@ -1,6 +1,6 @@
-"""Variables of a file that has a folder of its name beside it: `group_vars/all.yml` beside `group_vars/all/`.
+"""Variables of a file next to a directory of the same name: `group_vars/all.yml` next to `group_vars/all/`.
 
-Ansible reads the folder alone then, without a word about the file.
+In this case Ansible reads only the directory and silently ignores the file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ author: stackwright
 
 
 class VarsModule(BaseVarsPlugin):  # type: ignore[misc]
-    """Reads the files that `host_group_vars` leaves out."""
+    """Reads the files that `host_group_vars` ignores."""
 
     REQUIRES_ENABLED = True
     is_stateless = True
@@ -45,7 +45,7 @@ class VarsModule(BaseVarsPlugin):  # type: ignore[misc]
 
 @cache
 def _files(path: str, kind: str, name: str) -> list[str]:
-    """The files that stand beside a folder of their name: looked for once per run, as Ansible's own plugin does."""
+    """Return the files next to a directory of their name; searched once per run, as Ansible's own plugin does."""
     folder = Path(basedir(path)) / kind
     if not (folder / name).is_dir():
         return []

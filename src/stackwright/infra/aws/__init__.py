@@ -1,8 +1,8 @@
-"""The provider `aws`: components that a program of one's own can use one by one, and the platform made of them.
+"""The `aws` provider: components that any Pulumi program can use one by one, and the platform built from them.
 
     from stackwright.infra.aws import Context, Network, NetworkArgs
 
-Names are looked up when they are used: the SDK of AWS takes a second to load, which the CLI need not pay.
+Names are imported on first use: the AWS SDK takes a second to load, and the CLI should not have to wait for it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-#: Public name -> the module that it is in.
+#: Public name -> the module that defines it.
 _PUBLIC = {
     "AgentArgs": "launch_template",
     "Alarms": "alarms",

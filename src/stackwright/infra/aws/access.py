@@ -1,4 +1,4 @@
-"""Who may ask whom, where the two are made by different components and one of them has to exist before the other."""
+"""Access between security groups of different components, where one of them has to exist before the other."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from stackwright.infra.aws.firewall_rules import RuleArgs
 
 @dataclass(frozen=True, kw_only=True)
 class ClientGroupArgs:
-    """Servers that do not exist yet."""
+    """Arguments of `ClientGroup`: the tier whose servers do not exist yet."""
 
     context: Context
-    #: Ansible's group.
+    #: The Ansible group of the servers.
     tier: str
     vpc_id: pulumi.Input[str]
 
 
 class ClientGroup(pulumi.ComponentResource):
-    """A security group for the servers of a tier, made before them: what they need can admit it, and be there first."""
+    """A security group created before the servers of a tier, so that what they need can exist and admit it first."""
 
     security_group_id: pulumi.Output[str]
 
@@ -45,23 +45,23 @@ class ClientGroup(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class PathArgs:
-    """TCP from a security group to another."""
+    """TCP traffic from one security group to another."""
 
-    #: Tiers, for the names of the rules.
+    #: The tiers, used in the names of the rules.
     source: str
     target: str
     port: int
-    #: Why; it is the description of the rules.
+    #: The reason for the traffic; used as the description of the rules.
     reason: str
     source_id: pulumi.Input[str]
     target_id: pulumi.Input[str]
-    #: Whether the target lets the source in by itself, as `Database` and `Cache` do; otherwise a rule here does.
+    #: Whether the target admits the source itself, as `Database` and `Cache` do; otherwise a rule is created here.
     admits: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccessArgs:
-    """Traffic between security groups.
+    """Arguments of `Access`: the traffic between security groups.
 
     Raises ValueError with every problem at once.
     """
@@ -84,7 +84,7 @@ class AccessArgs:
 
 
 class Access(pulumi.ComponentResource):
-    """A rule out of each source, and one into each target that has none: whoever comes after it finds the way open."""
+    """An egress rule for each source and an ingress rule for each target without one; what depends on it has access."""
 
     def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("stackwright:aws:Access", name, None, opts)

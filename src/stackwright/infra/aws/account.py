@@ -1,4 +1,4 @@
-"""What every part of an environment on AWS stands on, whatever its size."""
+"""The resources that every part of an environment on AWS is built on, in every size."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ANYWHERE = "0.0.0.0/0"
 
 
 def web_rules() -> list[RuleArgs]:
-    """What every server may ask of the Internet."""
+    """Return the rules for the Internet access of every server."""
     return [
         RuleArgs(reason=f"{name}: packages, time stamps of certificates, AWS", port=port, cidr=ANYWHERE)
         for name, port in (("HTTP", 80), ("HTTPS", 443))
@@ -41,7 +41,7 @@ def web_rules() -> list[RuleArgs]:
 
 
 class Account:
-    """What every part of an environment on AWS stands on: the account, the network, the key."""
+    """The base of every part of an environment on AWS: the account, the network and the key."""
 
     def __init__(self, environment: Environment) -> None:
         if environment.stack.aws is None or environment.plan.aws is None:
@@ -59,41 +59,41 @@ class Account:
         self._provider = aws.Provider(
             f"{environment.name}-aws",
             region=self.aws.region,
-            # Nothing is done in another account, whoever is logged in.
+            # Refuse to change another account, regardless of the credentials in use.
             allowed_account_ids=[self.aws.account],
             default_tags={"tags": {tag: value for tag, value in self.context.tags("").items() if tag != "Name"}},
         )
 
     @property
     def options(self) -> pulumi.ResourceOptions:
-        """For a component: its children are made by the environment's provider, in its region and account."""
+        """The options for a component, whose children the environment's provider creates in its region and account."""
         return pulumi.ResourceOptions(providers=[self._provider])
 
     @property
     def lookup_options(self) -> pulumi.InvokeOutputOptions:
-        """For a lookup: by the environment's provider, in its region and account."""
+        """The options for a lookup by the environment's provider, in its region and account."""
         return pulumi.InvokeOutputOptions(provider=self._provider)
 
     @property
     def agent(self) -> AgentArgs | None:
-        """The SSM agent of servers whose image has none."""
+        """The SSM agent for servers whose image has none."""
         agent = self.aws.ssm_agent
         return AgentArgs(version=agent.version, sha256=dict(agent.sha256.items())) if agent else None
 
     def create_budget(self) -> None:
-        """Where the environment has one."""
+        """Create the budget if the environment has one."""
         if self.aws.budget is not None:
             args = BudgetArgs(context=self.context, monthly_usd=float(self.aws.budget.usd), notify=self.aws.notify)
             Budget(f"{self.environment.name}-budget", args, self.options)
 
     def subnets(self, kind: str) -> list[pulumi.Input[str]]:
-        """The ids of the subnets of a kind, in the order of the zones."""
+        """Return the ids of the subnets of a kind, in the order of the zones."""
         return [self.network.subnet_ids[kind][zone] for zone in self.plan.zones]
 
     def host(
         self, host: Host, tiers: Sequence[str], *, public: bool, statements: Sequence[StatementArgs] = ()
     ) -> HostArgs:
-        """A server with a name, as the component wants it; it may do what `statements` say."""
+        """Return the arguments of a named server, whose role gets the permissions in `statements`."""
         zone = host.zone or self.plan.zones[0]
         tier = next((candidate_tier for candidate_tier in topology.TIERS if candidate_tier in tiers), tiers[0])
         return HostArgs(
@@ -111,13 +111,13 @@ class Account:
         )
 
     def disk_gb(self, host: Host) -> int:
-        """Of a server."""
-        # A size that is said has been checked against the image.
+        """Return the disk size of a server in GB."""
+        # A configured size has been checked against the image.
         return host.disk_gb or max(DISK_GB[self.context.environment_class], WINDOWS_DISK_GB if host.windows else 0)
 
     @cached_property
     def key(self) -> EncryptionKey:
-        """Encrypts disks, logs and whatever else the environment keeps."""
+        """The key that encrypts disks, logs and all other data of the environment."""
         services = [
             "autoscaling",
             "cloudwatch",
@@ -135,23 +135,24 @@ class Account:
 
     @cached_property
     def global_key(self) -> EncryptionKey:
-        """Encrypts what is beside CloudFront, which is in us-east-1 wherever the environment is."""
+        """The key for resources of CloudFront, which are in us-east-1 regardless of the environment's region."""
         if self.aws.region == GLOBAL_REGION:
             return self.key
         return self._key_elsewhere("global", GLOBAL_REGION, ["cloudwatch", "logs", "sns"])
 
     @property
     def copy_region(self) -> str | None:
-        """Another region, to which S3 copies backups and uploads, and RDS its backups."""
+        """The other region to which S3 copies backups and uploads, and RDS its backups; None without copies."""
         copy_to = self.environment.stack.backups.copy_to
         if copy_to is not None and topology.copies_to_own_bucket(self.environment.stack):
             return copy_to.region or self.aws.database.copy_region
         return self.aws.database.copy_region
 
     def backup_statements(self, host: Host) -> list[StatementArgs]:
-        """What the host with the repositories needs to copy them into the environment's bucket.
+        """Return the permissions that the host with the repositories needs to copy them to the environment's bucket.
 
-        It may hide a copy and remove none: what it overwrites or deletes stays as a version, which no server may delete.
+        It can hide copies but not remove them: overwritten and deleted objects stay as versions, which no server may
+        delete.
         """
         environment = self.environment
         if host.name not in environment.groups["ops"][:1] or not topology.copies_to_own_bucket(environment.stack):
@@ -174,23 +175,23 @@ class Account:
         ]
 
     def encryption_statement(self, sid: str, bucket: str) -> StatementArgs:
-        """What who writes into a bucket of the environment needs of its key."""
+        """Return the permissions on the environment's key that are needed to write to one of its buckets."""
         return StatementArgs(
             sid=sid,
-            # To decrypt, as every part but the first needs the key that the first was given.
+            # `Decrypt`, because every part of an upload except the first needs the key of the first part.
             actions=["kms:Decrypt", "kms:GenerateDataKey"],
             resources=[self.key.arn],
             conditions={
                 "StringEquals": {
                     "kms:ViaService": f"s3.{self.context.region}.amazonaws.com",
-                    # Of the bucket and not of an object, as it has a bucket key.
+                    # The ARN of the bucket and not of an object, because the bucket has a bucket key.
                     "kms:EncryptionContext:aws:s3:arn": bucket,
                 }
             },
         )
 
     def create_buckets(self, buckets: Mapping[str, BucketArgs]) -> ObjectStore:
-        """Buckets by purpose, with a copy of backups and uploads elsewhere, where there is a region for it."""
+        """Create buckets by purpose, with copies of backups and uploads in another region if one is configured."""
         args = ObjectStoreArgs(
             context=self.context,
             buckets=buckets,
@@ -202,7 +203,7 @@ class Account:
 
     @cached_property
     def copy_key(self) -> EncryptionKey | None:
-        """Encrypts the copies of backups in another region; None without copies."""
+        """The key that encrypts the copies of backups in another region; None without copies."""
         region = self.copy_region
         return None if region is None else self._key_elsewhere("copies", region, ["rds", "s3"])
 
@@ -212,7 +213,7 @@ class Account:
 
     @cached_property
     def network(self) -> Network:
-        """The environment's own."""
+        """The network of the environment."""
         args = NetworkArgs(
             context=self.context,
             cidr=self.environment.network.cidr,
@@ -220,7 +221,7 @@ class Account:
             reserved=reserved(self.plan.subnets, [host.address for host in self.environment.hosts]),
             nat=self.plan.nat,
             ipv6=self.aws.ipv6,
-            # The others cost by zone and hour, which a small environment reaches by its NAT.
+            # The other endpoints cost by zone and hour; a small environment reaches these services through its NAT.
             endpoints=None if self.context.environment_class == "production" else ["s3"],
             flow_log_days=self.aws.flow_log_days,
             kms_key_arn=self.key.arn,

@@ -1,6 +1,6 @@
-"""What an account must have before the first `up`, which would end in the middle without it.
+"""Checks of what an account must have before the first `up`, which would otherwise fail halfway.
 
-Every question is one call of AWS's CLI, and only looks. One that fails is a finding of its own and hides no other.
+Every question is one read-only call of the AWS CLI. A call that fails is a finding of its own and hides no other.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from stackwright.model.aws.plan import AwsPlan
 from stackwright.model.aws.stackfile import Aws
 from stackwright.model.environment import Environment
 
-#: Service and code of a quota (console "Service Quotas", as remembered in 2026-11).
+#: Service and code of each quota (console "Service Quotas", from memory, 2026-11).
 _VCPUS, _ADDRESSES, _VPCS = ("ec2", "L-1216C47A"), ("ec2", "L-0263D0A3"), ("vpc", "L-F678F1CE")
 _DNS_SECONDS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccountFinding:
-    """One thing that was looked for; `ok` is None where AWS answers only to an attempt."""
+    """The result of one check; `ok` is None if only an attempt to create the resource would show it."""
 
     name: str
     ok: bool | None
@@ -36,7 +36,7 @@ class AccountFinding:
 
 
 def name_servers(zone: str) -> list[str]:
-    """Return the name servers that the Internet knows for a zone. Raises OSError without `dig`, or without an answer."""
+    """Return the name servers that public DNS has for a zone. Raises OSError without `dig` or without an answer."""
     try:
         done = subprocess.run(
             ["dig", "+short", "NS", zone], capture_output=True, text=True, check=False, timeout=_DNS_SECONDS
@@ -48,17 +48,17 @@ def name_servers(zone: str) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountChecks:
-    """One environment and the account that it is to be in."""
+    """The checks of one environment and the account that it will be created in."""
 
     environment: Environment
     aws: Aws
     plan: AwsPlan
     ask: Ask
-    #: Of the Internet.
+    #: Returns the name servers that public DNS has for a zone.
     name_servers: Callable[[str], list[str]] = name_servers
 
     def findings(self) -> Iterator[AccountFinding]:
-        """Everything; nothing but the account where that is the wrong one."""
+        """Yield all findings, or only that of the account if it is the wrong one."""
         account = list(self._found("account", self._account))
         yield from account
         if not account[0].ok:
@@ -148,7 +148,7 @@ class AccountChecks:
         return self._quota(_VPCS, len(self._others(self._call("ec2", "describe-vpcs")["Vpcs"])), 1)
 
     def _others(self, resources: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Return what is not this environment's."""
+        """Return the resources that do not belong to this environment."""
         environment_tag = {"Key": f"{TAG_PREFIX}:environment", "Value": self.environment.name}
         return [resource for resource in resources if environment_tag not in resource.get("Tags", [])]
 

@@ -1,4 +1,4 @@
-"""What an environment's alarms watch, in plain types: each part of it is optional."""
+"""Arguments of an environment's alarms, in plain types; each part to watch is optional."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import re
@@ -9,10 +9,10 @@ import pulumi
 
 from stackwright.infra.aws.context import Context
 
-#: Where AWS keeps the metrics of what is in no region.
+#: The region in which AWS keeps the metrics of services without a region.
 GLOBAL_REGION = "us-east-1"
 CLOUDFRONT, REGIONAL = "CLOUDFRONT", "REGIONAL"
-#: Of ElastiCache: a primary and five replicas.
+#: Maximum nodes of an ElastiCache replication group: a primary and five replicas.
 _MOST_NODES = 6
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _WORD = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -20,17 +20,18 @@ _WORD = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 @dataclass(frozen=True, kw_only=True)
 class HostAlarmsArgs:
-    """A server that has a name."""
+    """A named server."""
 
     instance_id: pulumi.Input[str]
-    #: Those with rationed CPUs have an alarm more.
+    #: Burstable types, which use CPU credits, have one more alarm.
     instance_type: str
-    #: File systems to watch, and with them the memory. Needs the role `host_metrics` on the host, or CloudWatch's agent with
-    #: `append_dimensions` of InstanceId and `aggregation_dimensions` of [InstanceId] and [InstanceId, path].
+    #: File systems to watch; memory is then watched as well. Requires the role `host_metrics` on the host, or the
+    #: CloudWatch agent with `append_dimensions` of InstanceId and `aggregation_dimensions` of [InstanceId] and
+    #: [InstanceId, path].
     agent_paths: Sequence[str] | None = None
-    #: Whether the role `host_metrics` sends how many of its units have failed.
+    #: Whether the role `host_metrics` sends the number of its failed units.
     failed_units: bool | None = None
-    #: Whether it sends how many problems its backups have.
+    #: Whether it sends the number of problems of its backups.
     backups: bool | None = None
     #: Whether it sends how far its database is behind the leader.
     replication: bool | None = None
@@ -38,30 +39,30 @@ class HostAlarmsArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseAlarmsArgs:
-    """An instance of RDS; thresholds go by what it has."""
+    """An RDS instance; the thresholds depend on its resources."""
 
     identifier: pulumi.Input[str]
-    #: Such as `db.t4g.medium`; those with rationed CPUs have an alarm more.
+    #: Such as `db.t4g.medium`; burstable classes, which use CPU credits, have one more alarm.
     instance_class: str
     memory_mb: int
     storage_gb: int
     max_connections: int
-    #: What its disk can do a second; otherwise 3000, as gp3 has for its price.
+    #: Operations per second of its disk; defaults to 3000, which the price of gp3 includes.
     iops: int | None = None
-    #: Whether it follows another, and may lag behind.
+    #: Whether it replicates another instance and may lag behind it.
     replica: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CacheAlarmsArgs:
-    """A replication group of ElastiCache."""
+    """An ElastiCache replication group."""
 
     group_id: pulumi.Input[str]
-    #: The primary and its replicas.
+    #: Number of nodes: the primary and its replicas.
     nodes: int
-    #: It must not lose anything by eviction: sessions, queues. Otherwise it is a cache, whose work is to evict.
+    #: Whether it must not lose data by eviction (sessions, queues). Otherwise it is a cache, which evicts by design.
     keeps: bool | None = None
-    #: Of a node; otherwise 65 000, the engine's own.
+    #: Of one node; defaults to 65 000, the engine's default.
     max_connections: int | None = None
 
 
@@ -70,39 +71,39 @@ class LoadBalancerAlarmsArgs:
     """An application load balancer."""
 
     arn_suffix: pulumi.Input[str]
-    #: Word -> ARN suffix.
+    #: Label -> ARN suffix.
     target_groups: Mapping[str, pulumi.Input[str]]
-    #: That one request of twenty may take longer than; otherwise 1.
+    #: The alarm goes off if one request in twenty takes this long or longer; defaults to 1.
     latency_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupAlarmsArgs:
-    """A group of servers that grows and shrinks; it has to publish its own metrics, as `ScalingGroup` does."""
+    """An Auto Scaling group; it must publish its group metrics, as `ScalingGroup` does."""
 
     name: pulumi.Input[str]
     min_size: int
     max_size: int
-    #: File systems to watch, and with them memory and units. Needs the role `host_metrics` on the servers.
+    #: File systems to watch; memory and units are then watched, too. Requires the role `host_metrics` on the servers.
     agent_paths: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateAlarmsArgs:
-    """A certificate of ACM."""
+    """An ACM certificate."""
 
     arn: pulumi.Input[str]
-    #: Otherwise the environment's; `us-east-1` for CloudFront's.
+    #: Defaults to the environment's region; `us-east-1` for a certificate of CloudFront.
     region: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CdnAlarmsArgs:
-    """A distribution of CloudFront."""
+    """A CloudFront distribution."""
 
     distribution_id: pulumi.Input[str]
-    #: How long the origin may take. Only a distribution with additional metrics (`MonitoringSubscription`, which costs)
-    #: says how long it does; without this there is no such alarm.
+    #: How long the origin may take. Only a distribution with additional metrics (`MonitoringSubscription`, which costs
+    #: extra) reports this latency; if unset, there is no such alarm.
     origin_latency_seconds: float | None = None
 
 
@@ -113,23 +114,23 @@ class WebFirewallAlarmsArgs:
     metric_name: pulumi.Input[str]
     #: `REGIONAL` or `CLOUDFRONT`.
     scope: str
-    #: In five minutes, from which on they are worth a look; otherwise 1000.
+    #: Blocked requests in five minutes at which the alarm goes off; defaults to 1000.
     blocked_requests: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmsArgs:
-    """Who is told, and of what; each mapping's keys are words that the alarms are named by.
+    """What to watch and whom to notify; the keys of each mapping become part of the names of the alarms.
 
     Raises ValueError with every problem at once.
     """
 
     context: Context
-    #: Of the topics; its policy lets CloudWatch use it, and RDS where there is a database (`KeyArgs.services`).
+    #: The key of the topics; its policy must admit CloudWatch, and RDS if there is a database (`KeyArgs.services`).
     kms_key_arn: pulumi.Input[str]
-    #: E-mail addresses; AWS asks each to confirm, and tells it nothing before.
+    #: E-mail addresses; AWS asks each to confirm and sends it nothing before that.
     notify: Sequence[str]
-    #: By host.
+    #: By host name.
     hosts: Mapping[str, HostAlarmsArgs] | None = None
     #: Zone -> id of its NAT gateway.
     nat_gateway_ids: Mapping[str, pulumi.Input[str]] | None = None
@@ -142,24 +143,25 @@ class AlarmsArgs:
     certificates: Mapping[str, CertificateAlarmsArgs] | None = None
     cdn: CdnAlarmsArgs | None = None
     web_firewall: WebFirewallAlarmsArgs | None = None
-    #: Names of vaults of AWS Backup, in which there has to be a new backup each day.
+    #: Names of AWS Backup vaults, which must receive a new backup every day.
     backup_vaults: Mapping[str, pulumi.Input[str]] | None = None
-    #: A key of us-east-1, for a topic there: an alarm is where its metric is and can tell topics of its own region alone, and
-    #: those of CloudFront are there. Needed for `cdn` and what belongs to it, where the environment is elsewhere.
+    #: A key in us-east-1, for a topic there: an alarm is in the region of its metric and can only notify topics in that
+    #: region, and the metrics of CloudFront are in us-east-1. Required for `cdn` and what belongs to it if the
+    #: environment is in another region.
     global_kms_key_arn: pulumi.Input[str] | None = None
-    #: Addresses, such as a paging service's, that hear only of what leaves users without the service: one composite alarm.
+    #: Addresses, such as a paging service's, that one composite alarm notifies only if users are without the service.
     urgent_notify: Sequence[str] | None = None
-    #: Otherwise in production: AWS takes money for each from the fourth of an account on.
+    #: Defaults to true in production only: AWS charges for each dashboard from the fourth of an account on.
     dashboard: bool | None = None
 
     @property
     def has_dashboard(self) -> bool:
-        """`dashboard`, or what the class of the environment asks for."""
+        """`dashboard`, or the default of the environment class."""
         return self.context.environment_class == "production" if self.dashboard is None else self.dashboard
 
     @property
     def watches_global(self) -> bool:
-        """Whether an alarm is in us-east-1, and the environment is not."""
+        """Whether an alarm is in us-east-1 while the environment is in another region."""
         firewall, certificates = self.web_firewall, (self.certificates or {}).values()
         return self.context.region != GLOBAL_REGION and (
             self.cdn is not None
@@ -174,7 +176,7 @@ class AlarmsArgs:
 
 
 def address_problems(name: str, addresses: Sequence[str], most: int | None = None) -> Iterator[str]:
-    """What is wrong with e-mail addresses of which there has to be one at least."""
+    """Yield the problems of e-mail addresses, of which at least one is required."""
     if not addresses:
         yield f"{name} is empty, accepted: at least one e-mail address"
     if most is not None and len(addresses) > most:

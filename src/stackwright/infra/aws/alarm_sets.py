@@ -1,8 +1,8 @@
-"""Which alarms each part of an environment has, as data: threshold, duration, what silence means, and why.
+"""The alarms of each part of an environment, as data: threshold, duration, meaning of missing data, and reason.
 
-Metrics and dimensions are those of each service's guide ("CloudWatch metrics for ..."), as remembered in 2026-11 and
-unverified against an account. Where AWS itself recommends an alarm (user guide of CloudWatch, "Recommended alarms") its
-duration is taken over; the other figures are ours.
+Metrics and dimensions are those of each service's guide ("CloudWatch metrics for ..."), from memory in 2026-11 and not
+verified against an account. Where AWS itself recommends an alarm (CloudWatch user guide, "Recommended alarms"), its
+duration is used; the other values are ours.
 """
 
 # No postponed annotations, as in the modules of the args.
@@ -17,16 +17,16 @@ from stackwright.model.aws.names import AGENT_NAMESPACE
 
 AT_LEAST, ABOVE = "GreaterThanOrEqualToThreshold", "GreaterThanThreshold"
 AT_MOST, BELOW = "LessThanOrEqualToThreshold", "LessThanThreshold"
-#: What no data means.
+#: How missing data is treated.
 SILENCE_IS_FINE, SILENCE_IS_BAD, SILENCE_CHANGES_NOTHING = "notBreaching", "breaching", "ignore"
 
-#: A credit is a minute of one CPU in full use.
+#: One credit is one minute of one fully used CPU.
 _CREDITS_PER_HOUR: Mapping[str, Mapping[str, float]] = {
     # User guide of EC2, "Key concepts for burstable performance instances".
     "t2": {"nano": 3, "micro": 6, "small": 12, "medium": 24, "large": 36, "xlarge": 54, "2xlarge": 81.6},
     "t3": {"nano": 6, "micro": 12, "small": 24, "medium": 24, "large": 36, "xlarge": 96, "2xlarge": 192},
 }
-#: From which on memory and disks are worth an alarm, in per cent.
+#: Memory and disk usage at which an alarm goes off, in per cent.
 MEMORY_PERCENT, DISK_PERCENT = 90, 85
 _RATIONED = re.compile(r"(?:db\.|cache\.)?(t\d)[a-z]*\.(\w+)")
 
@@ -35,7 +35,7 @@ Dimensions = Mapping[str, pulumi.Input[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A metric and how its values of a period become one: `Average`, `Sum`, ..., or a percentile such as `p95`."""
+    """A metric and the statistic that aggregates a period: `Average`, `Sum`, ..., or a percentile such as `p95`."""
 
     namespace: str
     name: str
@@ -45,41 +45,41 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """An alarm, before it has a topic."""
+    """The definition of an alarm, without a topic."""
 
-    #: Of the environment's name; together they are the alarm's.
+    #: The parts that follow the environment's name in the name of the alarm.
     name: tuple[str, ...]
-    #: Is in the message; says what it means to people.
+    #: Part of the message; explains what the alarm means to people.
     reason: str
-    #: By id; more than one where `expression` makes one value of them.
+    #: By id; more than one if `expression` combines them into one value.
     metrics: Mapping[str, Metric]
     expression: str = ""
     comparison: str
     threshold: float
     period_seconds: int = 300
-    #: As many in a row.
+    #: Number of consecutive periods.
     periods: int = 3
     silence: str = SILENCE_IS_FINE
-    #: Users are, or will soon be, without the service: somebody has to get up.
+    #: Users are, or will soon be, without the service: an operator has to act at once.
     urgent: bool = False
-    #: Where the metric is; otherwise the environment's.
+    #: The region of the metric; defaults to the environment's.
     region: str | None = None
-    #: Those of the same chart are drawn together.
+    #: Alarms with the same chart are drawn together.
     chart: str
 
 
 def credits_per_hour(instance_type: str) -> float | None:
-    """How many CPU credits a type earns; None where its CPUs are not rationed."""
+    """Return the CPU credits that an instance type earns per hour; None if it is not burstable."""
     match = _RATIONED.fullmatch(instance_type)
     if match is None:
         return None
     family, size = match.groups()
-    # Of t3, t3a and t4g each size earns the same.
+    # The same size of t3, t3a and t4g earns the same.
     return _CREDITS_PER_HOUR["t2" if family == "t2" else "t3"].get(size)
 
 
 def hosts(args: Mapping[str, HostAlarmsArgs]) -> Iterator[Alarm]:
-    """Servers by name."""
+    """Yield the alarms of the named servers."""
     for host, server in args.items():
         of = {"InstanceId": server.instance_id}
         yield Alarm(
@@ -98,10 +98,10 @@ def hosts(args: Mapping[str, HostAlarmsArgs]) -> Iterator[Alarm]:
             },
             comparison=AT_LEAST,
             threshold=1,
-            # The checks are of each minute, with basic monitoring, too.
+            # The checks run every minute, even with basic monitoring.
             period_seconds=60,
             periods=5,
-            # A stopped host sends nothing. A new one neither, for its first minutes: it may say so once.
+            # A stopped host sends nothing. Neither does a new one in its first minutes, so its alarm may go off once.
             silence=SILENCE_IS_BAD,
             urgent=True,
             chart="Hosts: failed status checks",
@@ -124,7 +124,7 @@ def _credits(host: str, of: Dimensions, earned: float) -> Alarm:
         ),
         metrics={"credits": metric},
         comparison=AT_MOST,
-        # A new host of type t3 or t4g begins with none: an hour of low use lifts it over the half of an hour's.
+        # A new host of type t3 or t4g starts with none; one hour of low use lifts it above half of an hour's credits.
         threshold=earned / 2,
         periods=12,
         chart="Hosts: CPU credits",
@@ -132,12 +132,12 @@ def _credits(host: str, of: Dimensions, earned: float) -> Alarm:
 
 
 def path_label(path: str) -> str:
-    """Return what a path is called in the name of an alarm."""
+    """Return the label of a path for the name of an alarm."""
     return path.strip("/").replace("/", "-") or "root"
 
 
 def sent(name: str, of: Dimensions, statistic: str) -> Metric:
-    """A metric that the agent, or the role `host_metrics` in its place, sends from the host."""
+    """Return a metric that the agent, or the role `host_metrics` in its place, sends from the host."""
     return Metric(namespace=AGENT_NAMESPACE, name=name, dimensions=of, statistic=statistic)
 
 
@@ -158,7 +158,7 @@ def _agent(host: str, of: Dimensions, paths: Sequence[str]) -> Iterator[Alarm]:
             metrics={"disk": metric},
             comparison=AT_LEAST,
             threshold=DISK_PERCENT,
-            # An agent that has gone silent would hide a full disk.
+            # An agent that has stopped sending would hide a full disk.
             silence=SILENCE_IS_BAD,
             urgent=True,
             chart="Hosts: disk, %",
@@ -166,7 +166,7 @@ def _agent(host: str, of: Dimensions, paths: Sequence[str]) -> Iterator[Alarm]:
 
 
 def _services(host: str, of: Dimensions, args: HostAlarmsArgs) -> Iterator[Alarm]:
-    """What the role `host_metrics` sends besides the agent's metrics."""
+    """Yield the alarms of the metrics that only the role `host_metrics` sends, not the agent."""
     if args.failed_units:
         yield Alarm(
             name=(host, "units"),
@@ -186,7 +186,7 @@ def _services(host: str, of: Dimensions, args: HostAlarmsArgs) -> Iterator[Alarm
             metrics={"problems": sent("backup_problems", of, "Minimum")},
             comparison=AT_LEAST,
             threshold=1,
-            # The check is silent where its timer has stopped.
+            # The check sends nothing if its timer has stopped.
             silence=SILENCE_IS_BAD,
             chart="Hosts: problems of backups",
         )
@@ -199,9 +199,9 @@ def _services(host: str, of: Dimensions, args: HostAlarmsArgs) -> Iterator[Alarm
             ),
             metrics={"lag": sent("replication_lag_mb", of, "Minimum")},
             comparison=AT_LEAST,
-            # A segment of WAL.
+            # One WAL segment.
             threshold=16,
-            # A member that does not run, or follows nobody, sends nothing.
+            # A member that does not run, or follows no leader, sends nothing.
             silence=SILENCE_IS_BAD,
             urgent=True,
             chart="Hosts: replication lag, MB",
@@ -209,7 +209,7 @@ def _services(host: str, of: Dimensions, args: HostAlarmsArgs) -> Iterator[Alarm
 
 
 def nat(gateway_ids: Mapping[str, pulumi.Input[str]]) -> Iterator[Alarm]:
-    """Gateways to the Internet, by zone."""
+    """Yield the alarms of the NAT gateways, by zone."""
     for zone, gateway_id in gateway_ids.items():
         metric = Metric(
             namespace="AWS/NATGateway",
@@ -226,7 +226,7 @@ def nat(gateway_ids: Mapping[str, pulumi.Input[str]]) -> Iterator[Alarm]:
             metrics={"errors": metric},
             comparison=ABOVE,
             threshold=0,
-            # AWS's recommendation.
+            # Recommended by AWS.
             period_seconds=60,
             periods=15,
             chart="NAT: port allocation errors",

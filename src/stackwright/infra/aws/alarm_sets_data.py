@@ -1,4 +1,4 @@
-"""Alarms of what keeps data: databases, caches, backups. The kind of figures, and their sources, are `alarm_sets`'s."""
+"""Alarms of databases, caches and backups. `alarm_sets` describes the kind of values and their sources."""
 
 # No postponed annotations, as in the modules of the args.
 from collections.abc import Iterator, Mapping
@@ -20,21 +20,22 @@ from stackwright.infra.aws.alarm_sets import (
 
 _MB, _GB = 1024**2, 1024**3
 _DAY_SECONDS = 86400
-#: What gp3 has for its price.
+#: IOPS that the price of gp3 includes.
 _IOPS = 3000
-#: Of an operation of the disk: from here on people notice.
+#: Latency of a disk operation at which users notice it.
 _READ_SECONDS, _WRITE_SECONDS = 0.02, 0.05
-#: Half of what PostgreSQL can count before it stops to write (its manual, "Preventing Transaction ID Wraparound Failures").
+#: Half of the transactions that PostgreSQL can count before it stops accepting writes (its manual, "Preventing
+#: Transaction ID Wraparound Failures").
 _TRANSACTIONS = 1_000_000_000
 #: `maxclients` of Redis and Valkey (ElastiCache, engine specific parameters).
 _CACHE_CONNECTIONS = 65_000
 
 
 def databases(args: Mapping[str, DatabaseAlarmsArgs]) -> Iterator[Alarm]:
-    """Instances of RDS.
+    """Yield the alarms of RDS instances.
 
-    How old the newest backup is, RDS says in no metric, and a backup that did not happen in no event; `failure` among the
-    events of the subscription (`Alarms`) comes nearest, and `backup_vaults` where AWS Backup makes them.
+    RDS has no metric for the age of the newest backup, and no event for a backup that did not happen. Closest are the
+    event category `failure` of the subscription (`Alarms`), and `backup_vaults` if AWS Backup makes the backups.
     """
     for label, database in args.items():
         yield from _room(label, database)
@@ -108,7 +109,7 @@ def _speed(label: str, args: DatabaseAlarmsArgs) -> Iterator[Alarm]:
         reason="its CPUs are busy for a quarter of an hour, so that every query waits",
         comparison=AT_LEAST,
         threshold=90,
-        # An instance that runs sends this every minute.
+        # A running instance sends this metric every minute.
         silence=SILENCE_IS_BAD,
         urgent=True,
         chart="Databases: CPU, %",
@@ -134,7 +135,7 @@ def _speed(label: str, args: DatabaseAlarmsArgs) -> Iterator[Alarm]:
         "DiskQueueDepth",
         reason="more operations wait for its disk than that does in the time that one may take: it needs more IOPS",
         comparison=AT_LEAST,
-        # Little's law: how many are under way when the disk does all that it can, and each takes that long.
+        # Little's law: the operations in progress when the disk is fully used and each operation takes this long.
         threshold=(_IOPS if args.iops is None else args.iops) * _READ_SECONDS,
         chart="Databases: waiting operations of the disk",
     )
@@ -148,7 +149,7 @@ def _speed(label: str, args: DatabaseAlarmsArgs) -> Iterator[Alarm]:
             statistic="Maximum",
             comparison=AT_LEAST,
             threshold=60,
-            # A replica whose replication has stopped may say nothing.
+            # A replica whose replication has stopped may send nothing.
             silence=SILENCE_IS_BAD,
             chart="Databases: replica lag, seconds",
         )
@@ -169,14 +170,14 @@ def _speed(label: str, args: DatabaseAlarmsArgs) -> Iterator[Alarm]:
 
 
 def caches(args: Mapping[str, CacheAlarmsArgs]) -> Iterator[Alarm]:
-    """Replication groups, node by node: after a failover another is the primary."""
+    """Yield the alarms of every node of the replication groups, because a failover makes another node the primary."""
     for label, cache in args.items():
         for number in range(1, cache.nodes + 1):
             yield from _node(label, cache, f"{number:03d}")
 
 
 def _node(label: str, args: CacheAlarmsArgs, node: str) -> Iterator[Alarm]:
-    # Data stays data where it can: an Output lives in a running program alone.
+    # A plain string stays one, because an Output only works in a running Pulumi program.
     group = args.group_id
     member = f"{group}-{node}" if isinstance(group, str) else pulumi.Output.concat(group, "-", node)
     of: Dimensions = {"CacheClusterId": member}
@@ -189,7 +190,7 @@ def _node(label: str, args: CacheAlarmsArgs, node: str) -> Iterator[Alarm]:
             name=("cache", label, node, part), metrics={"value": metric}, threshold=threshold, **(fixed | more)
         )
 
-    # On nodes of two CPUs the first says more, on larger ones the second: the engine works on one alone.
+    # The first says more on nodes with two CPUs, the second on larger ones: the engine uses only one CPU.
     busy = "is busy for a quarter of an hour, so that everyone waits"
     yield alarm(
         "cpu", "CPUUtilization", "Average", 90, f"its machine {busy}", silence=SILENCE_IS_BAD, chart="Caches: CPU, %"
@@ -200,7 +201,7 @@ def _node(label: str, args: CacheAlarmsArgs, node: str) -> Iterator[Alarm]:
         "memory",
         "DatabaseMemoryUsagePercentage",
         "Maximum",
-        # What it has thrown away was meant to be; a cache is full for most of its life.
+        # A cache evicts by design, and is full most of the time.
         80 if args.keeps else 95,
         f"its memory is all but used; {full}",
         urgent=bool(args.keeps),
@@ -238,7 +239,7 @@ def _node(label: str, args: CacheAlarmsArgs, node: str) -> Iterator[Alarm]:
 
 
 def backups(vaults: Mapping[str, pulumi.Input[str]]) -> Iterator[Alarm]:
-    """Vaults of AWS Backup."""
+    """Yield the alarms of AWS Backup vaults."""
     for label, vault in vaults.items():
         of = {"BackupVaultName": vault}
         failed = Metric(namespace="AWS/Backup", name="NumberOfBackupJobsFailed", dimensions=of, statistic="Sum")
@@ -260,7 +261,7 @@ def backups(vaults: Mapping[str, pulumi.Input[str]]) -> Iterator[Alarm]:
             threshold=1,
             period_seconds=_DAY_SECONDS,
             periods=1,
-            # A vault with nothing to say has had no backup.
+            # A vault that sends nothing has received no backup.
             silence=SILENCE_IS_BAD,
             chart="Backups: completed jobs",
         )

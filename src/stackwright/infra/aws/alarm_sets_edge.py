@@ -1,6 +1,6 @@
-"""Alarms of what users meet first: load balancer, servers behind it, certificates, CDN, web firewall.
+"""Alarms of the parts that users reach first: load balancer, servers behind it, certificates, CDN, web firewall.
 
-The kind of figures, and their sources, are `alarm_sets`'s.
+`alarm_sets` describes the kind of values and their sources.
 """
 
 # No postponed annotations, as in the modules of the args.
@@ -33,20 +33,20 @@ from stackwright.infra.aws.alarm_sets import (
 )
 
 _DAY_SECONDS = 86400
-#: Per cent of requests.
+#: Errors at which an alarm goes off, in per cent of requests.
 _ERRORS = 5
-#: In a period; of fewer one error is already a lot of per cent.
+#: Minimum requests in a period: with fewer, a single error is already a high percentage.
 _FEWEST_REQUESTS = 20
-#: ACM renews 60 days before the end.
+#: ACM renews 60 days before expiry.
 _CERTIFICATE_DAYS = 30
 _BLOCKED = 1000
 
 
 def load_balancer(args: LoadBalancerAlarmsArgs) -> Iterator[Alarm]:
-    """Whether users get answers, and how long that takes."""
+    """Yield the alarms for missing, failed and slow responses to users."""
     of = {"LoadBalancer": args.arn_suffix}
-    # Requests that found no target are no part of RequestCount (guide of the application load balancer, metrics): without them
-    # an outage of all targets would be a division by nothing.
+    # RequestCount does not include requests that found no target (guide of the application load balancer, metrics):
+    # without them an outage of all targets would be a division by zero.
     yield _errors(
         "errors", of, "HTTPCode_ELB_5XX_Count", "FILL(requests, 0) + FILL(errors, 0)", "the load balancer's own"
     )
@@ -116,7 +116,7 @@ def _errors(part: str, of: Dimensions, name: str, total: str, whose: str) -> Ala
 
 
 def groups(args: Mapping[str, GroupAlarmsArgs]) -> Iterator[Alarm]:
-    """Groups of servers; one that fails is replaced, so that no alarm is about a single one."""
+    """Yield the alarms of Auto Scaling groups; single servers have none, because a failed one is replaced."""
     for label, group in args.items():
         yield from _group(label, group)
 
@@ -144,10 +144,10 @@ def _group(label: str, args: GroupAlarmsArgs) -> Iterator[Alarm]:
         "AWS/EC2",
         "StatusCheckFailed",
         "Maximum",
-        # As long as it takes the group to replace a server.
         reason="a server fails AWS's checks, and the group has not replaced it",
         comparison=AT_LEAST,
         threshold=1,
+        # The time that the group needs to replace a server.
         periods=4,
         chart="Groups: failed status checks",
     )
@@ -183,7 +183,7 @@ def _group(label: str, args: GroupAlarmsArgs) -> Iterator[Alarm]:
 
 
 def _usage(label: str, args: GroupAlarmsArgs, paths: Sequence[str]) -> Iterator[Alarm]:
-    """What the role `host_metrics` sends from each server; the worst one counts."""
+    """Yield the alarms of the metrics that the role `host_metrics` sends from each server; the highest value counts."""
     of = {"AutoScalingGroupName": args.name}
 
     def alarm(part: tuple[str, ...], metric: str, dimensions: Dimensions, **more: Any) -> Alarm:
@@ -206,7 +206,7 @@ def _usage(label: str, args: GroupAlarmsArgs, paths: Sequence[str]) -> Iterator[
             {**of, "path": path},
             reason=f"{path} of a server is all but full",
             threshold=DISK_PERCENT,
-            # A group that may have no server says nothing then.
+            # A group that may have no servers sends nothing while it has none.
             silence=SILENCE_IS_BAD if args.min_size else SILENCE_IS_FINE,
             chart="Groups: disk, %",
         )
@@ -221,7 +221,7 @@ def _usage(label: str, args: GroupAlarmsArgs, paths: Sequence[str]) -> Iterator[
 
 
 def certificates(args: Mapping[str, CertificateAlarmsArgs]) -> Iterator[Alarm]:
-    """Certificates that should have been renewed."""
+    """Yield the alarms of certificates that should have been renewed."""
     for label, certificate in args.items():
         metric = Metric(
             namespace="AWS/CertificateManager",
@@ -240,7 +240,7 @@ def certificates(args: Mapping[str, CertificateAlarmsArgs]) -> Iterator[Alarm]:
             threshold=_CERTIFICATE_DAYS,
             period_seconds=_DAY_SECONDS,
             periods=1,
-            # ACM sends it twice a day, at times of its own.
+            # ACM sends it twice a day, at times that it chooses.
             silence=SILENCE_CHANGES_NOTHING,
             region=certificate.region,
             chart="Certificates: days to their end" + (f" ({certificate.region})" if certificate.region else ""),
@@ -248,7 +248,7 @@ def certificates(args: Mapping[str, CertificateAlarmsArgs]) -> Iterator[Alarm]:
 
 
 def cdn(args: CdnAlarmsArgs) -> Iterator[Alarm]:
-    """The distribution; its metrics are in us-east-1 alone."""
+    """Yield the alarms of the distribution, whose metrics are only in us-east-1."""
     of = {"DistributionId": args.distribution_id, "Region": "Global"}
     errors = Metric(namespace="AWS/CloudFront", name="5xxErrorRate", dimensions=of, statistic="Average")
     yield Alarm(
@@ -278,7 +278,7 @@ def cdn(args: CdnAlarmsArgs) -> Iterator[Alarm]:
 
 
 def web_firewall(args: WebFirewallAlarmsArgs, region: str) -> Iterator[Alarm]:
-    """An attack, or a rule that refuses users; `region` is the environment's."""
+    """Yield the alarm for an attack, or a rule that blocks users; `region` is the environment's."""
     is_global = args.scope == CLOUDFRONT
     of: Dimensions = {"WebACL": args.metric_name, "Rule": "ALL"}
     if not is_global:

@@ -1,4 +1,4 @@
-"""Somebody hears of it: alarms of every part of an environment, and the topic that carries them to people."""
+"""Alarms of every part of an environment, and the SNS topics that notify people of them."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import json
@@ -13,13 +13,14 @@ from stackwright.infra.aws.alarm_args import GLOBAL_REGION, AlarmsArgs, Database
 from stackwright.infra.aws.alarm_sets import Alarm, Metric
 from stackwright.infra.aws.context import Context
 
-#: SHA-256; the first is SHA-1.
+#: Version 2 is SHA-256, version 1 is SHA-1.
 _SIGNATURE_VERSION = 2
-#: Characters of a topic's display name.
+#: Maximum characters of a topic's display name.
 _LONGEST_SENDER = 100
-#: A rule of a composite alarm has at most 10 240 characters, an alarm's name 255.
+#: Alarms in a composite alarm, whose rule has at most 10 240 characters, and an alarm's name 255.
 _MOST_IN_ONE = 35
-#: Of databases, without what is said of every backup and every change (user guide of RDS, "Amazon RDS event categories").
+#: Event categories of databases, without those that report every backup and every change (RDS user guide, "Amazon RDS
+#: event categories").
 _EVENTS = (
     "availability",
     "deletion",
@@ -35,15 +36,15 @@ _EVENTS = (
 
 
 class Alarms(pulumi.ComponentResource):
-    """An encrypted topic with people who subscribe to it, an alarm for each thing that can go wrong, and a dashboard.
+    """An encrypted SNS topic with e-mail subscribers, an alarm for each thing that can go wrong, and a dashboard.
 
-    Only this environment's alarms, and RDS about its databases, may publish to the topic, and nothing without TLS. Each alarm
-    says when it is over, too. Where there are addresses for it, what leaves users without the service is said to them by
-    one composite alarm.
+    Only this environment's alarms, and RDS for its databases, may publish to the topic, and only over TLS. Each alarm
+    also notifies when it is over. If there are addresses for urgent alarms, one composite alarm notifies them of
+    everything that leaves users without the service.
     """
 
     topic_arn: pulumi.Output[str]
-    #: Of those that are told of what is urgent.
+    #: The topic for urgent alarms.
     urgent_topic_arn: pulumi.Output[str | None]
     alarm_names: pulumi.Output[Sequence[str]]
     dashboard_name: pulumi.Output[str | None]
@@ -72,11 +73,11 @@ class Alarms(pulumi.ComponentResource):
         )
 
     def _region(self, alarm: Alarm) -> str | None:
-        # Nothing is said for the provider's own region.
+        # The provider's own region needs no setting.
         return None if alarm.region == self._context.region else alarm.region
 
     def _create_topics(self, name: str) -> dict[str, aws.sns.Topic]:
-        """Region -> its topic, the environment's own region being "": an alarm can tell topics of its region alone."""
+        """Create a topic per region ("" is the environment's own), as an alarm can only notify topics in its region."""
         args = self._args
         topics = {"": self._create_topic(name, "alarms", args.notify, args.kms_key_arn, databases=bool(args.databases))}
         if args.watches_global and args.global_kms_key_arn is not None:
@@ -96,15 +97,15 @@ class Alarms(pulumi.ComponentResource):
     ) -> aws.sns.Topic:
         context = self._context
         own_name = context.name("topic", part)
-        # The first one is called after nothing else.
+        # The main topic has no suffix.
         suffix = "" if part == "alarms" else f"-{part}"
         topic = aws.sns.Topic(
             f"{name}-topic{suffix}",
             name=own_name,
-            # Of the sender of the mails.
+            # The sender name of the e-mails.
             display_name=f"{context.system} {context.environment}"[:_LONGEST_SENDER],
             kms_master_key_id=key,
-            # Not a resource of its own: a publisher is checked as soon as it is told of the topic.
+            # Not a separate resource: AWS checks a publisher as soon as it is given the topic.
             policy=json.dumps(topic_policy(context, own_name, region or context.region, databases=databases)),
             signature_version=_SIGNATURE_VERSION,
             region=region,
@@ -141,7 +142,7 @@ class Alarms(pulumi.ComponentResource):
         self, name: str, pairs: Sequence[tuple[Alarm, aws.cloudwatch.MetricAlarm]]
     ) -> aws.sns.Topic | None:
         args, context = self._args, self._context
-        # A composite alarm is about alarms of its own region alone; what fails behind CloudFront is seen here, too.
+        # A composite alarm only covers alarms in its own region; failures behind CloudFront also show up here.
         made = [resource for alarm, resource in pairs if self._region(alarm) is None]
         names = [context.name("alarm", *alarm.name) for alarm, _ in pairs if self._region(alarm) is None]
         if args.urgent_notify is None or not made:
@@ -158,7 +159,7 @@ class Alarms(pulumi.ComponentResource):
                 alarm_actions=[topic.arn],
                 ok_actions=[topic.arn],
                 tags=context.tags(own_name),
-                # The rule has their names, by which Pulumi cannot tell.
+                # The rule contains only their names, from which Pulumi cannot see the dependency.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=made[start : start + _MOST_IN_ONE]),
             )
         return topic
@@ -194,7 +195,7 @@ class Alarms(pulumi.ComponentResource):
 
 
 def chosen(args: AlarmsArgs) -> Iterator[Alarm]:
-    """The alarms of what the args name."""
+    """Yield the alarms of everything that the args name."""
     yield from alarm_sets.hosts(args.hosts or {})
     yield from alarm_sets.nat(args.nat_gateway_ids or {})
     yield from alarm_sets_data.databases(args.databases or {})
@@ -211,10 +212,10 @@ def chosen(args: AlarmsArgs) -> Iterator[Alarm]:
 
 
 def topic_policy(context: Context, topic: str, region: str, *, databases: bool) -> dict[str, Any]:
-    """Who may publish.
+    """Return the policy of a topic, which says who may publish.
 
-    The account's own people need no word here: their IAM policies decide. What RDS says of itself as the source is AWS's guide
-    ("Granting permissions to publish notifications to an Amazon SNS topic"), unverified against an account.
+    The account's own users need no statement here: their IAM policies decide. The source that RDS states is from AWS's
+    guide ("Granting permissions to publish notifications to an Amazon SNS topic"), not verified against an account.
     """
     arn = context.arn("sns", topic, region=region)
     alarms = context.arn("cloudwatch", f"alarm:{context.environment}-*", region=region)
@@ -262,7 +263,7 @@ def _measured(alarm: Alarm) -> dict[str, Any]:
 def _statistic(metric: Metric) -> dict[str, str]:
     if not metric.statistic.startswith("p"):
         return {"statistic": metric.statistic}
-    # A percentile of a few requests says nothing.
+    # A percentile of a few requests is meaningless.
     return {"extended_statistic": metric.statistic, "evaluate_low_sample_count_percentiles": "ignore"}
 
 

@@ -1,4 +1,4 @@
-"""Calls of AWS by its CLI, as a person would type them. What is secret goes in by standard input, and comes out of no message."""
+"""Calls of the AWS CLI, as a user would type them. Secrets are passed on standard input and appear in no message."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-#: The end of a command whose other parameters come from `parameters`.
+#: The end of a command whose other parameters are passed in `parameters`.
 GIVEN = ("--cli-input-json", "file:///dev/stdin")
 _HIDDEN = "***"
 
 
 class AwsCliError(RuntimeError):
-    """The AWS CLI is missing, or AWS refused; the message has no value that was passed on."""
+    """The AWS CLI is missing, or AWS refused the call; the message contains no value that was passed."""
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
-        #: AWS's name of the refusal, such as `ResourceNotFoundException`; empty where it did not get so far.
+        #: AWS's error code, such as `ResourceNotFoundException`; empty if the call did not get that far.
         self.code = code
 
 
 def ask(argv: Sequence[str], parameters: Mapping[str, Any] | None = None, hide: Sequence[str] = ()) -> str:
     """Run a command of the AWS CLI and return what it prints.
 
-    `parameters` are for a command that ends with GIVEN; what is in `hide` is taken out of an error's words.
+    `parameters` are for a command that ends with GIVEN; the values in `hide` are masked in error messages.
     Raises AwsCliError.
     """
     with _standard_input(parameters) as source:
@@ -59,7 +59,7 @@ def _standard_input(parameters: Mapping[str, Any] | None) -> Iterator[int]:
 
 
 def _file() -> int:
-    """One that has no name: in memory; where a system has none there (macOS), on disk."""
+    """Return a file without a name: in memory, or on disk on systems without such files (macOS)."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("aws-cli-input")
     with tempfile.TemporaryFile() as file:
@@ -67,7 +67,7 @@ def _file() -> int:
 
 
 def _hidden(text: str, values: Sequence[str]) -> str:
-    # The CLI quotes a parameter that it refuses, the lines of a key one after the other.
+    # The CLI quotes a parameter that it refuses, and a multi-line key line by line.
     for line in sorted({line for value in values for line in value.splitlines() if line}, key=len, reverse=True):
         text = text.replace(line, _HIDDEN)
     return text

@@ -1,6 +1,6 @@
-"""Who may do what with a bucket and what is in it: policies of buckets, and statements for the roles of their users.
+"""Permissions on buckets and their objects: bucket policies, and statements for the roles of the buckets' users.
 
-Pure. Names of buckets are known before the buckets are, so that every ARN is exact in preview; keys may be outputs.
+Pure. Bucket names are known before the buckets exist, so that every ARN is exact in a preview; keys may be outputs.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ import pulumi
 
 from stackwright.infra.aws.context import Context
 
-#: Where each of AWS's services puts its logs, from the top of the bucket for logs.
+#: Prefixes in the log bucket under which each AWS service writes its logs.
 LOAD_BALANCER_PREFIX, CDN_PREFIX, NETWORK_PREFIX, BUCKETS_PREFIX = "load-balancer", "cdn", "network", "buckets/"
-#: Where the logs of CloudFront (v2) come from, whatever the origin (developer guide of CloudFront, standard logging).
+#: The region that delivers the logs of CloudFront (v2) for any origin (CloudFront developer guide, standard logging).
 _CDN_REGION = "us-east-1"
 _KEY_HEADER = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 _ENCRYPTION_HEADER = "s3:x-amz-server-side-encryption"
-#: Folders in characters that are no wildcard or variable in a policy.
+#: Prefixes of characters that are neither wildcards nor variables in a policy.
 _PREFIX = re.compile(r"([A-Za-z0-9!_.'()=-]+/)*")
 
 Statement = dict[str, Any]
 
 
 def bucket_arn(context: Context, bucket: str) -> str:
-    """The ARN of a bucket, which names neither region nor account."""
+    """Return the ARN of a bucket, which contains neither region nor account."""
     return context.arn("s3", bucket, region="", account="")
 
 
 def document(statements: Sequence[Statement]) -> dict[str, Any]:
-    """A policy."""
+    """Return a policy document with the statements."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
 def tls_statements(arn: str) -> list[Statement]:
-    """Nobody without TLS 1.2, whoever else admits them."""
+    """Return statements that deny requests without TLS 1.2 or newer, regardless of what other statements allow."""
     conditions = {
         "DenyWithoutTls": {"Bool": {"aws:SecureTransport": "false"}},
         "DenyOldTls": {"NumericLessThan": {"s3:TlsVersion": "1.2"}},
     }
-    # `s3:*`, as these take away: what a list forgets would be open.
+    # `s3:*`, because these statements deny: an action missing from a list would stay open.
     return [
         {
             "Sid": sid,
@@ -56,19 +56,19 @@ def tls_statements(arn: str) -> list[Statement]:
 
 
 def key_statements(arn: str, kms_key_arn: pulumi.Input[str]) -> list[Statement]:
-    """No object under another key than the bucket's; who says nothing gets it by the bucket's default."""
+    """Return statements that deny uploads with another key than the bucket's, which is the default of an upload."""
     upload = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"{arn}/*"}
     return [
         upload
         | {
             "Sid": "DenyOtherEncryption",
-            # A condition that negates is true of a header that is not there: that one is fine, hence `Null`.
+            # A negated condition is also true if the header is missing, which is allowed here: hence `Null`.
             "Condition": {"Null": {_ENCRYPTION_HEADER: "false"}, "StringNotEquals": {_ENCRYPTION_HEADER: "aws:kms"}},
         },
         upload
         | {
             "Sid": "DenyOtherKeys",
-            # KMS without a key is S3's own key, not the bucket's: here the missing header is to be refused, too.
+            # KMS without a key means S3's own key, not the bucket's: here a missing header is denied, too.
             "Condition": {
                 "StringEquals": {_ENCRYPTION_HEADER: "aws:kms"},
                 "StringNotEquals": {_KEY_HEADER: kms_key_arn},
@@ -78,13 +78,13 @@ def key_statements(arn: str, kms_key_arn: pulumi.Input[str]) -> list[Statement]:
 
 
 def private_policy(context: Context, bucket: str, kms_key_arn: pulumi.Input[str]) -> dict[str, Any]:
-    """Of a bucket for the environment's own data: it allows nobody anything; roles say who may."""
+    """Return the policy of a bucket for the environment's own data. It grants no access; IAM roles do."""
     arn = bucket_arn(context, bucket)
     return document([*tls_statements(arn), *key_statements(arn, kms_key_arn)])
 
 
 def log_policy(context: Context, bucket: str, logged_buckets: Sequence[str]) -> dict[str, Any]:
-    """Of the bucket for logs: AWS's services write, each in its folder and for this account alone."""
+    """Return the policy of the log bucket: AWS services may write, each under its prefix and only for this account."""
     arn = bucket_arn(context, bucket)
     return document(
         [
@@ -97,7 +97,10 @@ def log_policy(context: Context, bucket: str, logged_buckets: Sequence[str]) -> 
 
 
 def _load_balancer(context: Context, arn: str) -> Statement:
-    """Access and connection logs of an ALB (user guide, "Enable access logs": one principal for every region)."""
+    """Return the statement for ALB access and connection logs.
+
+    User guide, "Enable access logs": one principal for every region.
+    """
     balancers = context.arn("elasticloadbalancing", "loadbalancer/*")
     return {
         "Sid": "LogsOfLoadBalancers",
@@ -110,9 +113,9 @@ def _load_balancer(context: Context, arn: str) -> Statement:
 
 
 def _vended(context: Context, arn: str) -> list[Statement]:
-    """Logs that AWS delivers through CloudWatch Logs: of an NLB, of the network, of CloudFront (v2).
+    """Return the statements for logs delivered through CloudWatch Logs: of an NLB, the network and CloudFront (v2).
 
-    v2, as v1 writes by an ACL and this bucket has none. Guide of CloudWatch Logs, "Enabling logging from AWS services".
+    v2, because v1 needs an ACL and this bucket has none. CloudWatch Logs guide, "Enabling logging from AWS services".
     """
     regions = sorted({context.region, _CDN_REGION})
     account = {"aws:SourceAccount": context.account}
@@ -130,7 +133,7 @@ def _vended(context: Context, arn: str) -> list[Statement]:
                 "ArnLike": sources,
             },
         },
-        # It looks whether the bucket is whose it should be.
+        # The delivery service checks the owner of the bucket.
         common
         | {
             "Sid": "DeliveryChecks",
@@ -142,7 +145,7 @@ def _vended(context: Context, arn: str) -> list[Statement]:
 
 
 def _access_logs(context: Context, arn: str, logged_buckets: Sequence[str]) -> Statement:
-    """Who read or wrote what in the other buckets (user guide of S3, "Enabling server access logging")."""
+    """Return the statement for access logs of the other buckets (S3 user guide, "Enabling server access logging")."""
     return {
         "Sid": "LogsOfBuckets",
         "Effect": "Allow",
@@ -164,10 +167,10 @@ def read_statements(
     *,
     region: str | None = None,
 ) -> list[Statement]:
-    """What the role of a reader needs of what is in the folder `prefix`, such as `emr/`; "" is the whole bucket.
+    """Return the permissions that a reader's role needs under `prefix`, such as `emr/`; "" is the whole bucket.
 
-    Without names (`Sid`), so that the statements of several folders can go into one policy. `kms_key_arn` is None for a
-    bucket without a key (logs). A key may be an output: dump with `pulumi.Output.json_dumps`.
+    They have no `Sid`, so that the statements for several prefixes can be combined in one policy. `kms_key_arn` is None
+    for a bucket without a key (logs). A key may be an output: dump with `pulumi.Output.json_dumps`.
     Raises ValueError for a prefix that a policy would take for a pattern.
     """
     objects = _objects(context, bucket, prefix)
@@ -184,15 +187,15 @@ def write_statements(
     deletes: bool = False,
     region: str | None = None,
 ) -> list[Statement]:
-    """What the role of a writer needs: to add, and with `deletes` to hide; versions stay whatever it does.
+    """Return the permissions that a writer's role needs: to add and, with `deletes`, to hide; versions always stay.
 
-    It reads nothing: a program that reads back, as pgBackRest does, gets `read_statements` as well.
+    They do not include reading: a program that also reads, such as pgBackRest, needs `read_statements` as well.
     """
     objects = _objects(context, bucket, prefix)
     actions = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"]
     if deletes:
         actions.append("s3:DeleteObject")
-    # Every part but the first of an upload in parts needs the key that the first was given.
+    # Every part of a multipart upload except the first needs the key of the first part.
     keys = ["kms:Decrypt", "kms:GenerateDataKey"]
     return [
         *_list(context, bucket, prefix),
@@ -234,14 +237,14 @@ def _key(
     arn = bucket_arn(context, bucket)
     condition = {
         "StringEquals": {"kms:ViaService": f"s3.{region or context.region}.amazonaws.com"},
-        # S3 names the bucket, as it has a bucket key, or the object where a client asked for none.
+        # S3 names the bucket, which has a bucket key, or the object if a client disabled the bucket key.
         "StringLike": {"kms:EncryptionContext:aws:s3:arn": [arn, f"{arn}/{prefix}*"]},
     }
     return [_allow(actions, kms_key_arn, condition)]
 
 
 def copy_trust(context: Context, bucket: str) -> dict[str, Any]:
-    """S3 may take the role of copying for this bucket alone."""
+    """Return the trust policy that lets S3 assume the replication role for this bucket only."""
     return document(
         [
             {
@@ -265,7 +268,10 @@ def copy_permissions(
     copy_kms_key_arn: pulumi.Input[str],
     copy_region: str,
 ) -> dict[str, Any]:
-    """From a bucket and its key into the copy and its key (user guide of S3, "Permissions for replication")."""
+    """Return the permissions to copy from a bucket and its key to the copy and its key.
+
+    S3 user guide, "Permissions for replication".
+    """
     source, target = bucket_arn(context, bucket), bucket_arn(context, copy)
     versions = [
         "s3:GetObjectLegalHold",

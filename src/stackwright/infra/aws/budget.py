@@ -1,4 +1,4 @@
-"""What an environment may cost a month, and who hears of it before it costs more."""
+"""The monthly budget of an environment, with e-mails before its cost exceeds the budget."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from collections.abc import Iterator, Sequence
@@ -10,22 +10,22 @@ import pulumi_aws as aws
 from stackwright.infra.aws.alarm_args import address_problems
 from stackwright.infra.aws.context import TAG_PREFIX, Context
 
-#: Per cent of the budget that has been spent, and that the month is going to cost by AWS's forecast.
+#: Thresholds in per cent of the budget: of the actual cost, and of AWS's forecast for the month.
 ACTUAL, FORECAST = (50, 80, 100), (100,)
-#: Addresses of a notification (API reference of Budgets, Notification: eleven subscribers, one of them a topic).
+#: Maximum addresses of a notification (Budgets API reference, Notification: eleven subscribers, one of them a topic).
 MOST_ADDRESSES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetArgs:
-    """A month's cost.
+    """The limit of a month's cost and the addresses to notify.
 
     Raises ValueError with every problem at once.
     """
 
     context: Context
     monthly_usd: float
-    #: E-mail addresses; no confirmation is asked of them.
+    #: E-mail addresses; AWS asks them for no confirmation.
     notify: Sequence[str]
 
     def __post_init__(self) -> None:
@@ -35,14 +35,14 @@ class BudgetArgs:
 
 
 class Budget(pulumi.ComponentResource):
-    """A budget of the environment's own cost, told apart by its tag, with mails at 50, 80 and 100 %, and at a forecast of 100 %.
+    """A budget of the environment's cost, selected by tag, with e-mails at 50, 80 and 100 % and at a forecast of 100 %.
 
-    The tag `stackwright:environment` has to be activated once as a cost allocation tag, in the account that pays
-    (Billing and Cost Management, "Cost allocation tags"); before that, and for what has no tags, the budget sees no cost.
-    It warns, and stops nothing. Figures are hours old: AWS computes them a few times a day.
+    The tag `stackwright:environment` must be activated once as a cost allocation tag in the paying account (Billing and
+    Cost Management, "Cost allocation tags"); before that, and for resources without tags, the budget sees no cost.
+    It only warns and stops nothing. The values are hours old: AWS computes them a few times a day.
     """
 
-    #: Its name.
+    #: The name of the budget.
     budget_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: BudgetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -62,7 +62,7 @@ class Budget(pulumi.ComponentResource):
             limit_amount=f"{args.monthly_usd:.2f}",
             limit_unit="USD",
             cost_filters=[
-                # `user:` in front of a tag of one's own, and a dollar sign before its value.
+                # A user-defined tag begins with `user:`, and a dollar sign precedes its value.
                 {"name": "TagKeyValue", "values": [f"user:{TAG_PREFIX}:environment${context.environment}"]}
             ],
             notifications=notifications,
@@ -84,7 +84,7 @@ def _notification(kind: str, percent: float, addresses: Sequence[str]) -> aws.bu
 
 
 def _problems(args: BudgetArgs) -> Iterator[str]:
-    # A cent is the least that the API can be told.
+    # One cent is the smallest amount that the API accepts.
     if not 0.01 <= args.monthly_usd < float("inf"):
         yield f"monthly_usd is {args.monthly_usd}, accepted: a number above 0"
     yield from address_problems("notify", args.notify, MOST_ADDRESSES)

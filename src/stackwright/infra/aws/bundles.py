@@ -1,4 +1,4 @@
-"""From an environment on AWS to the bundle that its group's servers configure themselves with, in the bucket where they look."""
+"""The bundles that the servers of an Auto Scaling group on AWS configure themselves with: writing and uploading."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from stackwright.model.aws import member
 from stackwright.model.environment import Environment
 
 TIER = "app"
-#: Where the servers of a tier look, in the bucket for artifacts.
+#: The object in the artifacts bucket that the servers of a tier read.
 KEY = "bundle/{tier}.tar.gz"
 
 Ask = Callable[[Sequence[str]], str]
 
 
 def folder(environment: Environment) -> Path:
-    """Where bundles are written on this machine, beside the key that signs them."""
+    """Return the local directory for bundles, next to the key that signs them."""
     return signing.key_file(environment).parent
 
 
 def serial(environment: Environment) -> int:
-    """Of the newest bundle: servers refuse older ones, and a new one replaces them."""
+    """Return the serial of the newest bundle: servers refuse older bundles, and a newer one replaces the servers."""
     return configuration.serial(folder(environment), TIER)
 
 
 def write(environment: Environment, output: Mapping[str, Any], get: Fetch = database_ca.fetch) -> Bundle:
-    """Write and sign the bundle of what the environment is now.
+    """Write and sign the bundle for the current state of the environment.
 
     Raises BundleError, WheelError and InventoryError, which name what is missing and the remedy.
     """
@@ -54,7 +54,7 @@ def write(environment: Environment, output: Mapping[str, Any], get: Fetch = data
 
 
 def upload(output: Mapping[str, Any], bundle: Bundle, ask: Ask) -> bool:
-    """Put the bundle where servers look, unless it is there; return whether it was not."""
+    """Upload the bundle for the servers unless it is already there; return whether it was uploaded."""
     bucket, key = output["cloud"]["buckets"][ARTIFACTS], KEY.format(tier=TIER)
     region = output["cloud"]["region"]
     bucket_options = ["--region", region, "--bucket", bucket]
@@ -67,7 +67,8 @@ def upload(output: Mapping[str, Any], bundle: Bundle, ask: Ask) -> bool:
         )
         if known.get("Metadata", {}).get("bundle-sha256") == bundle.sha256:
             return False
-    # The signature last: it says what is there, and a server that reads between the two refuses the pair and tries again.
+    # The signature last, because it identifies the uploaded bundle: a server that reads between the two uploads refuses
+    # the pair and tries again.
     for name, file in ((key, bundle.archive), (f"{key}.sig", bundle.signature)):
         meta = ["--metadata", f"bundle-sha256={bundle.sha256}"]
         ask(["aws", "s3api", "put-object", *bucket_options, "--key", name, "--body", str(file), *meta])

@@ -1,15 +1,16 @@
-"""Redis run by AWS: a replication group per purpose, so that one purpose cannot evict another's data.
+"""Redis managed by AWS: a replication group per purpose, so that one purpose cannot evict another's data.
 
-**Passwords.** ElastiCache wants a password in the call that creates a user, and refers to no secret. `passwords_wo` of
-pulumi-aws 7.51 is "write-only" for Terraform alone: Pulumi keeps the value, encrypted, among the inputs in the state
-(pulumi-terraform-bridge#3201, open). IAM tokens last 15 minutes and their connections 12 hours, which no ordinary
-client takes. So a user is made with IAM authentication, which nobody is granted: it is locked. Whoever fills secrets
-then sets its password from there, outside of Pulumi:
+**Passwords.** ElastiCache requires the password in the call that creates a user and cannot refer to a secret.
+`passwords_wo` of pulumi-aws 7.51 is "write-only" only for Terraform: Pulumi keeps the value, encrypted, among the
+inputs in the state (pulumi-terraform-bridge#3201, open). IAM tokens last 15 minutes and their connections 12 hours,
+which no ordinary client supports. So a user is created with IAM authentication, which no role is granted: it is locked.
+When the secrets are filled, its password is set from its secret, outside of Pulumi:
 
     aws elasticache modify-user --user-id NAME --authentication-mode Type=password,Passwords=...
 
 (in a file, not on the command line, and 16 to 128 characters). From then on any client logs in with name and password
-over TLS. Rights stay Pulumi's; only `authenticationMode` is left alone. A rotation sets two passwords, then the new.
+over TLS. Pulumi still manages the permissions and ignores only `authenticationMode`. A rotation sets both passwords,
+then only the new one.
 """
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
@@ -23,27 +24,28 @@ from stackwright.infra.aws.cache_args import CacheArgs, CacheGroupArgs, persists
 from stackwright.infra.components.results import Endpoint, ServiceResult
 from stackwright.model.aws import names
 
-#: Of a node's memory, for snapshots and failovers (AWS's default and advice; `model.aws.sizes.cache` counts on it).
+#: Per cent of a node's memory for snapshots and failovers (AWS's default and advice; `model.aws.sizes.cache` relies on
+#: it).
 RESERVED_PERCENT = 25
 _LOGS = ("slow-log", "engine-log")
 
 
 class Cache(pulumi.ComponentResource):
-    """A replication group per purpose, its users, logs, parameters, and one security group.
+    """A replication group per purpose, with its users, logs and parameters, and one security group.
 
-    TLS only, encrypted with the key, no login without a password, reached on its ports by the named clients alone. With
-    a replica it survives the loss of a zone. What persists has daily snapshots, and where data is kept is protected and
-    leaves a last snapshot.
+    It requires TLS and a password, is encrypted with the key, and only the named clients reach its ports. With a
+    replica it survives the loss of a zone. Persistent stores have daily snapshots; where data is kept, they are also
+    protected and leave a final snapshot.
     """
 
-    #: By purpose: the name that always means who accepts writes.
+    #: By purpose: the DNS name that always points to the primary, which accepts writes.
     primary_addresses: pulumi.Output[Mapping[str, str]]
-    #: By purpose: the name that means all who answer reads.
+    #: By purpose: the DNS name that points to all nodes that answer reads.
     reader_addresses: pulumi.Output[Mapping[str, str]]
     ports: pulumi.Output[Mapping[str, int]]
     #: By purpose: the replication group, for alarms.
     group_ids: pulumi.Output[Mapping[str, str]]
-    #: Purpose -> application -> what it logs in as.
+    #: Purpose -> application -> its user name.
     user_names: pulumi.Output[Mapping[str, Mapping[str, str]]]
     #: Purpose -> application -> name of the secret with its password.
     secrets: pulumi.Output[Mapping[str, Mapping[str, str]]]
@@ -63,7 +65,7 @@ class Cache(pulumi.ComponentResource):
 
     @property
     def result(self) -> ServiceResult:
-        """An endpoint `redis_<purpose>` for each; applications write, so it is the primary's name."""
+        """An endpoint `redis_<purpose>` for each purpose, with the name of the primary, because applications write."""
         args = self._args
         endpoints = {
             f"redis_{purpose}": Endpoint(scheme="rediss", addresses=(self._primary[purpose],), port=port(group))
@@ -120,7 +122,7 @@ class Cache(pulumi.ComponentResource):
             opts=self._child(),
         )
         for reason, client in args.clients.items():
-            # By port, as two purposes may share one: AWS refuses the same rule twice.
+            # One rule per port, because two purposes may share a port and AWS refuses duplicate rules.
             for number in sorted({port(cache_group) for cache_group in args.groups.values()}):
                 aws.vpc.SecurityGroupIngressRule(
                     f"{name}-security-group-{slug(reason)}-{number}",
@@ -136,7 +138,7 @@ class Cache(pulumi.ComponentResource):
         return group
 
     def _create_subnet_group(self, name: str) -> aws.elasticache.SubnetGroup:
-        # ElastiCache makes lower case of it.
+        # ElastiCache converts the name to lower case.
         group_name = self._context.name("cache_subnet_group", "cache").lower()
         return aws.elasticache.SubnetGroup(
             f"{name}-subnet-group",
@@ -167,7 +169,7 @@ class Cache(pulumi.ComponentResource):
             description=f"{context.system}, {context.environment}: {purpose}",
             engine=args.chosen_engine,
             engine_version=args.chosen_version,
-            # Once AWS has gone to the next minor version, `engine_version` has to follow: an older one is a new store.
+            # Once AWS has upgraded the minor version, `engine_version` has to follow: an older one creates a new store.
             auto_minor_version_upgrade=True,
             node_type=group.node_type,
             port=port(group),
@@ -188,28 +190,28 @@ class Cache(pulumi.ComponentResource):
             snapshot_retention_limit=args.snapshot_days(group),
             snapshot_name=group.snapshot,
             final_snapshot_identifier=self._final_snapshot(part, security_group) if keeps else None,
-            # Elsewhere in the hour of maintenance: many changes cost a failover.
+            # Where data is kept, changes wait for the maintenance window: many of them cause a failover.
             apply_immediately=not context.keeps_data,
             tags=context.tags(group_name),
-            # What it began with is over, and a change would be another store.
+            # The snapshot is only used at creation, and a change of it would replace the store.
             opts=self._child(protect=keeps, ignore_changes=["snapshotName"] if group.snapshot else None),
         )
 
     def _final_snapshot(self, part: str, security_group: aws.ec2.SecurityGroup) -> pulumi.Output[str]:
-        """Return a name that no earlier group of this name has used: AWS refuses a second snapshot of a name."""
+        """Return a name that no earlier group of this name has used, because AWS refuses duplicate snapshot names."""
         name = self._context.name("cache_snapshot", part, "final").lower()
         suffix = security_group.id.apply(lambda group_id: group_id[-8:].lower())
         return pulumi.Output.concat(name[: names.RULES["cache_snapshot"].limit - 9].rstrip("-"), "-", suffix)
 
     def _create_parameters(self, name: str, purpose: str, group: CacheGroupArgs) -> aws.elasticache.ParameterGroup:
         part = _part(purpose)
-        # The family is a part: a new one is a new group, made while the old one is still in use.
+        # The family is part of the name: a new family is a new group, created while the old one is still in use.
         group_name = self._context.name("cache_parameter_group", part, self._args.family).lower()
         values = {
             "maxmemory-policy": group.eviction or "noeviction",
             "reserved-memory-percent": str(RESERVED_PERCENT),
         }
-        # `close-on-replica-write` stays on, its default: after a failover, clients of the old primary notice it.
+        # `close-on-replica-write` stays on, its default, so that clients of the old primary notice a failover.
         return aws.elasticache.ParameterGroup(
             f"{name}-{part}-parameters",
             name=group_name,
@@ -254,12 +256,12 @@ class Cache(pulumi.ComponentResource):
             access_string=access,
             authentication_mode=aws.elasticache.UserAuthenticationModeArgs(type="iam"),
             tags=self._context.tags(user_name),
-            # Whoever sets the password changes it (see above); IAM again would lock the application out.
+            # Setting the password changes it (see above); changing it back to IAM would lock the application out.
             opts=self._child(ignore_changes=["authenticationMode"]),
         )
 
     def _create_default(self, name: str, purpose: str) -> aws.elasticache.User:
-        """Redis refuses a group without a user `default` (DefaultUserRequired); Valkey refuses one without password."""
+        """Create the user `default`: Redis requires it (DefaultUserRequired); Valkey refuses one without a password."""
         user_id = cache_users.user_name(self._context, purpose, "default")
         return aws.elasticache.User(
             f"{name}-{_part(purpose)}-user-default",
@@ -292,5 +294,5 @@ class Cache(pulumi.ComponentResource):
 
 
 def _part(purpose: str) -> str:
-    # No name of ElastiCache has an underscore.
+    # ElastiCache names cannot contain underscores.
     return purpose.replace("_", "-")

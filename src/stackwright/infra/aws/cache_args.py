@@ -1,4 +1,4 @@
-"""What a cache is asked for, and what ElastiCache would refuse of it, said before a resource exists."""
+"""Arguments of a cache, checked for what ElastiCache would refuse before any resource exists."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import re
@@ -10,15 +10,15 @@ import pulumi
 from stackwright.infra.aws.context import Context
 from stackwright.model.aws.stackfile import RETENTION_DAYS
 
-#: Engine -> version -> family of its parameters: versions that know users with IAM, of families that the API reference
-#: of CreateCacheParameterGroup names. A version that is missing here is a line.
+#: Engine -> version -> parameter group family: versions that support users with IAM, of families that the API reference
+#: of CreateCacheParameterGroup names. To support another version, add a line.
 FAMILIES: Mapping[str, Mapping[str, str]] = {
     "redis": {"7.0": "redis7", "7.1": "redis7"},
     "valkey": {"7.2": "valkey7", "8.0": "valkey8", "8.1": "valkey8", "8.2": "valkey8"},
 }
 NEWEST: Mapping[str, str] = {"redis": "7.1", "valkey": "8.1"}
 EVICTIONS = ("noeviction", "allkeys-lru", "volatile-lru", "volatile-ttl")
-#: ElastiCache keeps no append-only file (Redis 2.8.22 and newer): `append_only` is had by replicas and daily snapshots.
+#: ElastiCache keeps no append-only file (Redis 2.8.22 and newer): replicas and daily snapshots provide `append_only`.
 APPEND_ONLY, SNAPSHOT, NOTHING = "append_only", "snapshot", "none"
 PERSISTENCE = (APPEND_ONLY, SNAPSHOT, NOTHING)
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -29,20 +29,20 @@ _USER = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
 _NODE_TYPE = re.compile(r"cache\.[a-z0-9]+\.[a-z0-9]+")
 _SECRET = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
-#: What EC2 takes in the description of a rule.
+#: What EC2 accepts as the description of a rule.
 _REASON = re.compile(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,200}")
-#: Words of an ACL that say or lift a password, which ElastiCache refuses in an access string.
+#: ACL rules that set or remove a password, which ElastiCache refuses in an access string.
 _PASSWORDS = re.compile(r"[><#!].*|nopass|resetpass|reset")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CacheUserArgs:
-    """An application that logs in."""
+    """The user of an application."""
 
     name: str
-    #: Name of the secret with the password, under which whoever logs in finds it.
+    #: Name of the secret from which a client reads the password.
     secret: str
-    #: In the words of an ACL; otherwise the system's own keys and channels, and no command that harms others.
+    #: In ACL syntax; defaults to the system's own keys and channels, without commands that harm others.
     access_string: str | None = None
 
 
@@ -52,17 +52,17 @@ class CacheGroupArgs:
 
     node_type: str
     users: Sequence[CacheUserArgs]
-    #: Otherwise 6379.
+    #: Defaults to 6379.
     port: int | None = None
-    #: `noeviction`, `allkeys-lru`, `volatile-lru` or `volatile-ttl`; otherwise `noeviction`.
+    #: `noeviction`, `allkeys-lru`, `volatile-lru` or `volatile-ttl`; defaults to `noeviction`.
     eviction: str | None = None
-    #: `append_only`, `snapshot` or `none`; otherwise `none`. The first two are the same here: daily snapshots.
+    #: `append_only`, `snapshot` or `none`; defaults to `none`. The first two are the same here: daily snapshots.
     persistence: str | None = None
-    #: Of the primary, each in another zone while there is one; otherwise 1 where data is kept, 0 elsewhere.
+    #: Replicas of the primary, each in another zone as long as there is one; defaults to 1 where data is kept, else 0.
     replicas: int | None = None
-    #: Otherwise, of what persists, 7 where data is kept, 1 elsewhere.
+    #: Defaults for a persistent store to 7 where data is kept, else 1.
     snapshot_days: int | None = None
-    #: Name of the snapshot that the store begins with; it has an effect only when the store is created.
+    #: Name of the snapshot to create the store from; it only has an effect when the store is created.
     snapshot: str | None = None
 
 
@@ -75,27 +75,27 @@ class CacheArgs:
 
     context: Context
     vpc_id: pulumi.Input[str]
-    #: In two zones at least where there are replicas.
+    #: In at least two zones if there are replicas.
     subnet_ids: Sequence[pulumi.Input[str]]
-    #: Reason -> security group of who may connect to every port.
+    #: Reason -> security group of the clients that may connect to every port.
     clients: Mapping[str, pulumi.Input[str]]
     #: By purpose, such as `sessions`.
     groups: Mapping[str, CacheGroupArgs]
-    #: Encrypts data, snapshots and logs; its policy has to admit ElastiCache (`EncryptionKey` with `elasticache`).
+    #: Encrypts data, snapshots and logs; its policy must admit ElastiCache (`EncryptionKey` with `elasticache`).
     kms_key_arn: pulumi.Input[str]
-    #: Of the logs, which CloudWatch Logs has to be admitted to (`logs`); otherwise `kms_key_arn`.
+    #: Encrypts the logs; its policy must admit CloudWatch Logs (`logs`). Defaults to `kms_key_arn`.
     log_kms_key_arn: pulumi.Input[str] | None = None
-    #: `valkey` or `redis`; otherwise `valkey`.
+    #: `valkey` or `redis`; defaults to `valkey`.
     engine: str | None = None
-    #: Otherwise the newest that is known here.
+    #: Defaults to the newest version that is known here.
     engine_version: str | None = None
-    #: Of the week, such as `Sun`; an hour from `maintenance_time` is AWS's for changes.
+    #: Day of the week, such as `Sun`; AWS makes changes in the hour from `maintenance_time`.
     maintenance_day: str | None = None
-    #: UTC; otherwise 04:00.
+    #: In UTC; defaults to 04:00.
     maintenance_time: str | None = None
-    #: UTC; snapshots begin in the hour from here; otherwise 02:00.
+    #: In UTC; snapshots begin in the hour from this time. Defaults to 02:00.
     snapshot_time: str | None = None
-    #: Otherwise 30.
+    #: Defaults to 30.
     log_days: int | None = None
 
     def __post_init__(self) -> None:
@@ -120,32 +120,32 @@ class CacheArgs:
 
     @property
     def chosen_engine(self) -> str:
-        """`engine`, or Valkey, which is Redis's successor under a free licence and costs less."""
+        """`engine`, or by default Valkey, the successor of Redis under a free licence, which costs less."""
         return "valkey" if self.engine is None else self.engine
 
     @property
     def chosen_version(self) -> str:
-        """`engine_version`, or the newest that is known here."""
+        """`engine_version`, or by default the newest version that is known here."""
         return NEWEST[self.chosen_engine] if self.engine_version is None else self.engine_version
 
     @property
     def family(self) -> str:
-        """Of the parameters."""
+        """The parameter group family."""
         return FAMILIES[self.chosen_engine][self.chosen_version]
 
     @property
     def chosen_log_days(self) -> int:
-        """`log_days`, or a month."""
+        """`log_days`, or by default 30."""
         return 30 if self.log_days is None else self.log_days
 
     @property
     def log_key_arn(self) -> pulumi.Input[str]:
-        """`log_kms_key_arn`, or the one key."""
+        """`log_kms_key_arn`, or by default `kms_key_arn`."""
         return self.kms_key_arn if self.log_kms_key_arn is None else self.log_kms_key_arn
 
     @property
     def maintenance_window(self) -> str:
-        """In ElastiCache's words: `sun:04:00-sun:05:00`."""
+        """The maintenance window in ElastiCache's format: `sun:04:00-sun:05:00`."""
         day = (self.maintenance_day or "Sun").lower()
         start = self.maintenance_time or "04:00"
         after = DAYS[(DAYS.index(day.title()) + 1) % len(DAYS)].lower() if start.startswith("23") else day
@@ -153,16 +153,16 @@ class CacheArgs:
 
     @property
     def snapshot_window(self) -> str:
-        """In ElastiCache's words: `02:00-03:00`."""
+        """The snapshot window in ElastiCache's format: `02:00-03:00`."""
         start = self.snapshot_time or "02:00"
         return f"{start}-{_hour_later(start)}"
 
     def replicas(self, group: CacheGroupArgs) -> int:
-        """`replicas`, or what the class of the environment asks for."""
+        """Return `replicas`, or the default of the environment class."""
         return int(self.context.keeps_data) if group.replicas is None else group.replicas
 
     def snapshot_days(self, group: CacheGroupArgs) -> int:
-        """`snapshot_days`, or what persistence and the class of the environment ask for."""
+        """Return `snapshot_days`, or the default of the persistence and the environment class."""
         if group.snapshot_days is not None:
             return group.snapshot_days
         if not persists(group):
@@ -171,17 +171,17 @@ class CacheArgs:
 
 
 def persists(group: CacheGroupArgs) -> bool:
-    """Whether somebody would miss the data."""
+    """Return whether the data must persist."""
     return group.persistence is not None and group.persistence != NOTHING
 
 
 def port(group: CacheGroupArgs) -> int:
-    """`port`, or Redis's own."""
+    """Return `port`, or the default port of Redis."""
     return 6379 if group.port is None else group.port
 
 
 def slug(reason: str) -> str:
-    """The reason as a part of a resource's name."""
+    """Return the reason as a part of a resource name."""
     return re.sub(r"[^a-z0-9]+", "-", reason.lower()).strip("-")
 
 

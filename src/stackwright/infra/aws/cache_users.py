@@ -1,4 +1,4 @@
-"""Who may do what in a store: names, rights, and who may set passwords. Pure, so that all of it is known in preview."""
+"""Users of a store: names, permissions, and the right to set passwords. Pure, so that all is known in a preview."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from stackwright.infra.aws.context import Context
 from stackwright.model import redis_access
 from stackwright.model.aws import names
 
-#: Of the user `default` of Redis, who a client is that names no user: off, so that its empty password opens nothing.
+#: Access of the Redis user `default`, which a client without a user name gets: off, so that its empty password is
+#: useless.
 NOBODY = "off -@all"
 
 Statement = dict[str, Any]
 
 
 def user_name(context: Context, purpose: str, user: str) -> str:
-    """What the application logs in as, and the user's id (`model.aws.names.cache_user`)."""
+    """Return the name that the application logs in with, which is also the user's id (`model.aws.names.cache_user`)."""
     return names.cache_user(context.environment, purpose, user)
 
 
 def application_access(system: str, applications: int) -> str:
-    """The rights of an application, as those of the role `redis`, where `applications` share the instance."""
+    """Return the access string of one of `applications` that share an instance, as the role `redis` grants it."""
     patterns = redis_access.patterns(system, applications)
     keys, channels = (" ".join(f"{mark}{pattern}" for pattern in patterns) for mark in "~&")
     categories = " ".join(f"+@{category}" for category in redis_access.CATEGORIES)
@@ -30,7 +31,7 @@ def application_access(system: str, applications: int) -> str:
 
 
 def password_statements(context: Context, user_names: Sequence[str]) -> list[Statement]:
-    """What IAM has to allow to whoever sets the users' passwords; reading the secrets is said elsewhere (`Secrets`)."""
+    """Return the IAM statements for setting the users' passwords; `Secrets` has those for reading the secrets."""
     return [
         {
             "Sid": "SetPasswordsOfCacheUsers",

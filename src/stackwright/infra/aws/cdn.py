@@ -1,20 +1,22 @@
 """CloudFront in front of the application: TLS near the client, files from its cache, all else passed on at once.
 
-**Only CloudFront reaches the origin.** With `load_balancer_arn` the load balancer is internal and CloudFront comes
-through an interface of its own inside the VPC (VPC origin): no public address, and no header with a secret. WebSockets
-pass since 2026-05-01 (AWS's announcement of that day; gRPC and Lambda@Edge on the origin's side do not). The VPC needs
-an internet gateway, through which nothing of it goes. The load balancer's security group has to admit the managed prefix
-list `com.amazonaws.global.cloudfront.origin-facing` on its port; inside a VPC nobody else's distribution can use that.
-CloudFront itself appends the client's address to X-Forwarded-For, and the internal load balancer passes the header on as
-it is (`LoadBalancer`), so that its last entry is the client, whatever address CloudFront comes from. Without `load_balancer_arn` the origin is public; the same prefix list keeps all out but
-CloudFront, that of other people included, and a firewall of the distribution can be gone round by them.
+**Only CloudFront reaches the origin.** With `load_balancer_arn` the load balancer is internal and CloudFront connects
+through its own network interface inside the VPC (VPC origin): no public address, and no header with a secret.
+WebSockets are supported since 2026-05-01 (AWS's announcement of that day; gRPC and Lambda@Edge on the origin's side are
+not). The VPC needs an internet gateway, although none of this traffic passes through it. The load balancer's security
+group must admit the managed prefix list `com.amazonaws.global.cloudfront.origin-facing` on its port; inside a VPC no
+distribution of another customer can use it. CloudFront itself appends the client's address to X-Forwarded-For, and the
+internal load balancer passes the header on unchanged (`LoadBalancer`), so that its last entry is the client,
+regardless of the address that CloudFront connects from. Without `load_balancer_arn` the origin is public; the same
+prefix list admits only CloudFront, but that includes distributions of other customers, who can bypass a firewall of
+this distribution.
 
-TLS to the origin goes by the name that the client asked for, which is passed on in every behaviour: the load balancer's
-certificate has the site's names, and none of its own.
+TLS to the origin uses the name that the client requested, which every behaviour passes on: the certificate of the load
+balancer has the site's names, and none of its own.
 
-**Limits of CloudFront.** An answer has to begin, and its next part to follow, within `read_seconds`, at most 120 (more
-is a request for quota): a stream of events has to send a comment now and then. A WebSocket on which the server says
-nothing for ten minutes is closed. None of it was tried with an account.
+**Limits of CloudFront.** A response must begin, and each next part follow, within `read_seconds`, at most 120 (more
+requires a quota increase): an event stream has to send a comment from time to time. A WebSocket on which the server
+sends nothing for ten minutes is closed. None of this was tested with an account.
 """
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
@@ -28,16 +30,16 @@ from stackwright.infra.aws import cdn_behaviours as behaviours
 from stackwright.infra.aws.cdn_args import HOME_REGION, PRICE_CLASSES, TLS_POLICIES, CdnArgs
 from stackwright.infra.aws.cdn_behaviours import StaticArgs
 
-#: CloudFront speaks nothing newer to an origin (API reference, SslProtocol).
+#: The newest version that CloudFront supports to an origin (API reference, SslProtocol).
 _ORIGIN_TLS = "TLSv1.2"
 _HTTP = 80
 _ORIGIN = "application"
-#: CloudFront asks again not only where a connection fails, but also where an answer takes too long: a slow page should
-#: not be made three times.
+#: CloudFront retries not only if a connection fails, but also if a response takes too long: a slow page should not be
+#: generated three times.
 _ATTEMPTS, _CONNECT_SECONDS = 2, 5
-#: The provider's own 15 minutes are often too few for a VPC origin (terraform-aws-cloudfront#163).
+#: The provider's default of 15 minutes is often too short for a VPC origin (terraform-aws-cloudfront#163).
 _ORIGIN_TIMEOUTS = pulumi.CustomTimeouts(create="45m", update="45m", delete="45m")
-#: No cookies, which would be sessions (developer guide, "Configure standard logging (v2)").
+#: Without cookies, which would contain sessions (developer guide, "Configure standard logging (v2)").
 _LOG_FIELDS = (
     "date",
     "time",
@@ -68,16 +70,17 @@ _LOG_FIELDS = (
 
 
 class Cdn(pulumi.ComponentResource):
-    """A distribution, its way into the VPC, its cache policies and its access log.
+    """A distribution with its VPC origin, its cache policies and its access log.
 
-    HTTP/2 and 3; HTTPS alone, on both sides; nothing kept but the static files, and no error. No header is added or
-    taken away: they are the application's. A changed file that is not immutable stays until its age is over, unless the
-    release invalidates it. Protected where data is kept, as its domain name is in everybody's DNS.
+    It supports HTTP/2 and 3, uses only HTTPS on both sides, and caches only the static files, and no errors. It adds
+    and removes no headers: these are up to the application. A changed file that is not immutable stays cached until its
+    age is over, unless the release invalidates it. Protected where data is kept, because DNS records refer to its
+    domain name.
     """
 
     distribution_id: pulumi.Output[str]
     arn: pulumi.Output[str]
-    #: For an alias in DNS.
+    #: The target of an alias in DNS.
     domain_name: pulumi.Output[str]
     hosted_zone_id: pulumi.Output[str]
 
@@ -135,7 +138,7 @@ class Cdn(pulumi.ComponentResource):
             vpc_origin_endpoint_config=aws.cloudfront.VpcOriginVpcOriginEndpointConfigArgs(
                 name=origin_name,
                 arn=load_balancer_arn,
-                # Asked for by the API, used by nobody.
+                # Required by the API, but not used.
                 http_port=_HTTP,
                 https_port=self._args.chosen_port,
                 origin_protocol_policy="https-only",
@@ -148,7 +151,7 @@ class Cdn(pulumi.ComponentResource):
         )
 
     def _create_policies(self, name: str) -> Mapping[str, aws.cloudfront.CachePolicy]:
-        """A cache policy for each kind of static files."""
+        """Create a cache policy for each kind of static files."""
         kinds = {behaviours.policy_part(folder): folder for folder in behaviours.kept(self._args.static or ())}
         return {part: self._create_policy(name, part, folder) for part, folder in sorted(kinds.items())}
 
@@ -158,7 +161,8 @@ class Cdn(pulumi.ComponentResource):
             f"{name}-{part}",
             name=self._context.name("cache_policy", part),
             comment=f"{self._context.system}, {self._context.environment}: {part}",
-            # Not 0, with which CloudFront's guide promises no compression; the origin's `no-store` is overruled as long.
+            # Not 0, for which CloudFront's guide promises no compression; the origin's `no-store` is overruled for this
+            # time.
             min_ttl=1,
             default_ttl=seconds,
             max_ttl=seconds,
@@ -208,7 +212,7 @@ class Cdn(pulumi.ComponentResource):
         )
 
     def _create_log(self, name: str, distribution: aws.cloudfront.Distribution) -> None:
-        """Standard logging v2, as v1 writes by an ACL, and our buckets have none; by the hour, as JSON."""
+        """Create the hourly JSON log by standard logging v2, because v1 needs an ACL and our buckets have none."""
         context = self._context
         delivery_name = context.name("log_delivery", "cdn")
         source = aws.cloudwatch.LogDeliverySource(
@@ -220,8 +224,8 @@ class Cdn(pulumi.ComponentResource):
             tags=context.tags(delivery_name),
             opts=self._child(),
         )
-        # The whole folder, as AWS's documents differ on whether it adds `AWSLogs/...` to a folder that was given: the
-        # bucket's policy lets it write here either way.
+        # The whole prefix, because AWS's documents differ on whether it adds `AWSLogs/...` to a given prefix: the
+        # bucket policy lets it write here either way.
         folder = f"{bucket_policies.CDN_PREFIX}/AWSLogs/{context.account}/CloudFront"
         destination = aws.cloudwatch.LogDeliveryDestination(
             f"{name}-log-destination",

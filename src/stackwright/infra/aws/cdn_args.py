@@ -1,4 +1,4 @@
-"""What a distribution is asked for, and what is wrong with it, said before anything exists."""
+"""Arguments of a distribution, checked for problems before any resource exists."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import re
@@ -12,13 +12,13 @@ from stackwright.infra.aws import dns_checks
 from stackwright.infra.aws.cdn_behaviours import StaticArgs
 from stackwright.infra.aws.context import Context
 
-#: Where CloudFront takes certificates and firewalls from, and where it delivers logs from.
+#: The region from which CloudFront takes certificates and firewalls, and from which it delivers logs.
 HOME_REGION = "us-east-1"
-#: By price, the first without South America, Africa, the Near and Far East and Oceania (CloudFront's price list).
+#: Cheapest first; the first lacks South America, Africa, the Near and Far East and Oceania (CloudFront's price list).
 PRICE_CLASSES = ("PriceClass_100", "PriceClass_200", "PriceClass_All")
-#: TLS 1.2 and newer, or 1.3 alone (API reference, MinimumProtocolVersion).
+#: TLS 1.2 and newer, or only 1.3 (API reference, MinimumProtocolVersion).
 TLS_POLICIES = ("TLSv1.2_2021", "TLSv1.2_2025", "TLSv1.3_2025")
-#: Seconds (API reference, CustomOriginConfig and VpcOriginConfig).
+#: Maximum of the timeouts, in seconds (API reference, CustomOriginConfig and VpcOriginConfig).
 LONGEST_SECONDS = 120
 _HTTPS = 443
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -33,40 +33,40 @@ def nearest_price_class(region: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class CdnArgs:
-    """A distribution and what is behind it.
+    """A distribution and its origin.
 
     Raises ValueError with every problem at once.
     """
 
     context: Context
-    #: What the site is called; DNS has to mean the distribution by them.
+    #: The names of the site; their DNS records must point to the distribution.
     names: Sequence[str]
-    #: Has all of them; of us-east-1.
+    #: A certificate in us-east-1 with all `names`.
     certificate_arn: pulumi.Input[str]
-    #: What DNS calls the load balancer (its `dns_name` will do), none of `names`.
+    #: The DNS name of the load balancer (its `dns_name` is enough), none of `names`.
     origin_domain: pulumi.Input[str]
-    #: Of S3, for the access logs; its policy has to let CloudWatch Logs write to the folder `cdn`.
+    #: The S3 bucket for access logs; its policy must let CloudWatch Logs write under the prefix `cdn`.
     log_bucket_arn: pulumi.Input[str]
     #: An internal load balancer.
     load_balancer_arn: pulumi.Input[str] | None = None
-    #: Of the load balancer; otherwise 443.
+    #: Port of the load balancer; defaults to 443.
     https_port: int | None = None
     #: A firewall with the scope `CLOUDFRONT`.
     web_acl_arn: pulumi.Input[str] | None = None
     static: Sequence[StaticArgs] | None = None
-    #: Of `PRICE_CLASSES`; otherwise the first.
+    #: One of `PRICE_CLASSES`; defaults to the first.
     price_class: str | None = None
-    #: Otherwise so.
+    #: Defaults to true.
     ipv6: bool | None = None
-    #: Of `TLS_POLICIES`; otherwise the first.
+    #: One of `TLS_POLICIES`; defaults to the first.
     tls_policy: str | None = None
-    #: How long the origin may say nothing; otherwise 120.
+    #: How long the origin may send nothing; defaults to 120.
     read_seconds: int | None = None
-    #: How long an idle connection to the origin is kept, less than the load balancer keeps it; otherwise 60.
+    #: How long an idle connection to the origin is kept, less than the load balancer keeps it; defaults to 60.
     keepalive_seconds: int | None = None
-    #: Two letters each (ISO 3166-1): nobody else is served.
+    #: Two-letter country codes (ISO 3166-1); only these countries are served.
     only_countries: Sequence[str] | None = None
-    #: These are not served.
+    #: These countries are not served.
     except_countries: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
@@ -82,17 +82,17 @@ class CdnArgs:
 
     @property
     def chosen_read_seconds(self) -> int:
-        """`read_seconds`, or as long as CloudFront waits."""
+        """`read_seconds`, or by default the maximum of CloudFront."""
         return LONGEST_SECONDS if self.read_seconds is None else self.read_seconds
 
     @property
     def chosen_keepalive_seconds(self) -> int:
-        """`keepalive_seconds`, or a minute."""
+        """`keepalive_seconds`, or by default 60."""
         return 60 if self.keepalive_seconds is None else self.keepalive_seconds
 
     @property
     def chosen_port(self) -> int:
-        """`https_port`, or that of HTTPS."""
+        """`https_port`, or by default the port of HTTPS."""
         return _HTTPS if self.https_port is None else self.https_port
 
 
@@ -138,7 +138,7 @@ def _choice_problems(args: CdnArgs) -> Iterator[str]:
     ):
         if not 1 <= number <= most:
             yield f"{key} is {number}, accepted: 1 to {most}"
-    # CloudFront connects to these alone (developer guide, "HTTPS port").
+    # CloudFront only connects to these ports (developer guide, "HTTPS port").
     if not (args.chosen_port == _HTTPS or 1024 <= args.chosen_port <= 65535):
         yield f"https_port is {args.https_port}, accepted: 443 or 1024 to 65535"
 

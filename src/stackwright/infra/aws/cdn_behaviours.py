@@ -1,6 +1,6 @@
-"""What CloudFront keeps and what it passes on: one behaviour for the application, one for each folder of static files.
+"""What CloudFront caches and what it passes on: a behaviour for the application and one for each static directory.
 
-Pure, except that the policies it refers to are made by `Cdn`.
+Pure, except that `Cdn` creates the policies that it refers to.
 """
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
@@ -18,8 +18,8 @@ ALL_VIEWER = "216adef6-5c7f-47e4-b989-5492eafa07d3"
 DAY_SECONDS = 86_400
 _READING = ("GET", "HEAD")
 _ALL_METHODS = (*_READING, "OPTIONS", "PUT", "POST", "PATCH", "DELETE")
-#: Those that CloudFront keeps for ten seconds although nothing told it to, whatever the cache policy says (developer
-#: guide, "HTTP 4xx and 5xx status codes that CloudFront caches"). A file of the next release that one server does not
+#: Errors that CloudFront caches for ten seconds by default, regardless of the cache policy (developer guide, "HTTP 4xx
+#: and 5xx status codes that CloudFront caches"). A file of the next release that one server does not
 #: have yet, or a record that does not exist yet, must not stay missing.
 _KEPT_ERRORS = (404, 414, 500, 501, 502, 503, 504)
 _MOST_DAYS = 3650
@@ -29,33 +29,34 @@ _LONGEST_URL = 250
 
 @dataclass(frozen=True, kw_only=True)
 class StaticArgs:
-    """A folder of files: `static` of a system's application."""
+    """A directory of static files: `static` of a system's application."""
 
-    #: The folder, without a slash at its end: `/_next/static`.
+    #: Path of the directory, without a trailing slash: `/_next/static`.
     url: str
-    #: 0: not kept by CloudFront either.
+    #: 0 means that CloudFront does not cache it either.
     max_age_days: int
-    #: The name of a file changes with what is in it, so that no query does; otherwise a query is part of the name.
+    #: Whether the name of a file changes with its content, so that a query does not matter; otherwise a query is part
+    #: of the name.
     immutable: bool | None = None
 
 
 def kept(static: Sequence[StaticArgs]) -> list[StaticArgs]:
-    """What CloudFront keeps, the longest path first: it takes the first behaviour that fits."""
+    """Return what CloudFront caches, longest path first, because it takes the first behaviour that matches."""
     return sorted(
         (folder for folder in static if folder.max_age_days), key=lambda folder: (-len(folder.url), folder.url)
     )
 
 
 def policy_part(static: StaticArgs) -> str:
-    """What the cache policy is called; folders of the same kind and age share one, as an account has only 20."""
+    """Return the name of the cache policy; directories of one kind and age share it, as an account has only 20."""
     return f"{'immutable' if static.immutable else 'static'}-{static.max_age_days}-days"
 
 
 def cache_key(*, immutable: bool) -> aws.cloudfront.CachePolicyParametersInCacheKeyAndForwardedToOriginArgsDict:
-    """What tells two files apart, which is also all that the origin hears.
+    """Return what distinguishes two cached files, which is also all that the origin receives.
 
-    No cookie and no credentials: what is kept for all is asked for by nobody in particular. Host, as the load balancer
-    and nginx choose the site by it, and as TLS to the origin goes by it.
+    No cookies and no credentials, because a file cached for all clients depends on none of them. Host, because the load
+    balancer and nginx select the site by it, and TLS to the origin uses it.
     """
     return {
         "cookies_config": {"cookie_behavior": "none"},
@@ -67,9 +68,9 @@ def cache_key(*, immutable: bool) -> aws.cloudfront.CachePolicyParametersInCache
 
 
 def application_behaviour(origin: str) -> aws.cloudfront.DistributionDefaultCacheBehaviorArgsDict:
-    """Everything is passed on as the client sent it, also the upgrade to a WebSocket, and nothing is kept.
+    """Return the behaviour that passes on everything as sent, including WebSocket upgrades, and caches nothing.
 
-    nginx compresses: without a cache CloudFront compresses nothing, and passes `Accept-Encoding` and the answer on.
+    nginx compresses: without a cache CloudFront compresses nothing, and passes on `Accept-Encoding` and the response.
     """
     return {
         "target_origin_id": origin,
@@ -85,7 +86,7 @@ def application_behaviour(origin: str) -> aws.cloudfront.DistributionDefaultCach
 def static_behaviour(
     origin: str, static: StaticArgs, policy_id: pulumi.Input[str]
 ) -> aws.cloudfront.DistributionOrderedCacheBehaviorArgsDict:
-    """Files are kept, compressed, and only read."""
+    """Return the behaviour of static files, which are cached, compressed and read-only."""
     return {
         "path_pattern": f"{static.url}/*",
         "target_origin_id": origin,
@@ -98,7 +99,7 @@ def static_behaviour(
 
 
 def errors() -> list[aws.cloudfront.DistributionCustomErrorResponseArgs]:
-    """No error is kept, unless the application says so itself; each is answered as the application wrote it."""
+    """Return the error settings: no caching unless the application allows it, and errors are passed on unchanged."""
     return [
         aws.cloudfront.DistributionCustomErrorResponseArgs(error_code=code, error_caching_min_ttl=0)
         for code in _KEPT_ERRORS
@@ -106,7 +107,7 @@ def errors() -> list[aws.cloudfront.DistributionCustomErrorResponseArgs]:
 
 
 def static_problems(static: Sequence[StaticArgs]) -> Iterator[str]:
-    """Problems of the folders."""
+    """Yield the problems of the directories."""
     urls = [static_folder.url for static_folder in static]
     for position, folder in enumerate(static):
         argument = f"static[{position}]"

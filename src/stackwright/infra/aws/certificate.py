@@ -1,4 +1,4 @@
-"""Certificates that renew themselves: issued by ACM to whoever holds the domain's zone, and proven there."""
+"""Certificates that renew themselves: issued by ACM and validated by records in the zone of the domain."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import re
@@ -12,12 +12,13 @@ import pulumi_aws as aws
 from stackwright.infra.aws import dns_checks
 from stackwright.infra.aws.context import Context
 
-#: What ACM issues and both ALB and CloudFront take (user guide of ACM, "Prerequisites for importing": of the elliptic
-#: curves CloudFront takes P-256 alone).
+#: Algorithms that ACM issues and both ALB and CloudFront accept (ACM user guide, "Prerequisites for importing": of the
+#: elliptic curves CloudFront accepts only P-256).
 EC, RSA = "EC_prime256v1", "RSA_2048"
-#: Of a certificate; AWS gives 10 until one asks for more (quotas of ACM).
+#: Maximum names of a certificate; AWS allows 10 until more are requested (quotas of ACM).
 MOST_NAMES = 100
-#: Characters of the main name (API reference of RequestCertificate, DomainName; it is the certificate's common name).
+#: Maximum characters of the main name, which is the certificate's common name (API reference of RequestCertificate,
+#: DomainName).
 LONGEST_MAIN_NAME = 64
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _ZONE_ID = re.compile(r"Z[A-Z0-9]{6,31}")
@@ -27,23 +28,24 @@ _TTL_SECONDS = 60
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateArgs:
-    """The names of a certificate and where they are proven.
+    """The names of a certificate and how they are validated.
 
     Raises ValueError with every problem at once.
     """
 
     context: Context
-    #: The first is the main one; `*.` in front of a name is for all that are one label below it.
+    #: The first is the main one; `*.` in front of a name covers all names one label below it.
     names: Sequence[str]
-    #: Public, and the names' own: records that prove them are made in it.
+    #: The public zone of the names, in which the validation records are created.
     hosted_zone_id: pulumi.Input[str] | None = None
-    #: In place of a zone the `validation_names` of a certificate for the same names in another region: ACM wants the same
-    #: records of an account everywhere, and Route 53 takes each once (hashicorp/terraform-provider-aws#13653).
+    #: Instead of a zone, the `validation_names` of a certificate for the same names in another region: ACM requires the
+    #: same records of an account in every region, and Route 53 accepts each once
+    #: (hashicorp/terraform-provider-aws#13653).
     validation_names: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None
-    #: Of the certificate, where it is not the environment's; CloudFront takes those of us-east-1 alone.
+    #: Region of the certificate, if not the environment's; CloudFront only accepts certificates in us-east-1.
     region: str | None = None
-    #: `EC_prime256v1` or `RSA_2048`; otherwise the first, whose handshakes cost less. The second is for clients, such as old
-    #: devices, that know RSA alone.
+    #: `EC_prime256v1` or `RSA_2048`; defaults to the first, whose handshakes cost less. The second is for clients, such
+    #: as old devices, that only support RSA.
     key_algorithm: str | None = None
 
     def __post_init__(self) -> None:
@@ -53,20 +55,20 @@ class CertificateArgs:
 
     @property
     def proven(self) -> tuple[str, ...]:
-        """What is proven, each once: a name and its wildcard share a record."""
+        """The names to validate, each once: a name and its wildcard share a record."""
         return tuple(dict.fromkeys(plain(name) for name in self.names))
 
 
 class Certificate(pulumi.ComponentResource):
-    """A public certificate, and in the names' zone a record for each that proves it now and at every renewal.
+    """A public certificate, and a record in the zone for each name, which validates it now and at every renewal.
 
-    Its ARN is there when it is issued, not before. Another set of names is another certificate: the new one is in use
-    before the old one goes.
+    Its ARN is known when it is issued, not before. Another set of names is another certificate: the new one is in use
+    before the old one is deleted.
     """
 
     #: Known once the certificate can be used.
     arn: pulumi.Output[str]
-    #: Of the records, for a certificate of the same names in another region.
+    #: Names of the validation records, for a certificate for the same names in another region.
     validation_names: pulumi.Output[Sequence[str]]
 
     def __init__(self, name: str, args: CertificateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -88,7 +90,7 @@ class Certificate(pulumi.ComponentResource):
     def _create_certificate(self, name: str) -> aws.acm.Certificate:
         args, context = self._args, self._args.context
         main, *alternative_names = args.names
-        # A tag holds no asterisk.
+        # A tag cannot contain an asterisk.
         label = context.name("name_tag", plain(main))
         return aws.acm.Certificate(
             f"{name}-certificate",
@@ -105,14 +107,14 @@ class Certificate(pulumi.ComponentResource):
         args = self._args
         if args.validation_names is not None:
             return args.validation_names
-        # The args have refused none of both.
+        # CertificateArgs requires one of the two.
         zone_id = "" if args.hosted_zone_id is None else args.hosted_zone_id
         return [self._create_record(name, certificate, zone_id, domain).fqdn for domain in args.proven]
 
     def _create_record(
         self, name: str, certificate: aws.acm.Certificate, zone_id: pulumi.Input[str], domain: str
     ) -> aws.route53.Record:
-        # One for each domain, which are known beforehand; only what is in it waits for ACM.
+        # One record for each domain: the domains are known in advance, only the content of the record waits for ACM.
         option = certificate.domain_validation_options.apply(lambda options: _option(options, domain))
         return aws.route53.Record(
             f"{name}-validation-{domain}",
@@ -126,12 +128,12 @@ class Certificate(pulumi.ComponentResource):
 
 
 def plain(name: str) -> str:
-    """Without the wildcard: what ACM asks a proof for."""
+    """Return the name without the wildcard, which is the name that ACM validates."""
     return name.removeprefix("*.")
 
 
 def _option(options: Sequence[aws.acm.outputs.CertificateDomainValidationOption], domain: str) -> Mapping[str, str]:
-    # By name: they are a set, whose order is the provider's.
+    # Selected by name, because the options are a set whose order is up to the provider.
     option = next(
         candidate for candidate in options if candidate.domain_name and plain(candidate.domain_name) == domain
     )

@@ -1,4 +1,4 @@
-"""What is watched of an environment of size C: every part that it has."""
+"""The alarms of an environment of size C, for every part that it has."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from stackwright.model.aws.regions import GLOBAL_REGION
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What there is to watch."""
+    """The parts of an environment to watch."""
 
     edge: Edge
     hosts: Hosts | None
@@ -38,7 +38,7 @@ class Parts:
 
 
 def alarms_args(account: Account, parts: Parts) -> AlarmsArgs:
-    """Everything of it."""
+    """Return the arguments of the alarms of all parts."""
     cdn, firewall = parts.edge.cdn, parts.edge.firewall
     return AlarmsArgs(
         context=account.context,
@@ -104,7 +104,7 @@ def _groups(account: Account, group: ScalingGroup | None) -> Mapping[str, GroupA
     group_settings = account.aws.app.group
     if group is None or group_settings is None:
         return {}
-    # What their role `host_metrics` sends, which Windows does not have.
+    # The role `host_metrics` sends these metrics, but not on Windows.
     paths = None if account.environment.slots[0].windows else ["/"]
     return {
         "app": GroupAlarmsArgs(

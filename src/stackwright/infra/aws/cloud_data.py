@@ -1,4 +1,4 @@
-"""The data of an environment of size C: buckets, secrets, the database and the caches, as AWS runs them."""
+"""The data of an environment of size C: buckets, secrets, and the database and caches managed by AWS."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from stackwright.model.secrets import MASTER, application_names, cloud_names
 
 
 class Data:
-    """Each part is made when it is first asked for."""
+    """The data of an environment; each part is created on first use."""
 
     def __init__(self, account: Account) -> None:
         self._account, self._environment = account, account.environment
@@ -38,7 +38,7 @@ class Data:
 
     @cached_property
     def store(self) -> ObjectStore:
-        """A bucket for each purpose; backups and uploads with a copy elsewhere, where there is a region for it."""
+        """A bucket for each purpose; backups and uploads are copied to another region if one is configured."""
         account = self._account
         return account.create_buckets(
             {
@@ -50,9 +50,9 @@ class Data:
         )
 
     def uploads_statements(self) -> list[StatementArgs]:
-        """What a server needs whose applications take uploads: to add, and to take back; it reads and lists nothing.
+        """Return the permissions of a server whose applications take uploads: to add and delete, not to read or list.
 
-        What is taken back or overwritten stays as a version, which no server may delete.
+        Deleted and overwritten objects stay as versions, which no server may delete.
         """
         if not any(app.uploads for app in self._environment.system.apps.values()):
             return []
@@ -69,16 +69,16 @@ class Data:
 
     @cached_property
     def secrets(self) -> Secrets:
-        """Those that servers read, empty: `stackwright` fills them, and Pulumi never sees a value."""
+        """The secrets that servers read, created empty: `stackwright` fills them, and Pulumi never sees a value."""
         account = self._account
-        # Empty until `stackwright database take-over`, and for good where nobody wants replicas.
+        # Empty until `stackwright database take-over`, and permanently if no replicas are needed.
         taken_over = [] if account.plan.database is None else [MASTER]
         names = sorted([*application_names(self._environment), *taken_over])
         args = SecretsArgs(context=account.context, names=names, kms_key_arn=account.key.arn)
         return Secrets(f"{self._name}-secrets", args, account.options)
 
     def create_database(self, clients: Mapping[str, pulumi.Input[str]]) -> Database:
-        """PostgreSQL; replicas once its master is taken over from RDS (docs/adr/0010-aws.md)."""
+        """Create PostgreSQL, with replicas once its master user is taken over from RDS (docs/adr/0010-aws.md)."""
         environment, account = self._environment, self._account
         plan, section, tier, budget = (
             account.plan.database,
@@ -114,16 +114,16 @@ class Data:
             copy_region=section.copy_region,
             copy_kms_key_arn=None if account.copy_key is None else account.copy_key.arn,
             iam_authentication=section.iam_authentication,
-            # Where RDS can: it is wished for unless somebody says no.
+            # None uses it where RDS supports it; False only if it is disabled in the configuration.
             blue_green=None if section.blue_green else False,
             secrets=[name for name in cloud_names(self._environment) if name.startswith("postgresql/")],
         )
-        # The login of the master goes after the instance, which a destroy takes a while to delete.
+        # A destroy deletes the login of the master user after the instance, whose deletion takes a while.
         after = pulumi.ResourceOptions(depends_on=[self.secrets])
         return Database(f"{self._name}-database", args, pulumi.ResourceOptions.merge(account.options, after))
 
     def create_cache(self, clients: Mapping[str, pulumi.Input[str]]) -> Cache:
-        """A store for each purpose, and in each a user for each application."""
+        """Create a store for each purpose, with a user for each application."""
         environment, account = self._environment, self._account
         section = account.aws.cache
         groups: dict[str, CacheGroupArgs] = {

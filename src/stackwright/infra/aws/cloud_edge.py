@@ -1,4 +1,4 @@
-"""What users of an environment of size C reach: names, certificates, CDN, web firewall and load balancer."""
+"""The public side of an environment of size C: names, certificates, CDN, web firewall and load balancer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HTTPS = 443
 
 
 class Edge:
-    """Each part is made when it is first asked for; with a CDN the load balancer has no address on the Internet."""
+    """The public side, each part created on first use; with a CDN the load balancer has no public address."""
 
     def __init__(self, account: Account, data: Data) -> None:
         self._account, self._data = account, data
@@ -37,20 +37,20 @@ class Edge:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that the sites are called."""
+        """All names of the sites."""
         return tuple(dict.fromkeys(name for site in self._sites for name in site.names))
 
     @property
     def scope(self) -> str:
-        """Where the web firewall stands."""
+        """The scope of the web firewall."""
         return CLOUDFRONT if self._asked.cdn else REGIONAL
 
     @cached_property
     def certificate(self) -> Certificate:
-        """The load balancer's."""
+        """The certificate of the load balancer."""
         account = self._account
         if self._asked.cdn and account.aws.region != GLOBAL_REGION:
-            # ACM asks for the same records in every region, and Route 53 takes each once.
+            # ACM requires the same records in every region, and Route 53 accepts each once.
             proven = self.cdn_certificate.validation_names
             args = CertificateArgs(context=account.context, names=self.names, validation_names=proven)
         else:
@@ -59,7 +59,7 @@ class Edge:
 
     @cached_property
     def cdn_certificate(self) -> Certificate:
-        """The CDN's, of the one region that it takes certificates from."""
+        """The certificate of the CDN, in the only region from which it accepts certificates."""
         account = self._account
         if account.aws.region == GLOBAL_REGION:
             return self.certificate
@@ -69,7 +69,7 @@ class Edge:
 
     @cached_property
     def balancer(self) -> LoadBalancer:
-        """Over the application's hosts."""
+        """The load balancer in front of the application's hosts."""
         account, section = self._account, self._asked
         origin = OriginOnlyArgs(prefix_list_id=self._cloudfront_addresses) if section.cdn else None
         args = LoadBalancerArgs(
@@ -77,7 +77,7 @@ class Edge:
             vpc_id=account.network.vpc_id,
             subnet_ids=account.subnets("private" if section.cdn else "public"),
             certificate_arn=self.certificate.arn,
-            # Alive, not ready: a database that fails over must not have every server replaced.
+            # Liveness, not readiness: a failover of the database must not cause every server to be replaced.
             targets=TargetArgs(health_path=self._health.path, sticky_seconds=section.sticky_seconds),
             log_bucket=self._data.store.names["logs"],
             kind=section.kind,
@@ -90,7 +90,7 @@ class Edge:
 
     @property
     def _cloudfront_addresses(self) -> pulumi.Output[str]:
-        """Return the id of AWS's list of the addresses that CloudFront fetches from, which differs by region."""
+        """Return the id of AWS's list of the addresses that CloudFront connects from, which differs by region."""
         name = "com.amazonaws.global.cloudfront.origin-facing"
         return aws.ec2.get_managed_prefix_list_output(name=name, opts=self._account.lookup_options).id
 
@@ -100,7 +100,7 @@ class Edge:
 
     @cached_property
     def firewall(self) -> WebFirewall | None:
-        """With the sites' rate limits, coarsely; each host's nginx has them exactly."""
+        """The web firewall, with approximate rate limits of the sites; the nginx of each host enforces them exactly."""
         account = self._account
         if not self._asked.firewall:
             return None
@@ -129,7 +129,7 @@ class Edge:
 
     @cached_property
     def cdn(self) -> Cdn | None:
-        """In front, with the static files of the applications."""
+        """The CDN in front, with the static files of the applications."""
         account = self._account
         if not self._asked.cdn:
             return None
@@ -152,9 +152,9 @@ class Edge:
 
     @property
     def records(self) -> dict[str, DnsRecordArgs]:
-        """What the public names mean."""
+        """The DNS records of the public names."""
         if self.cdn is not None:
-            # CloudFront's zone, which is the same for every distribution: AWS looks at no health there.
+            # CloudFront's zone, which is the same for every distribution: AWS does not evaluate health there.
             record = DnsRecordArgs(
                 kind="alias",
                 values=[self.cdn.domain_name],
@@ -171,7 +171,7 @@ class Edge:
 
     @property
     def result(self) -> ServiceResult:
-        """Where users come in."""
+        """The endpoint that users connect to."""
         if self.cdn is None:
             return self.balancer.result
         endpoint = Endpoint(scheme="https", addresses=(self.cdn.domain_name,), port=_HTTPS)

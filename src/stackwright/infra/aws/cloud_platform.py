@@ -1,4 +1,4 @@
-"""The provider `aws` in size C: AWS runs load balancer, database and caches, and application servers come and go."""
+"""The `aws` provider in size C: AWS manages load balancer, database and caches; application servers are autoscaled."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _NOTHING = ServiceResult(endpoints={}, secrets=())
 
 @dataclass(frozen=True, kw_only=True)
 class _Service:
-    """What is made of several components, or of none."""
+    """A service made of several components, or of none."""
 
     result: ServiceResult
 
 
 class _OnHosts(SelfHostedServices):
-    """A database that the environment runs itself, and its backups: on hosts, as anywhere."""
+    """A self-hosted database and its backups, on hosts as with any provider."""
 
     def __init__(self, environment: Environment, keys: KeyPair, servers: Servers) -> None:
         super().__init__(environment, keys)
@@ -51,7 +51,7 @@ class _OnHosts(SelfHostedServices):
 
 
 class AwsPlatform:
-    """Size C."""
+    """The platform of an environment of size C."""
 
     def __init__(self, environment: Environment, keys: KeyPair) -> None:
         self._environment = environment
@@ -64,44 +64,44 @@ class AwsPlatform:
 
     @property
     def network(self) -> Network:
-        """A VPC."""
+        """The VPC."""
         return self._account.network
 
     @cached_property
     def compute(self) -> Servers:
-        """The group of application servers, once all is there that they ask; and hosts."""
+        """The hosts, and the group of application servers, created after everything that these servers use."""
         self._servers.admit()
         self._group  # noqa: B018 - made with it
         return self._servers
 
     @cached_property
     def load_balancer(self) -> _Service:
-        """What users reach, by the names that lead to it."""
+        """The endpoint that users reach, with its web firewall and DNS records."""
         self._edge.firewall  # noqa: B018 - made with it
         self._dns  # noqa: B018 - made with it
         return _Service(result=self._edge.result)
 
     @cached_property
     def database(self) -> protocols.Database:
-        """RDS."""
+        """RDS, or the self-hosted database."""
         if "database" not in self._managed:
             return self._on_hosts.database
         return self._database or _Service(result=_NOTHING)
 
     @cached_property
     def cache(self) -> protocols.Cache:
-        """ElastiCache."""
+        """The ElastiCache stores."""
         return self._cache or _Service(result=_NOTHING)
 
     @cached_property
     def object_store(self) -> protocols.ObjectStore:
-        """Buckets; backups of a database that the environment runs itself are on hosts."""
+        """The buckets; backups of a self-hosted database are on hosts."""
         store = self._data.store
         return store if "database" in self._managed else self._on_hosts.object_store
 
     @cached_property
     def watch(self) -> Alarms | None:
-        """Mails to who is named: about trouble and about cost; None where nobody is."""
+        """E-mails about problems and cost to the configured addresses; None without addresses."""
         account = self._account
         if not account.aws.notify:
             return None
@@ -113,7 +113,7 @@ class AwsPlatform:
 
     @property
     def cloud(self) -> CloudResult:
-        """The buckets, and where the secrets are; that of the database's master user is AWS's own."""
+        """The buckets and where the secrets are; AWS manages the secret of the database's master user."""
         context = self._account.context
         return CloudResult(
             region=context.region,
@@ -163,7 +163,7 @@ class AwsPlatform:
         return Dns(f"{environment.name}-dns", args, account.options)
 
     def _private_records(self) -> dict[str, DnsRecordArgs]:
-        """Names that outlive what they mean; TLS verifies AWS's own names, which the output has."""
+        """Return names that stay when their targets change; TLS verifies AWS's own names, which are in the output."""
         environment = self._environment
         records = {
             naming.fqdn(host.name, environment.name): DnsRecordArgs(kind="A", values=[host.address])

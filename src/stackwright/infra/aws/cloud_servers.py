@@ -1,4 +1,4 @@
-"""The servers of an environment of size C: the group that grows and shrinks, and hosts with names where there are some."""
+"""The servers of an environment of size C: the Auto Scaling group, and named hosts if there are any."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _APP = "app"
 
 
 class Servers:
-    """Hosts exist before what they ask, as Ansible configures them later; a group after it, as it configures itself."""
+    """The servers: hosts are created before the services that they use, the group after these services.
+
+    Ansible configures the hosts later, whereas the group's servers configure themselves.
+    """
 
     def __init__(self, account: Account, data: Data, edge: Edge, keys: KeyPair) -> None:
         self._account, self._data, self._edge, self._keys = account, data, edge, keys
@@ -39,12 +42,12 @@ class Servers:
 
     @property
     def result(self) -> ComputeResult:
-        """Only hosts have names."""
+        """The hosts; servers of the group have no names."""
         return ComputeResult(hosts={}) if self.hosts is None else self.hosts.result
 
     @cached_property
     def hosts(self) -> Hosts | None:
-        """Those with names, reached through Systems Manager; none of them has a public address."""
+        """The named hosts, reached through Systems Manager; none of them has a public address."""
         environment, account = self._environment, self._account
         if not environment.hosts:
             return None
@@ -80,7 +83,7 @@ class Servers:
         return ClientGroup(f"{self._name}-clients", args, account.options)
 
     def security_group(self, tier: str) -> pulumi.Input[str]:
-        """Of the servers of a tier, whether they exist yet or not."""
+        """Return the security group of the servers of a tier, whether they exist yet or not."""
         if tier == _APP and self._environment.slots:
             return self._clients.security_group_id
         if self.hosts is None:
@@ -88,13 +91,13 @@ class Servers:
         return self.hosts.security_group_ids[tier]
 
     def clients(self, tier: str) -> dict[str, pulumi.Input[str]]:
-        """Reason -> security group of who asks a service that AWS runs."""
+        """Return reason -> security group of the clients of a service that AWS manages."""
         sources = dict.fromkeys(flow.source for flow in traffic.to_services(self._environment) if flow.target == tier)
         what = {"database": "PostgreSQL", "cache": "Redis"}[tier]
         return {f"{what} for {source}": self.security_group(source) for source in sources}
 
     def paths(self, services: dict[str, pulumi.Input[str]]) -> Iterator[PathArgs]:
-        """Ways that no component knows both ends of; `services` are the security groups of those that AWS runs."""
+        """Yield the paths of which no component knows both ends; `services` are the security groups of managed ones."""
         for admits, every in (
             (True, traffic.to_services(self._environment)),
             (False, traffic.of_group(self._environment)),
@@ -111,14 +114,14 @@ class Servers:
                 )
 
     def admit(self) -> None:
-        """Let the load balancer in."""
+        """Admit the load balancer to the application servers."""
         self._edge.balancer.admit(_APP, self.security_group(_APP))
         if self.hosts is not None and not self._environment.slots:
             names = self._environment.groups[_APP]
             self._edge.balancer.attach({name: self.hosts.instance_ids[name] for name in names})
 
     def create_group(self, first: Sequence[pulumi.Resource]) -> ScalingGroup | None:
-        """After all that its servers ask while they configure themselves."""
+        """Create the group after everything that its servers use while they configure themselves."""
         environment, account, group = self._environment, self._account, self._account.aws.app.group
         if group is None or not environment.slots:
             return None
@@ -165,15 +168,15 @@ class Servers:
             bucket=bucket_name(account.context, ARTIFACTS),
             key=bundles.KEY.format(tier=_APP),
             public_key=signing.public_key(environment),
-            # The first instance itself, as the host's nginx answers to names alone; the load balancer asks that one.
+            # The first instance itself, as the host's nginx only answers to host names; the load balancer checks nginx.
             health_url=f"http://127.0.0.1:{app.process.first_port}{app.health.ready_path}",
             kms_key_arn=account.key.arn,
-            # A new bundle makes a new version of the template, and so new servers, a few at a time.
+            # A new bundle creates a new version of the template, and thereby new servers, a few at a time.
             minimum_serial=bundles.serial(environment),
         )
 
     def _statements(self) -> list[StatementArgs]:
-        """The applications' secrets and no other, and their uploads."""
+        """Return the permissions of the servers: on the applications' secrets and no others, and on their uploads."""
         context, key = self._account.context, self._account.key.arn
         whose = context.arn("secretsmanager", f"secret:{context.environment}/*")
         return [

@@ -1,6 +1,6 @@
-"""How the part of an environment is that AWS runs: what somebody wants to see at night before anything else.
+"""The status of the parts of an environment that AWS manages: the first thing to look at during an incident.
 
-Every question is one call of AWS's CLI, and only looks. One that fails is a line of its own and hides no other.
+Every question is one read-only call of the AWS CLI. A call that fails is a line of its own and hides no other.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ _OVER = ("Successful", "Cancelled")
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One thing, and how it is."""
+    """The status of one resource."""
 
     #: `server`, `database`, `cache`, `alarm`, ...
     kind: str
     name: str
-    #: Where it is or what it is of: a zone, a purpose.
+    #: Where it is or what it belongs to: a zone, a purpose.
     location: str
     state: str
     good: bool
     known: bool = True
-    """False if AWS did not say."""
+    """False if AWS did not answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CloudStatus:
-    """One environment and AWS."""
+    """The status of one environment on AWS."""
 
     environment: Environment
     region: str
     ask: Ask
 
     def lines(self) -> Iterator[Line]:
-        """Everything, in the order in which a request meets it; alarms last."""
+        """Yield the status of everything, in the order in which a request reaches it; alarms last."""
         managed = topology.managed(self.environment.stack)
         if self.environment.slots:
             yield from self._told("servers", self._group)
@@ -82,7 +82,7 @@ class CloudStatus:
         yield from self._refresh(group_name)
 
     def _targets(self, arns: Sequence[str]) -> dict[str, str]:
-        """Server -> how the load balancer finds it."""
+        """Return server -> its health according to the load balancer."""
         return {
             description["Target"]["Id"]: " ".join(filter(None, (health["State"], health.get("Description"))))
             for arn in arns
@@ -150,7 +150,7 @@ def _serves(server: Mapping[str, Any], targets: Mapping[str, str]) -> bool:
 
 
 def _version(of: Mapping[str, Any]) -> str | None:
-    """Of the launch template, of a group or a server; None where somebody removed it."""
+    """Return the launch template version of a group or a server; None if the template was removed."""
     template = of.get("LaunchTemplate")
     if template is None:
         mixed = of.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})

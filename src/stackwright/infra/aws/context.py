@@ -1,11 +1,11 @@
-"""One naming and tagging context for every component: whose resource it is, where it is, and what it is called."""
+"""The naming and tagging context of every component: the owner, the location and the names of its resources."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from dataclasses import dataclass
 
 from stackwright.model.aws import names
 
-#: Said by every resource; Ansible's groups and the cost reports go by them.
+#: Prefix of the tags of every resource; Ansible's groups and the cost reports use these tags.
 TAG_PREFIX = "stackwright"
 
 
@@ -13,7 +13,7 @@ TAG_PREFIX = "stackwright"
 class Context:
     """The environment that a component belongs to.
 
-    `account` (12 digits) and `region` make ARNs known before anything exists, so that policies can be exact.
+    With `account` (12 digits) and `region`, ARNs are known before any resource exists, so that policies can be exact.
     """
 
     environment: str
@@ -25,27 +25,27 @@ class Context:
 
     @property
     def partition(self) -> str:
-        """What ARNs of the region begin with."""
+        """The partition in the ARNs of the region."""
         prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
         return next((name for prefix, name in prefixes.items() if self.region.startswith(prefix)), "aws")
 
     @property
     def keeps_data(self) -> bool:
-        """Whether a deletion has to be asked for twice: protection by AWS and by Pulumi."""
+        """Whether a deletion has to be confirmed twice, because both AWS and Pulumi protect the resource."""
         return self.environment_class != "development"
 
     def name(self, kind: str, *parts: str) -> str:
-        """The name of a resource of that kind (`stackwright.model.aws.names.RULES`)."""
+        """Return the name of a resource of that kind (`stackwright.model.aws.names.RULES`)."""
         return names.name(kind, self.environment, *parts)
 
     def arn(self, service: str, resource: str, *, region: str | None = None, account: str | None = None) -> str:
-        """The ARN of a resource; `region=""` and `account=""` for services without them."""
+        """Return the ARN of a resource; pass `region=""` and `account=""` for services without them."""
         where = self.region if region is None else region
         whose = self.account if account is None else account
         return f"arn:{self.partition}:{service}:{where}:{whose}:{resource}"
 
     def tags(self, name: str, *, tier: str | None = None) -> dict[str, str]:
-        """The tags of a resource; `tier` is the Ansible group that a host is in."""
+        """Return the tags of a resource; `tier` is the Ansible group that a host is in."""
         common_tags = {
             "Name": name,
             f"{TAG_PREFIX}:environment": self.environment,

@@ -1,7 +1,7 @@
-"""Says that nobody is logged in to AWS before anything is built or asked; Pulumi's provider would say it late and at length.
+"""Early check that AWS credentials are configured, because Pulumi's provider would report this late and at length.
 
-Only looks at what the chain of AWS's tools looks at first, by names: nothing is asked, no value is read further than to see
-that it is there. Whether credentials are valid, and those of the right account, AWS says.
+It only looks, by name, at the sources that AWS's tools look at first: it makes no request, and reads a value only to
+see that it is set. Whether the credentials are valid and belong to the right account is for AWS to decide.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from stackwright.infra.engine import EngineError
 from stackwright.model.environment import Environment
 
-#: All of a set have to be there ("Standardized credential providers", AWS SDKs and Tools Reference Guide).
+#: All variables of a set must be set ("Standardized credential providers", AWS SDKs and Tools Reference Guide).
 _VARIABLES = (
     ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
     ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"),
@@ -34,17 +34,17 @@ _SETTINGS = frozenset(
         "web_identity_token_file",
     }
 )
-#: The recording provider is at work (`stackwright.testing.aws.JOURNAL`), and there is no AWS.
+#: Set if the recording provider is in use (`stackwright.testing.aws.JOURNAL`), without AWS.
 _RECORDING = "STACKWRIGHT_AWS_JOURNAL"
 _FIRMWARE = Path("/sys/class/dmi/id")
 
 
 class CredentialsError(EngineError):
-    """There are none, or a file of theirs cannot be read; the message names the remedy and no value."""
+    """No credentials are configured, or a file of them cannot be read; the message names the remedy and no value."""
 
 
 def require(environment: Environment, variables: Mapping[str, str] = os.environ, firmware: Path = _FIRMWARE) -> None:
-    """Raise CredentialsError where the environment is on AWS and no source of credentials is configured."""
+    """Raise CredentialsError if the environment is on AWS and no source of credentials is configured."""
     if environment.stack.aws is None or _RECORDING in variables or source(variables, firmware) is not None:
         return
     account = environment.stack.aws.account
@@ -56,7 +56,7 @@ def require(environment: Environment, variables: Mapping[str, str] = os.environ,
 
 
 def source(variables: Mapping[str, str], firmware: Path = _FIRMWARE) -> str | None:
-    """Where AWS's tools will find credentials first, in words; None where nothing is configured."""
+    """Return a description of where AWS's tools find credentials first; None if nothing is configured."""
     for names in _VARIABLES:
         if all(variables.get(name) for name in names):
             return " and ".join(names)
@@ -67,7 +67,7 @@ def source(variables: Mapping[str, str], firmware: Path = _FIRMWARE) -> str | No
 
 
 def _missing(variables: Mapping[str, str]) -> Iterator[str]:
-    """What was looked for."""
+    """Yield each source that was checked, and what it lacks."""
     for names in _VARIABLES[:2]:
         absent = [name for name in names if not variables.get(name)]
         yield f"{' with '.join(names)} (not set: {', '.join(absent)})"
@@ -87,18 +87,18 @@ def _profile(variables: Mapping[str, str]) -> str:
 
 
 def _files(variables: Mapping[str, str]) -> tuple[Path, Path]:
-    """Of credentials and of settings."""
+    """Return the paths of the credentials file and the settings file."""
     folder = Path(variables.get("HOME") or Path.home()) / ".aws"
     named = variables.get("AWS_SHARED_CREDENTIALS_FILE"), variables.get("AWS_CONFIG_FILE")
     credentials, config = (
-        Path(os.path.expanduser(name)) if name else folder / usual  # noqa: PTH111 - a `~` of nobody stays as it is
+        Path(os.path.expanduser(name)) if name else folder / usual  # noqa: PTH111 - keeps the `~` of an unknown user
         for name, usual in zip(named, ("credentials", "config"), strict=True)
     )
     return credentials, config
 
 
 def _profiles(variables: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    """The names of what each profile sets, of both files together."""
+    """Return the names of the settings of each profile, from both files together."""
     credentials, config = _files(variables)
     profiles = _sections(credentials)
     for title, settings in _sections(config).items():
@@ -116,14 +116,14 @@ def _words(title: str) -> list[str]:
 
 
 def _sections(path: Path) -> dict[str, frozenset[str]]:
-    # AWS has no section whose settings all others take over.
+    # AWS has no section whose settings all others inherit.
     parser = configparser.RawConfigParser(strict=False, default_section="", allow_no_value=True)
     try:
         parser.read_string(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, configparser.Error) as error:
-        # The error may show a line, and the line a key.
+        # The error may quote a line, and the line may contain a key.
         raise CredentialsError(
             f"{path}, where AWS's tools look for credentials, cannot be read ({type(error).__name__}): `aws configure list`"
         ) from None

@@ -1,6 +1,6 @@
-"""One page to look at when something is wrong: all alarms, and the metrics that they go by with their thresholds.
+"""The dashboard for troubleshooting: all alarms, and their metrics with the thresholds.
 
-Its grammar is that of the API reference of CloudWatch, "Dashboard body structure and syntax".
+Its format is that of the CloudWatch API reference, "Dashboard body structure and syntax".
 """
 
 # No postponed annotations, as in the modules of the args.
@@ -13,14 +13,14 @@ from stackwright.infra.aws.context import Context
 
 _GRID, _COLUMNS = 24, 3
 _CHART_HEIGHT, _ALARMS_HEIGHT = 6, 4
-#: Of one widget.
+#: Maximum of one widget.
 _MOST_ALARMS, _MOST_METRICS = 100, 500
 
 Widget = dict[str, Any]
 
 
 def body(context: Context, alarms: Sequence[Alarm]) -> dict[str, Any]:
-    """The dashboard, with inputs of Pulumi for what only AWS knows."""
+    """Return the body of the dashboard, with Pulumi inputs for values that only AWS knows."""
     return {"start": "-PT12H", "periodOverride": "inherit", "widgets": list(_widgets(context, alarms))}
 
 
@@ -66,7 +66,7 @@ def _chart(context: Context, title: str, alarms: Sequence[Alarm]) -> dict[str, A
 
 def _lines(number: int, alarm: Alarm) -> Iterator[list[Any]]:
     label = " ".join(alarm.name[:-1])
-    # Ids are the whole widget's.
+    # Ids must be unique within the widget.
     ids = {identity: f"{identity}{number}" for identity in alarm.metrics}
     if alarm.expression:
         expression = re.sub(r"\b[a-z]\w*\b", lambda match: ids.get(match[0], match[0]), alarm.expression)

@@ -1,22 +1,23 @@
-"""PostgreSQL run by AWS, so that backups, standbys and minor upgrades are nobody's evening.
+"""Component for a managed PostgreSQL database on Amazon RDS: AWS takes care of backups, standbys and minor upgrades.
 
-**The master's password.** RDS makes it, keeps it in a secret of its own and rotates it: Pulumi never sees a value. But
-RDS has neither read replicas nor blue/green deployments for such an instance (user guide, "Limitations for Secrets
-Manager integration"; `Creating read replicas for source instance with engine postgres where ManageMasterUserPassword is
-enabled is not supported`). A password as an input would be in the state (pulumi-terraform-bridge#3201), and a master
-who logs in with IAM (`MasterUserAuthenticationType`) is unknown to pulumi-aws 7.51. So replicas take two steps: create
-the database without; take its master over, outside of Pulumi (`stackwright database take-over`, module `take_over`); and
-name the secret that has the password now in `master_secret_arn`, which from then on admits replicas and blue/green.
-Applications never log in as the master.
+**The master's password.** RDS generates it, stores it in its own secret and rotates it: Pulumi never sees a value.
+However, RDS supports neither read replicas nor blue/green deployments for such an instance (user guide, "Limitations
+for Secrets Manager integration"; `Creating read replicas for source instance with engine postgres where
+ManageMasterUserPassword is enabled is not supported`). A password passed as an input would end up in the state
+(pulumi-terraform-bridge#3201), and pulumi-aws 7.51 does not support a master that logs in with IAM
+(`MasterUserAuthenticationType`). Replicas are therefore added in steps: create the database without them; take over its
+master password outside of Pulumi (`stackwright database take-over`, module `take_over`); then set `master_secret_arn`
+to the secret that now holds the password. From then on replicas and blue/green are accepted. Applications never log in
+as the master.
 
-**What Pulumi declares after that** is what it declared before, `manage_master_user_password` and the key of RDS's secret,
-and leaves both alone (`ignore_changes`): no password is asked of anybody and none is reset. What is known of the provider
-(terraform-provider-aws, `internal/service/rds/instance.go`): its Read does not fill either in, they stay as they were last
-applied ("implicit state passthrough"), so that no refresh makes a difference of the take-over; its Update sends
-`ManageMasterUserPassword` only where the input has changed. To leave the input out would be such a change, from true to
-false, and RDS then asks for a password with it (API reference of ModifyDBInstance). Besides, an instance that is made
-anew has a password that way. `master_user_secret` is filled in, and is empty after the take-over: until
-`master_secret_arn` is set the program stops there, with a message. Not tried in an account.
+**After the take-over** Pulumi still declares `manage_master_user_password` and the key of RDS's secret, as before, but
+leaves both unchanged (`ignore_changes`): no password has to be supplied and none is reset. What is known about the
+provider (terraform-provider-aws, `internal/service/rds/instance.go`): its Read sets neither of the two, so they stay as
+they were last applied ("implicit state passthrough") and a refresh shows no difference after the take-over; its Update
+sends `ManageMasterUserPassword` only if the input has changed. Leaving the input out would be such a change, from true
+to false, and RDS then requires a password in the same call (API reference of ModifyDBInstance). In addition, an
+instance that is created again gets a password this way. Read does set `master_user_secret`, which is empty after the
+take-over: until `master_secret_arn` is set, the program stops there with a message. Not tested in an account.
 """
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
@@ -33,28 +34,29 @@ from stackwright.infra.aws.database_place import PORT, Place, Shared, create_sha
 from stackwright.infra.components.results import Endpoint, ServiceResult
 from stackwright.model.aws import names
 
-#: The authority whose certificates clients verify; RSA, as old drivers know no other. Valid until 2061.
+#: The CA whose certificates clients verify; RSA, because old drivers support nothing else. Valid until 2061.
 _AUTHORITY = "rds-ca-rsa2048-g1"
 
 
 class Database(pulumi.ComponentResource):
-    """An instance of PostgreSQL, its replicas, copies of its backups, parameters, logs and security group.
+    """A PostgreSQL instance with its replicas, backup copies, parameters, logs and security group.
 
-    TLS only, encrypted with the given key, reached on its port by the named clients alone; no password is known to
-    Pulumi. Any second of the last days can be restored. With a standby it survives the loss of a zone. Where data is
-    kept it is protected by AWS and by Pulumi, and leaves a last snapshot and its backups.
+    Connections require TLS, and only the given clients can connect, to its port alone. Data is encrypted with the given
+    key, and Pulumi knows no password. Any second within the backup retention period can be restored. With a standby it
+    survives the loss of a zone. Where data is kept, AWS and Pulumi protect the instance against deletion, and it leaves
+    a final snapshot and its backups.
     """
 
     address: pulumi.Output[str]
     port: pulumi.Output[int]
-    #: For reading; the instance's own where there is no replica.
+    #: Addresses for reading; the address of the instance itself if there are no replicas.
     replica_addresses: pulumi.Output[Sequence[str]]
-    #: Region -> address of the replica there.
+    #: Region -> address of the replica in it.
     addresses_elsewhere: pulumi.Output[Mapping[str, str]]
-    #: All instances of the region, the one that takes writes first; for alarms.
+    #: All instances of the region, the one that accepts writes first; for alarms.
     identifiers: pulumi.Output[Sequence[str]]
     arn: pulumi.Output[str]
-    #: `db-...`, by which policies of IAM name it (`login_statement`).
+    #: `db-...`, which IAM policies use to name the instance (`login_statement`).
     resource_id: pulumi.Output[str]
     master_secret_arn: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
@@ -91,7 +93,7 @@ class Database(pulumi.ComponentResource):
 
     @property
     def result(self) -> ServiceResult:
-        """`postgresql` takes writes; `postgresql_replica` answers reads, which is the same without replicas."""
+        """Return `postgresql`, which accepts writes, and `postgresql_replica` for reads, the same without replicas."""
         reads = self._replicas or (self.address,)
         endpoints = {
             "postgresql": Endpoint(scheme="postgresql", addresses=(self.address,), port=PORT),
@@ -124,7 +126,7 @@ class Database(pulumi.ComponentResource):
         self._replicas = tuple(replica.address for replica in replicas)
         self.replica_addresses = pulumi.Output.all(*(self._replicas or (primary.address,)))
         addresses: dict[str, Any] = {region: replica.address for region, replica in elsewhere.items()}
-        # Not `Output.all`, which makes a list of nothing.
+        # Not `Output.all`, which turns an empty mapping into a list.
         self.addresses_elsewhere = pulumi.Output.from_input(addresses)
         self.identifiers = pulumi.Output.all(primary.identifier, *(replica.identifier for replica in replicas))
         self.arn = primary.arn
@@ -159,7 +161,7 @@ class Database(pulumi.ComponentResource):
     def _create_instance(
         self, name: str, part: str, shared: Shared, source: pulumi.Input[str] | None = None
     ) -> aws.rds.Instance:
-        """The instance that takes writes, or a replica of `source`."""
+        """Create the instance that accepts writes, or a replica of `source`."""
         args, context, location = self._args, self._context, shared.location
         identifier = self._identifiers[part]
         prefix = f"{name}-{part}"
@@ -185,7 +187,7 @@ class Database(pulumi.ComponentResource):
             iam_database_authentication_enabled=bool(args.iam_authentication),
             maintenance_window=args.maintenance_window,
             auto_minor_version_upgrade=True,
-            # Elsewhere in the hour of maintenance: many changes cost a failover.
+            # Where data is kept, changes wait for the maintenance window: many of them cause a failover.
             apply_immediately=not context.keeps_data,
             copy_tags_to_snapshot=True,
             delete_automated_backups=not context.keeps_data,
@@ -202,10 +204,11 @@ class Database(pulumi.ComponentResource):
         """Return the inputs of the primary that are not changed after its creation."""
         ignored: list[str] = []
         if self._args.restore is not None:
-            # What it began with is over, and a change would be another instance; key and master are those of the source.
+            # The restore is done, and a change would replace the instance; the key and the master are those of the
+            # source.
             ignored += ["kmsKeyId", "restoreToPointInTime", "snapshotIdentifier", "username"]
         if self._args.master_secret_arn is not None:
-            # Off since the take-over: RDS would take the password back, and refuse as there are replicas.
+            # Disabled by the take-over: RDS would manage the password again, and refuses that while replicas exist.
             ignored += ["manageMasterUserPassword", "masterUserSecretKmsKeyId"]
         return ignored
 
@@ -226,15 +229,15 @@ class Database(pulumi.ComponentResource):
 
     def _primary_inputs(self, shared: Shared) -> dict[str, Any]:
         args, keeps = self._args, self._context.keeps_data
-        # A name of its own for each database that was ever created here: AWS refuses a second snapshot of a name.
+        # A unique name for each database ever created here: AWS refuses a second snapshot with the same name.
         final = pulumi.Output.concat(
             self._context.name("database_snapshot", "database", "final"), "-", shared.security_group.id
         )
         return {
             **self._restore_inputs(),
-            # A major version: AWS installs the minor ones, and the provider sees no difference in them.
+            # A major version: AWS installs the minor ones, and the provider ignores differences in them.
             "engine_version": args.chosen_version,
-            # Whoever writes another major version means it; without this AWS refuses.
+            # A different major version in the args is intended; without this flag AWS refuses the upgrade.
             "allow_major_version_upgrade": True,
             "allocated_storage": args.storage_gb,
             "db_name": args.database_name,
@@ -254,13 +257,13 @@ class Database(pulumi.ComponentResource):
         args, far = self._args, shared.location.region is not None
         return {
             "replicate_source_db": source,
-            # In its region a replica is in its source's subnets, and RDS finds a zone.
+            # In the same region a replica uses the subnets of its source, and RDS chooses the zone.
             "db_subnet_group_name": shared.subnet_group.name if far else None,
             "multi_az": False,
-            # Its source has them; far away they are there for the day when it is promoted.
+            # The source has backups; a replica in another region needs its own for when it is promoted.
             "backup_retention_period": args.chosen_backup_days if far else 0,
             "backup_window": args.backup_window if far else None,
-            # RDS makes none of a replica.
+            # RDS does not create a final snapshot of a replica.
             "skip_final_snapshot": True,
         }
 
@@ -279,7 +282,7 @@ class Database(pulumi.ComponentResource):
         return inputs
 
     def _create_logs(self, prefix: str, identifier: str, location: Place) -> list[pulumi.Resource]:
-        """What an instance needs before it is there."""
+        """Create what an instance needs before it is created, and return it."""
         args = self._args
         groups = monitoring.create_logs(
             prefix,
@@ -290,11 +293,11 @@ class Database(pulumi.ComponentResource):
             region=location.region,
             parent=self,
         )
-        # RDS tries the role at once.
+        # RDS uses the role at once.
         return [*groups, *([self._role[1]] if self._role is not None else [])]
 
     def _create_elsewhere(self, name: str, primary: aws.rds.Instance) -> dict[str, aws.rds.Instance]:
-        """By the resources' own `region` (pulumi-aws 7): a second provider could not be said in plain args."""
+        """Create the replica in another region by `region` (pulumi-aws 7), as plain args cannot hold a provider."""
         there = self._args.replica_region
         if there is None:
             return {}
@@ -322,20 +325,20 @@ class Database(pulumi.ComponentResource):
         )
 
     def _create_rotation(self, name: str) -> None:
-        """No function rotates it: RDS does, and only its schedule is ours (terraform-provider-aws#34180)."""
+        """Set the rotation schedule: RDS rotates the secret without a function (terraform-provider-aws#34180)."""
         days = self._args.chosen_rotation_days
         aws.secretsmanager.SecretRotation(
             f"{name}-rotation",
             secret_id=self.master_secret_arn,
             rotate_immediately=False,
             rotation_rules=aws.secretsmanager.SecretRotationRotationRulesArgs(automatically_after_days=days),
-            # The secret goes with its instance, or with the takeover: nothing is left to turn off.
+            # The secret is deleted with its instance or by the take-over, so that there is nothing to turn off.
             opts=self._child(retain_on_delete=True),
         )
 
 
 def _secret_of_rds(secrets: Sequence[Any] | None) -> str:
-    """Where RDS keeps the password. Raises RunError, a message without a traceback, where it no longer does."""
+    """Return the ARN of RDS's secret. Raises RunError, a message without a traceback, if there is none."""
     if not secrets:
         raise pulumi.RunError(
             "RDS no longer manages the master's password: name the secret that has it in master_secret_arn, in stack.yml"
@@ -346,7 +349,7 @@ def _secret_of_rds(secrets: Sequence[Any] | None) -> str:
 
 
 def _identifiers(args: DatabaseArgs) -> dict[str, str]:
-    """Known in preview, as logs and roles are named after them. RDS makes lower case of them."""
+    """Return the identifiers, known in preview because logs and roles are named after them. RDS lower-cases them."""
     context = args.context
     parts = ["database", *(f"replica-{number}" for number in range(1, args.replica_count + 1))]
     identifiers = {part: names.database_instance(context.environment, part) for part in parts}
@@ -356,7 +359,7 @@ def _identifiers(args: DatabaseArgs) -> dict[str, str]:
 
 
 def login_statement(context: Context, resource_id: pulumi.Input[str], users: Sequence[str]) -> dict[str, Any]:
-    """What a role needs to log in as these users of the database, with `iam_authentication`."""
+    """Return the statement that a role needs to log in as these database users, with `iam_authentication`."""
     prefix = context.arn("rds-db", "dbuser:")
     return {
         "Sid": "LogInToDatabase",

@@ -1,4 +1,4 @@
-"""The authority of RDS's servers: no system trusts it, so that clients have to be given it before they verify."""
+"""The CA of RDS's servers: no system trusts it by default, so that clients need its certificate to verify a server."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Fetch = Callable[[str], bytes]
 
 
 class DatabaseCaError(RuntimeError):
-    """The authority cannot be had; the message names the file or the address, and the remedy."""
+    """The CA cannot be obtained; the message names the file or the address, and the remedy."""
 
 
 def fetch(url: str) -> bytes:
-    """By HTTPS. Raises DatabaseCaError."""
+    """Return the content of `url`, read over HTTPS. Raises DatabaseCaError."""
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS, context=ssl.create_default_context()) as answer:  # noqa: S310
             pem: bytes = answer.read(1 << 20)
@@ -33,9 +33,9 @@ def fetch(url: str) -> bytes:
 
 
 def ensure(environment: Environment, get: Fetch = fetch) -> None:
-    """Have the file that the inventory names: given, or of the region, as AWS publishes it ("Using SSL/TLS", RDS user guide).
+    """Ensure that the inventory's CA file exists: given, or the region's from AWS ("Using SSL/TLS", RDS user guide).
 
-    Nothing where AWS runs no database. Raises DatabaseCaError.
+    Do nothing if AWS runs no database. Raises DatabaseCaError.
     """
     aws = environment.stack.aws
     if aws is None or environment.system.database is None or "database" not in topology.managed(environment.stack):

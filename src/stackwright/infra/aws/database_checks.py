@@ -1,4 +1,4 @@
-"""What RDS would refuse of a database, said before a resource exists."""
+"""Checks that find what RDS would refuse of a database, before a resource is created."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ VERSIONS = ("14", "15", "16", "17")
 #: Quotas of RDS: replicas of an instance, and bounds of gp3 in GB.
 MOST_REPLICAS, LEAST_STORAGE_GB, MOST_STORAGE_GB = 15, 20, 65_536
 MOST_BACKUP_DAYS, LEAST_PRODUCTION_BACKUP_DAYS = 35, 7
-#: What Database Insights keeps: a week (standard) or 15 months (advanced). 0 turns it off. AWS ended the other periods in
-#: 2026 together with the console of Performance Insights.
+#: Retention that Database Insights offers: a week (standard) or 15 months (advanced). 0 turns it off. AWS ended the
+#: other periods in 2026 together with the console of Performance Insights.
 INSIGHTS_DAYS = (0, 7, 465)
 MONITORING_SECONDS = (0, 1, 5, 10, 15, 30, 60)
-#: Of the master's password; Secrets Manager rotates at most this seldom.
+#: Longest interval in which Secrets Manager rotates the master's password.
 MOST_ROTATION_DAYS = 1000
 _DATABASE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _MASTER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}")
-#: Names that RDS or PostgreSQL keep to themselves.
+#: Names that RDS or PostgreSQL reserves.
 _RESERVED = ("admin", "postgres", "rdsadmin", "rds_superuser", "rds_iam", "rdsrepladmin", "rds_replication")
 _CLASS = re.compile(r"db\.[a-z0-9]+\.[a-z0-9]+")
 _PARAMETER = re.compile(r"[a-z][a-z0-9_.]*")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
-#: What EC2 takes in the description of a rule.
+#: Characters that EC2 accepts in the description of a rule.
 _REASON = re.compile(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,200}")
 DAY_MINUTES = 24 * 60
 _TAKEN_OVER = (
@@ -44,7 +44,7 @@ _TAKEN_OVER = (
 
 
 def problems(args: DatabaseArgs) -> Iterator[str]:
-    """Each names the argument, its value and what is accepted."""
+    """Yield the problems; each names the argument, its value and what is accepted."""
     yield from _engine_problems(args)
     yield from _size_problems(args)
     if not args.clients:
@@ -65,18 +65,18 @@ def problems(args: DatabaseArgs) -> Iterator[str]:
 
 
 def minutes(time: str) -> int:
-    """Since midnight."""
+    """Return the minutes since midnight."""
     hours, minutes_past = time.split(":")
     return int(hours) * 60 + int(minutes_past)
 
 
 def clock(since_midnight: int) -> str:
-    """`04:00`, of the next day where it has to be."""
+    """Return the time of day, such as `04:00`; from 24 hours on it is of the next day."""
     return f"{since_midnight // 60 % 24:02d}:{since_midnight % 60:02d}"
 
 
 def against_blue_green(args: DatabaseArgs) -> Iterator[str]:
-    """Why RDS, or AWS's provider, would not switch to a copy (user guide, "Limitations for blue/green deployments")."""
+    """Yield what prevents blue/green in RDS (user guide, "Limitations for blue/green deployments") or the provider."""
     if args.master_secret_arn is None:
         yield f"a master that is taken over: {_TAKEN_OVER}"
     if args.replica_count:
@@ -85,7 +85,7 @@ def against_blue_green(args: DatabaseArgs) -> Iterator[str]:
     if args.replica_region is not None:
         yield "no replica_region"
     if args.copy_region is not None:
-        # Unverified: the copies are of a resource id, which stays with the old instance.
+        # Unverified: the copies belong to a resource id, which stays with the old instance.
         yield "no copy_region, whose copies would end with the old instance"
 
 

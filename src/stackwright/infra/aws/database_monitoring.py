@@ -1,4 +1,4 @@
-"""What RDS says about a database from inside: a role to look at its operating system, and groups for its logs."""
+"""Monitoring of a database by RDS: a role that reads its operating system metrics, and log groups."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import json
@@ -13,14 +13,14 @@ from stackwright.model.aws import names
 
 LOGS = ("postgresql", "upgrade")
 _SERVICE = "monitoring.rds.amazonaws.com"
-#: RDS's own choice, one for all databases of an account and region.
+#: The name that RDS chooses: one group for all databases of an account and region.
 _METRICS = "log-group:RDSOSMetrics"
 
 Statement = dict[str, Any]
 
 
 def trust(context: Context, databases: Mapping[str, Sequence[str]], *, blue_green: bool) -> dict[str, Any]:
-    """RDS may take the role for these databases (region -> identifiers) alone (AWS's "confused deputy" page)."""
+    """Return the trust policy: RDS alone, for these databases (region -> identifiers; AWS's "confused deputy" page)."""
     copies = ["", "-green-*"] if blue_green else [""]
     sources = [
         context.arn("rds", f"db:{identifier}{copy}", region=region)
@@ -34,7 +34,7 @@ def trust(context: Context, databases: Mapping[str, Sequence[str]], *, blue_gree
 
 
 def permissions(context: Context, regions: Sequence[str]) -> dict[str, Any]:
-    """What AWS's policy AmazonRDSEnhancedMonitoringRole allows, for this account and these regions alone."""
+    """Return what AWS's policy AmazonRDSEnhancedMonitoringRole allows, limited to this account and these regions."""
     groups = [context.arn("logs", _METRICS, region=region) for region in regions]
     return {
         "Version": "2012-10-17",
@@ -43,7 +43,7 @@ def permissions(context: Context, regions: Sequence[str]) -> dict[str, Any]:
                 "Sid": "MakeGroup",
                 "Effect": "Allow",
                 "Action": ["logs:CreateLogGroup", "logs:PutRetentionPolicy"],
-                # IAM asks for the group with and without its streams.
+                # IAM requires the group's ARN with and without its streams.
                 "Resource": [arn for group in groups for arn in (group, f"{group}:*")],
             },
             {
@@ -64,7 +64,7 @@ def permissions(context: Context, regions: Sequence[str]) -> dict[str, Any]:
 def create_role(
     name: str, context: Context, trusted: Mapping[str, Any], regions: Sequence[str], parent: pulumi.Resource
 ) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
-    """The role, and what it may do."""
+    """Create the role and its policy."""
     role_name = context.name("iam_role", "database-monitoring")
     role = aws.iam.Role(
         f"{name}-monitoring-role",
@@ -94,10 +94,10 @@ def create_logs(
     region: str | None,
     parent: pulumi.Resource,
 ) -> list[aws.cloudwatch.LogGroup]:
-    """Before the database, as RDS would make them without a key and keep them for ever."""
+    """Create the log groups before the database: RDS would create them without a key and keep them forever."""
     groups = []
     for kind in LOGS:
-        # RDS chooses the name.
+        # RDS defines the name.
         group_name = names.name("log_group", "/aws/rds/instance", identifier, kind)
         groups.append(
             aws.cloudwatch.LogGroup(

@@ -1,8 +1,8 @@
-"""PostgreSQL's settings in RDS's words: other units, 0 and 1, and some that RDS keeps to itself.
+"""PostgreSQL settings as RDS expects them: other units, 0 and 1 for booleans, and some that RDS reserves.
 
-Pure. Which settings are static, and which RDS does not let one set, are those of the user guide of RDS ("Working with
-parameters on your RDS for PostgreSQL DB instance") and of PostgreSQL's `pg_settings.context`, as remembered in 2026-11,
-unverified against an account.
+Pure functions. Which settings are static, and which ones RDS does not allow to be set, follows the user guide of RDS
+("Working with parameters on your RDS for PostgreSQL DB instance") and PostgreSQL's `pg_settings.context`, as remembered
+in 2026-11, unverified against an account.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from stackwright.model.aws.rds import ALWAYS, NOT_SETTABLE
 
-#: Bytes, and seconds, of PostgreSQL's units; `kB` is 1024 bytes there.
+#: PostgreSQL's units in bytes and in seconds; `kB` is 1024 bytes there.
 _BYTES: Mapping[str, int] = {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _SECONDS: Mapping[str, Decimal] = {
     "us": Decimal("0.000001"),
@@ -24,7 +24,7 @@ _SECONDS: Mapping[str, Decimal] = {
     "h": Decimal(3600),
     "d": Decimal(86_400),
 }
-#: Settings with a unit -> what RDS counts them in, which is `pg_settings.unit`.
+#: Settings with a unit -> the unit of RDS, which is `pg_settings.unit`.
 _IN_BYTES: Mapping[str, int] = {
     **dict.fromkeys(("effective_cache_size", "shared_buffers", "temp_buffers", "wal_buffers"), 8192),
     **dict.fromkeys(("autovacuum_work_mem", "logical_decoding_work_mem", "maintenance_work_mem", "work_mem"), 1024),
@@ -43,9 +43,9 @@ _IN_SECONDS: Mapping[str, Decimal] = {
     **dict.fromkeys(("autovacuum_vacuum_cost_delay", "wal_sender_timeout"), _MILLISECOND),
 }
 _BOOLEANS = {"on": "1", "true": "1", "yes": "1", "off": "0", "false": "0", "no": "0"}
-#: Settings whose words `on` and `off` are two of several.
+#: Settings for which `on` and `off` are two of several values.
 _WORDS = frozenset({"huge_pages", "synchronous_commit", "wal_compression", "constraint_exclusion"})
-#: PostgreSQL reads these when it starts, and RDS refuses to apply them at once.
+#: PostgreSQL reads these only at its start, and RDS refuses to apply them immediately.
 STATIC = frozenset(
     {
         *("autovacuum_freeze_max_age", "autovacuum_max_workers", "autovacuum_multixact_freeze_max_age"),
@@ -57,7 +57,7 @@ STATIC = frozenset(
         *("wal_buffers",),
     }
 )
-#: What is logged unless something else is asked for: who comes, what changes tables, and what is slow or waits.
+#: Logging defaults: connections, changes to tables, and statements that are slow or wait.
 LOGGED: Mapping[str, str] = {
     "log_autovacuum_min_duration": "10000",
     "log_checkpoints": "1",
@@ -65,16 +65,16 @@ LOGGED: Mapping[str, str] = {
     "log_disconnections": "1",
     "log_lock_waits": "1",
     "log_min_duration_statement": "1000",
-    # Not `mod` or `all`: those write what people stored into the log.
+    # Not `mod` or `all`: those write users' data into the log.
     "log_statement": "ddl",
     "log_temp_files": "10240",
-    # Without it RDS logs no autovacuum at all.
+    # Without it RDS does not log autovacuum at all.
     "rds.force_autovacuum_logging_level": "warning",
 }
-#: Values that RDS's families `postgres15` to `postgres17` have by default, of the parameters that are set here. The first
-#: is of terraform-provider-aws#39252; the others are from memory (2026-11), not compared with
-#: `aws rds describe-engine-default-parameters`. An entry that is wrong does no harm: the value applies from the first
-#: start of the instance, as the group is there before it.
+#: Default values in RDS's families `postgres15` to `postgres17` of the parameters that are set here. The first is from
+#: terraform-provider-aws#39252; the others are from memory (2026-11), not compared with `aws rds
+#: describe-engine-default-parameters`. A wrong entry does no harm: the value applies from the first start of the
+#: instance, as the group is created before it.
 FAMILY_DEFAULTS: Mapping[str, str] = {
     "rds.force_ssl": "1",
     "checkpoint_completion_target": "0.9",
@@ -87,29 +87,30 @@ _QUANTITY = re.compile(r"(-?\d+(?:\.\d+)?)\s*([A-Za-z]+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A parameter of a group, in RDS's words."""
+    """A parameter of a parameter group, as RDS expects it."""
 
     name: str
     value: str
 
     @property
     def static(self) -> bool:
-        """Whether it needs a restart."""
+        """Return whether a change needs a restart."""
         return self.name in STATIC
 
     @property
     def apply_method(self) -> str:
-        """In RDS's words.
+        """Return the apply method as RDS names it.
 
-        RDS keeps `pending-reboot` for a value that is the family's default, whatever it was sent: with `immediate`
-        each refresh would show a change (terraform-provider-aws#39252, "Problematic Plan Changes" of the provider).
+        RDS stores `pending-reboot` for a value that is the family's default, whichever method was sent: with
+        `immediate` each refresh would show a change (terraform-provider-aws#39252, "Problematic Plan Changes" of the
+        provider).
         """
         settled = self.static or FAMILY_DEFAULTS.get(self.name) == self.value
         return "pending-reboot" if settled else "immediate"
 
 
 def rds_values(settings: Mapping[str, str | int | float], *, max_connections: int | None = None) -> dict[str, str]:
-    """Settings as PostgreSQL writes them (`model.postgresql_settings`), as RDS takes them; what RDS decides is left out.
+    """Convert settings in PostgreSQL's form (`model.postgresql_settings`) to RDS's, without those that RDS decides.
 
     Raises ValueError for a value with a unit that the setting does not have.
     """
@@ -118,7 +119,7 @@ def rds_values(settings: Mapping[str, str | int | float], *, max_connections: in
 
 
 def parameters(settings: Mapping[str, str], *, logical_replication: bool = False) -> tuple[Parameter, ...]:
-    """All of a group, by name; `settings` are in RDS's words, and beat `LOGGED` but not `ALWAYS`."""
+    """Return all parameters of a group, by name; `settings`, as RDS writes them, override `LOGGED` but not `ALWAYS`."""
     values = {**LOGGED, **settings, **ALWAYS}
     if logical_replication:
         values["rds.logical_replication"] = "1"
@@ -138,7 +139,7 @@ def _value(name: str, value: str | float) -> str:
 
 
 def _counted(name: str, number: Decimal, unit: str) -> str:
-    """Rounded down: a limit of memory or time is kept."""
+    """Convert a value to RDS's unit, rounded down so that a limit of memory or time is not exceeded."""
     sizes: Mapping[str, int | Decimal] = _BYTES if name in _IN_BYTES else _SECONDS
     if unit not in sizes:
         raise ValueError(f"{name}: {number}{unit} has another unit than {', '.join(sizes)}")

@@ -1,4 +1,4 @@
-"""Where a database is: who reaches it, on which subnets, and with which parameters, once for each region."""
+"""Location of a database in one region: who can connect, subnets and parameters."""
 
 # No postponed annotations: as in the modules of components.
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ PORT = 5432
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What instances of a region share."""
+    """The location that instances of a region share."""
 
-    #: None: the environment's.
+    #: None for the environment's region.
     region: str | None
     part: str
     vpc_id: pulumi.Input[str]
@@ -30,7 +30,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """What was made in a place for its instances."""
+    """The resources of a location that its instances share."""
 
     location: Place
     security_group: aws.ec2.SecurityGroup
@@ -39,7 +39,7 @@ class Shared:
 
 
 def create_shared(prefix: str, args: DatabaseArgs, location: Place, parent: pulumi.Resource) -> Shared:
-    """What every instance of the place needs."""
+    """Create what every instance of the location needs."""
     return Shared(
         location=location,
         security_group=_create_security_group(prefix, args, location, parent),
@@ -82,7 +82,7 @@ def _create_security_group(
 def _create_subnet_group(
     prefix: str, args: DatabaseArgs, location: Place, parent: pulumi.Resource
 ) -> aws.rds.SubnetGroup:
-    # RDS makes lower case of it.
+    # RDS converts the name to lower case.
     group_name = args.context.name("database_subnet_group", location.part).lower()
     return aws.rds.SubnetGroup(
         f"{prefix}-subnet-group",
@@ -99,7 +99,7 @@ def _create_parameter_group(
     prefix: str, args: DatabaseArgs, location: Place, parent: pulumi.Resource
 ) -> aws.rds.ParameterGroup:
     context, family = args.context, f"postgres{args.chosen_version}"
-    # The family is a part: a new one is a new group, made while the old one is still in use.
+    # The name contains the family: a new family is a new group, created while the old one is still in use.
     group_name = context.name("database_parameter_group", location.part, family).lower()
     settings = dict(args.parameters or {})
     if args.max_connections is not None:

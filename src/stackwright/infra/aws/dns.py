@@ -1,4 +1,4 @@
-"""Names of an environment on AWS: the public ones, and those that only its own network knows and that never change."""
+"""DNS of an environment on AWS: public names, and stable internal names that only its own network resolves."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from collections.abc import Mapping, Sequence
@@ -11,44 +11,45 @@ import pulumi_aws as aws
 from stackwright.infra.aws import dns_checks
 from stackwright.infra.aws.context import Context
 
-#: A moved service is found again within a minute.
+#: Clients find a service that moved within a minute.
 _TTL_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class DnsRecordArgs:
-    """What a name means.
+    """A DNS record.
 
-    `alias`: a load balancer or distribution of AWS, whose addresses Route 53 follows; `CNAME`: another name; `A`: addresses.
+    The kinds: `alias` is a load balancer or distribution of AWS, whose addresses Route 53 follows; `CNAME` is another
+    name; `A` is addresses.
     """
 
     kind: str
-    #: Of an alias or a CNAME the one name, else IPv4 addresses.
+    #: Exactly one name for an alias or a CNAME, otherwise IPv4 addresses.
     values: Sequence[pulumi.Input[str]]
-    #: The hosted zone that an alias's target is in.
+    #: The hosted zone of an alias's target.
     zone_id: pulumi.Input[str] | None = None
-    #: Answer an alias only with what is healthy; otherwise so except for CloudFront, where AWS refuses it.
+    #: Whether an alias returns healthy targets only; defaults to true except for CloudFront, where AWS refuses it.
     evaluate_health: bool | None = None
-    #: An alias answers AAAA, too; its target must have IPv6.
+    #: Whether an alias also answers AAAA queries; its target must support IPv6.
     ipv6: bool | None = None
-    #: AAAA beside the addresses of an A.
+    #: IPv6 addresses (AAAA) in addition to the addresses of an `A` record.
     ipv6_values: Sequence[pulumi.Input[str]] | None = None
-    #: Otherwise 60; an alias has its target's.
+    #: Seconds; defaults to 60; an alias has the TTL of its target.
     ttl_seconds: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class DnsArgs:
-    """Both zones of an environment, and full names -> what they mean.
+    """Both zones of an environment, and their records by full name.
 
     Raises ValueError with every problem at once.
     """
 
     context: Context
-    #: Its own names, such as `database.<internal_domain>`; a zone of its own, in this network alone.
+    #: Records of the internal zone, such as `database.<internal_domain>`; only this network can resolve it.
     internal_domain: str
     vpc_id: pulumi.Input[str]
-    #: The public zone, which exists before; needed with `public`.
+    #: The public zone, which has to exist already; required with `public`.
     hosted_zone_id: pulumi.Input[str] | None = None
     hosted_zone_name: str | None = None
     public: Mapping[str, DnsRecordArgs] | None = None
@@ -68,12 +69,12 @@ class DnsArgs:
 
 
 class Dns(pulumi.ComponentResource):
-    """A private zone for the internal domain, which the network resolves and nobody else, and records in both zones."""
+    """A private zone for the internal domain, which only the network can resolve, and records in both zones."""
 
-    #: Of the internal domain.
+    #: The zone of the internal domain.
     zone_id: pulumi.Output[str]
     internal_domain: pulumi.Output[str]
-    #: Name in the args -> the same name, known once it can be asked for.
+    #: Name in the args -> the same name, known once the record exists.
     public_names: pulumi.Output[Mapping[str, str]]
     private_names: pulumi.Output[Mapping[str, str]]
 
@@ -91,7 +92,7 @@ class Dns(pulumi.ComponentResource):
         self.zone_id = zone.zone_id
         self.internal_domain = zone.name
         self.private_names = self._create_records(f"{name}-private", zone.zone_id, args.private or {})
-        # The args have refused public records without a zone.
+        # The args reject public records without a zone.
         public_zone = "" if args.hosted_zone_id is None else args.hosted_zone_id
         self.public_names = self._create_records(f"{name}-public", public_zone, args.public or {})
         self.register_outputs(
@@ -114,7 +115,8 @@ class Dns(pulumi.ComponentResource):
         self, prefix: str, zone_id: pulumi.Input[str], name: str, record: DnsRecordArgs
     ) -> aws.route53.Record:
         options = pulumi.ResourceOptions(parent=self)
-        # The kind is no part of the resource's name: Route 53 changes it in one step, and would refuse a second record.
+        # The resource's name does not contain the kind: Route 53 changes it in one step, and would refuse a second
+        # record.
         resource = f"{prefix}-{name.replace('*', 'any')}"
         if record.kind == dns_checks.ALIAS:
             targets = [_target(record)]

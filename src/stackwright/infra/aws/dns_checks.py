@@ -1,4 +1,4 @@
-"""What Route 53 refuses, or takes and serves nobody with, said before the first record exists."""
+"""Checks that find what Route 53 refuses, or accepts but cannot serve, before the first record is created."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ ALIAS, ADDRESS, CANONICAL = "alias", "A", "CNAME"
 KINDS = (ALIAS, ADDRESS, CANONICAL)
 #: CloudFront's zone, the same for every distribution (API reference of Route 53, AliasTarget; the second is China's).
 CLOUDFRONT_ZONES = ("Z2FDTNDATAQYW2", "Z3RFFRIM2A3IF5")
-#: Seconds; Route 53 takes 0, with which no resolver keeps an answer, and advises against more than two days.
+#: Seconds; Route 53 accepts 0, which no resolver caches, and advises against more than two days.
 SHORTEST_TTL, LONGEST_TTL = 1, 172_800
-#: Of one record (quotas of Route 53).
+#: Limits of one record (quotas of Route 53).
 MOST_VALUES = 400
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _ZONE_ID = re.compile(r"Z[A-Z0-9]{6,31}")
@@ -24,7 +24,7 @@ _LONGEST_NAME = 253
 
 
 def domain(name: str, *, wildcard: bool = False) -> bool:
-    """Whether it is a full name, in lower case and without the dot at the end; `*` may be a wildcard's first label."""
+    """Return whether it is a full name, in lower case without the final dot; a wildcard's first label may be `*`."""
     labels = name.split(".")
     if wildcard and labels[0] == "*":
         labels = labels[1:]
@@ -32,7 +32,7 @@ def domain(name: str, *, wildcard: bool = False) -> bool:
 
 
 def zone_problems(hosted_zone_id: object, hosted_zone_name: str | None, internal_domain: str) -> Iterator[str]:
-    """Problems of the two zones."""
+    """Yield problems of the two zones."""
     if isinstance(hosted_zone_id, str) and not _ZONE_ID.fullmatch(hosted_zone_id):
         yield f"hosted_zone_id is {hosted_zone_id!r}, accepted: an id such as Z0123456789ABCDEFGHIJ"
     for key, value in (("hosted_zone_name", hosted_zone_name), ("internal_domain", internal_domain)):
@@ -41,7 +41,7 @@ def zone_problems(hosted_zone_id: object, hosted_zone_name: str | None, internal
 
 
 def record_problems(key: str, zone: str, records: Mapping[str, DnsRecordArgs]) -> Iterator[str]:
-    """Problems of the records of one zone; `key` is the argument that they stand in."""
+    """Yield problems of the records of one zone; `key` is the argument that contains them."""
     for name, record in records.items():
         where = f"{key}[{name}]"
         if not domain(name, wildcard=True) or not f".{name}".endswith(f".{zone}"):

@@ -1,4 +1,4 @@
-"""Keys of an environment: data at rest is unreadable without one, and each says which services may use it and for whom."""
+"""KMS keys of an environment for data at rest; the policy of each names the services that may use it and for whom."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import json
@@ -13,8 +13,8 @@ import pulumi_aws as aws
 from stackwright.infra.aws.context import Context
 from stackwright.model.aws import names, regions
 
-#: Services that use the key with the permissions of whoever calls them -> their names in `kms:ViaService`
-#: (developer guide of KMS, "kms:ViaService"; ElastiCache has two there).
+#: Services that use the key with the permissions of their caller -> their names in `kms:ViaService` (developer guide of
+#: KMS, "kms:ViaService"; ElastiCache has two there).
 VIA: Mapping[str, tuple[str, ...]] = {
     "backup": ("backup",),
     "ec2": ("ec2",),
@@ -25,10 +25,10 @@ VIA: Mapping[str, tuple[str, ...]] = {
     "sns": ("sns",),
     "ssm": ("ssm",),
 }
-#: Of these, those that go on using the key afterwards, by a grant.
+#: Of these, those that continue to use the key afterwards, through a grant.
 _GRANTED = ("backup", "ec2", "elasticache", "rds", "secretsmanager")
-#: Services that write to an encrypted topic by themselves -> principal, and the service and resource of what they write for
-#: (developer guide of SNS, "Managing encryption keys"; the conditions are unverified against an account).
+#: Services that publish to an encrypted topic themselves -> principal, and the service and resource that they publish
+#: for (developer guide of SNS, "Managing encryption keys"; the conditions are unverified against an account).
 PUBLISHERS: Mapping[str, tuple[str, str, str]] = {
     "budgets": ("budgets.amazonaws.com", "budgets", "*"),
     "cloudwatch": ("cloudwatch.amazonaws.com", "cloudwatch", "alarm:*"),
@@ -37,7 +37,7 @@ PUBLISHERS: Mapping[str, tuple[str, str, str]] = {
 SERVICES = tuple(sorted((*VIA, *PUBLISHERS, "autoscaling", "logs")))
 _AUTO_SCALING_ROLE = "role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
 _PURPOSE = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
-#: Bounds of KMS.
+#: Limits of KMS.
 _SHORTEST_DELETION_DAYS, _LONGEST_DELETION_DAYS = 7, 30
 
 _USE = (
@@ -49,7 +49,7 @@ _USE = (
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )
-#: Everything about the key except using it.
+#: All actions on the key except its use.
 _ADMINISTER = (
     "kms:CancelKeyDeletion",
     "kms:CreateAlias",
@@ -81,19 +81,19 @@ Statement = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class KeyArgs:
-    """A key.
+    """A KMS key.
 
     Raises ValueError with every problem at once.
     """
 
     context: Context
-    #: What it encrypts, in a word: `data`, `logs`.
+    #: What it encrypts, in one word: `data`, `logs`.
     purpose: str
-    #: Who may use it: of `SERVICES`.
+    #: Services that may use it, from `SERVICES`.
     services: Sequence[str]
-    #: How long a deletion can be taken back; otherwise 30 where data is kept, 7 elsewhere.
+    #: Days within which a deletion can be cancelled; defaults to 30 where data is kept, 7 elsewhere.
     deletion_days: int | None = None
-    #: Another than the context's, for copies and for what CloudFront needs: a key is of use in its region alone.
+    #: Region other than the context's, for copies and for CloudFront: a key can be used in its own region only.
     region: str | None = None
 
     def __post_init__(self) -> None:
@@ -113,21 +113,21 @@ class KeyArgs:
 
     @property
     def chosen_deletion_days(self) -> int:
-        """`deletion_days`, or what the class of the environment asks for."""
+        """Return `deletion_days`, or the default of the environment's class."""
         if self.deletion_days is not None:
             return self.deletion_days
         return _LONGEST_DELETION_DAYS if self.context.keeps_data else _SHORTEST_DELETION_DAYS
 
     @property
     def chosen_region(self) -> str:
-        """`region`, or the context's."""
+        """Return `region`, or the context's region."""
         return self.region or self.context.region
 
 
 def key_policy(context: Context, services: Sequence[str], region: str) -> dict[str, Any]:
-    """Who may administer the key and who may use it.
+    """Return the policy: who may administer the key and who may use it.
 
-    `Resource: "*"` means this key: a key's policy can name no other.
+    `Resource: "*"` means this key: a key policy cannot name another one.
     """
     statements = [_statement("Administration", _account(context), _ADMINISTER)]
     via = [name for service in sorted(set(services)) for name in VIA.get(service, ())]
@@ -153,7 +153,7 @@ def _statement(
 
 
 def _account(context: Context) -> dict[str, str]:
-    # The account's root stands for its IAM policies: who may do what is said there, exactly.
+    # The account's root stands for the account's IAM policies, which define the exact permissions.
     return {"AWS": context.arn("iam", "root", region="")}
 
 
@@ -163,7 +163,7 @@ def _through(context: Context, region: str, via: Sequence[str]) -> dict[str, Any
 
 
 def _logs(context: Context, region: str) -> Statement:
-    # CloudWatch Logs says whose log it is in the encryption context, and in nothing else. Any group: AWS chooses the names of some.
+    # CloudWatch Logs names the log only in the encryption context. Any group matches: AWS chooses the names of some.
     groups = context.arn("logs", "log-group:*", region=region)
     condition = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}}
     return _statement("UseByLogs", {"Service": f"logs.{region}.amazonaws.com"}, _USE, condition)
@@ -171,7 +171,7 @@ def _logs(context: Context, region: str) -> Statement:
 
 def _publisher(context: Context, service: str, region: str) -> Statement:
     principal, prefix, resource = PUBLISHERS[service]
-    # Budgets are of an account, not of a region.
+    # Budgets belong to an account, not to a region.
     source = context.arn(prefix, resource, region="" if service == "budgets" else region)
     condition = {"StringEquals": {"aws:SourceAccount": context.account}, "ArnLike": {"aws:SourceArn": source}}
     sid = f"PublishBy{service.title().replace('_', '')}"
@@ -179,9 +179,9 @@ def _publisher(context: Context, service: str, region: str) -> Statement:
 
 
 def _auto_scaling(context: Context) -> list[Statement]:
-    """Encrypted disks of a group: its service-linked role uses the key, and grants it to EC2."""
-    # AWS makes the role with the account's first group, and KMS refuses a policy that names a principal that does not exist
-    # yet. A condition may name it, and admits nobody else.
+    """Allow encrypted disks of an Auto Scaling group: its service-linked role uses the key, and grants it to EC2."""
+    # AWS creates the role with the account's first group, and KMS refuses a policy that names a principal that does not
+    # exist yet. A condition may name it, and admits no other principal.
     role = context.arn("iam", _AUTO_SCALING_ROLE, region="")
     condition: dict[str, Any] = {
         "StringEquals": {"kms:CallerAccount": context.account},
@@ -195,9 +195,9 @@ def _auto_scaling(context: Context) -> list[Statement]:
 
 
 class EncryptionKey(pulumi.ComponentResource):
-    """A symmetric key that AWS renews every year, its alias, and a policy of exact users.
+    """A symmetric key that AWS rotates every year, its alias, and a policy with exact users.
 
-    Where data is kept it can be deleted neither by Pulumi nor, for a month, for good.
+    Where data is kept, Pulumi cannot delete it, and a deletion becomes final only after a month.
     """
 
     arn: pulumi.Output[str]
@@ -220,7 +220,7 @@ class EncryptionKey(pulumi.ComponentResource):
         )
         alias = aws.kms.Alias(
             f"{name}-alias",
-            # The word in front is the service's, not the environment's.
+            # The prefix `alias/` is required by KMS and is not part of the environment's name.
             name=names.name("kms_alias", f"alias/{context.environment}", args.purpose),
             target_key_id=key.key_id,
             region=args.region,

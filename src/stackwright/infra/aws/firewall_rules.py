@@ -1,4 +1,4 @@
-"""Rules of security groups as data: each with its reason and somebody's address, and none for everything."""
+"""Rules of security groups as data: each has a reason and an exact peer, and none is open to everything."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import ipaddress
@@ -10,22 +10,22 @@ import pulumi
 import pulumi_aws as aws
 
 _PROTOCOLS = ("tcp", "udp")
-#: What EC2 takes as the description of a rule (API reference of IpRange).
+#: Characters that EC2 accepts in the description of a rule (API reference of IpRange).
 _DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}")
-#: Networks larger than these are nobody's.
+#: Networks larger than these belong to no single owner.
 _LARGEST = {4: 8, 6: 7}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuleArgs:
-    """Traffic that a security group lets in or out; exactly one of the four places says whose."""
+    """Traffic that a security group lets in or out; exactly one of the four peer fields is set."""
 
-    #: Why; it is the description of the rule.
+    #: Used as the description of the rule.
     reason: str
     port: int
-    #: `tcp` or `udp`; otherwise `tcp`.
+    #: `tcp` or `udp`; defaults to `tcp`.
     protocol: str | None = None
-    #: The last of several ports.
+    #: The last port of a range.
     to_port: int | None = None
     cidr: str | None = None
     cidr_ipv6: str | None = None
@@ -34,7 +34,7 @@ class RuleArgs:
 
 
 def rule_problems(rules: Sequence[RuleArgs], key: str, *, incoming: bool) -> Iterator[str]:
-    """What is wrong with rules; `key` is the name of the argument."""
+    """Yield problems of rules; `key` is the name of the argument."""
     for position, rule in enumerate(rules):
         where = f"{key}[{position}]"
         peers = [rule.cidr, rule.cidr_ipv6, rule.security_group_id, rule.prefix_list_id]
@@ -47,7 +47,7 @@ def rule_problems(rules: Sequence[RuleArgs], key: str, *, incoming: bool) -> Ite
 
 
 def port_problems(where: str, reason: str, protocol: str | None, port: int, to_port: int | None) -> Iterator[str]:
-    """What is wrong with the traffic of a rule."""
+    """Yield problems of the traffic of a rule."""
     if not _DESCRIPTION.fullmatch(reason):
         yield f"{where}.reason is {reason!r}, accepted: up to 255 letters, digits and ._-:/()#,@[]+=&;{{}}!$*"
     if protocol not in (None, *_PROTOCOLS):
@@ -58,7 +58,7 @@ def port_problems(where: str, reason: str, protocol: str | None, port: int, to_p
 
 
 def cidr_problems(where: str, cidr: str, version: int, *, closed: bool) -> Iterator[str]:
-    """What is wrong with a network; a `closed` rule is for somebody, not for everybody."""
+    """Yield problems of a network; a `closed` rule must not be open to all addresses."""
     try:
         network = ipaddress.ip_network(cidr)
     except ValueError:
@@ -83,9 +83,9 @@ def create_rule(
     *,
     incoming: bool,
 ) -> pulumi.Resource:
-    """One rule, as a resource of its own: what is taken out of a list does not move the others.
+    """Create one rule as a separate resource, so that removing one from a list does not move the others.
 
-    DNS of the VPC, the metadata service and the time service need none: no security group stands before them.
+    DNS of the VPC, the metadata service and the time service need no rule: security groups do not filter them.
     """
     kind = aws.vpc.SecurityGroupIngressRule if incoming else aws.vpc.SecurityGroupEgressRule
     return kind(
@@ -105,13 +105,13 @@ def create_rule(
 
 
 def rule_name(rule: RuleArgs, *, incoming: bool) -> str:
-    """Of a rule among those of its group: of what it lets pass and why, so that another order changes nothing."""
+    """Return a name that is unique in the group: built from traffic and reason, so that the order does not matter."""
     words = re.sub(r"[^a-z0-9]+", "-", rule.reason.lower()).strip("-")
     return f"{'from' if incoming else 'to'}-{rule.protocol or 'tcp'}-{rule.port}-{words}"
 
 
 def name_problems(rules: Sequence[RuleArgs], key: str) -> Iterator[str]:
-    """Rules that cannot be told apart."""
+    """Yield rules whose names would be identical."""
     names = [rule_name(rule, incoming=True) for rule in rules]
     for name in sorted({full_name for full_name in names if names.count(full_name) > 1}):
         yield f"{key} has two rules {name.removeprefix('from-')!r}, accepted: a reason of its own for each"

@@ -1,4 +1,4 @@
-"""What the arguments of hosts must be, so that a mistake is told before the first host exists."""
+"""Checks of the arguments of hosts, so that a mistake is reported before the first host is created."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from stackwright.model.aws import sizes
 if TYPE_CHECKING:
     from stackwright.infra.aws.hosts import HostArgs, HostsArgs
 
-#: Security groups of a network interface, unless AWS raises the quota.
+#: Security groups per network interface, unless AWS raises the quota.
 _GROUPS_LIMIT = 5
 _TIER = re.compile(r"[a-z][a-z0-9-]{0,29}")
 _SMALLEST_SSH_PREFIX = {4: 8, 6: 32}
 
 
 def problems(args: HostsArgs) -> Iterator[str]:
-    """Every problem of the arguments."""
+    """Yield every problem of the arguments."""
     for host in args.hosts:
         yield from _host_problems(args, host)
     for what, values in (

@@ -1,7 +1,7 @@
-"""Records the host keys that servers of AWS publish about themselves, so that nobody has to trust a first connection.
+"""Records the host keys that AWS servers publish, so that the first connection does not have to be trusted blindly.
 
-A host writes its public key and its instance's id to a parameter that only its own role may write; who may read it is
-known to AWS. A parameter that names another instance is that of a predecessor, and is not believed.
+A host writes its public key and its instance id to a parameter that only its own role may write; IAM controls who may
+read it. A parameter that names another instance belongs to a predecessor, and is ignored.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from stackwright.model.environment import Environment
 from stackwright.model.files import public_key
 from stackwright.model.output import host_key_file
 
-#: What a server needs from its start to the end of its first boot, and some time more.
+#: Time that a server needs from its start to the end of its first boot, and some margin.
 WAIT_SECONDS = 600
 _PAUSE_SECONDS = 10
-#: Names that one call takes (API reference of GetParameters).
+#: Names per call (API reference of GetParameters).
 _BATCH = 10
 
 Ask = Callable[[Sequence[str]], str]
 
 
 class HostKeyError(RuntimeError):
-    """A host's key cannot be had; the message names the host and the remedy."""
+    """A host's key cannot be obtained; the message names the host and the remedy."""
 
 
 def commands(environment: Environment, hosts: Sequence[str]) -> list[list[str]]:
-    """The native commands that read what the hosts have published."""
+    """Return the native commands that read what the hosts have published."""
     names = [host_key_parameter(environment.name, host) for host in hosts]
     region = environment.stack.aws.region if environment.stack.aws else ""
     base = ["aws", "ssm", "get-parameters", "--region", region, "--output", "json", "--names"]
@@ -44,9 +44,9 @@ def commands(environment: Environment, hosts: Sequence[str]) -> list[list[str]]:
 def record(
     environment: Environment, output: Mapping[str, Any], ask: Ask, *, seconds: float = WAIT_SECONDS
 ) -> list[str]:
-    """Write the key of every host of `output` that publishes it into the state folder; return the hosts.
+    """Write the key of every host of `output` that publishes it to the state directory; return the hosts.
 
-    Waits until each has booted. Raises HostKeyError where one has not in time, or publishes what is no key.
+    Wait until each has booted. Raises HostKeyError if one has not booted in time, or publishes an invalid key.
     """
     waiting = {
         name: str(host["instance_id"]) for name, host in output["hosts"].items() if host["connection"].get("through")
@@ -70,7 +70,7 @@ def record(
 
 
 def ask_aws(argv: Sequence[str]) -> str:
-    """Run a command of the AWS CLI. Raises HostKeyError where it is missing or refused."""
+    """Run a command of the AWS CLI. Raises HostKeyError if the CLI is missing or the command is refused."""
     try:
         return aws_cli.ask(argv)
     except aws_cli.AwsCliError as error:
@@ -83,7 +83,7 @@ def _published(environment: Environment, ask: Ask, hosts: Sequence[str]) -> dict
 
 
 def _key(host: str, instance: str, value: str) -> str | None:
-    """The key that a host has published; None as long as it has not."""
+    """Return the key that a host has published; None if it has not published one yet."""
     if value == UNPUBLISHED:
         return None
     try:

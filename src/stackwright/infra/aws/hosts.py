@@ -1,4 +1,4 @@
-"""Servers with a name and an address that stay: Ansible configures them, as it does those of any provider."""
+"""Servers with a fixed name and address: Ansible configures them like those of any other provider."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from collections.abc import Mapping, Sequence
@@ -23,28 +23,28 @@ class HostArgs:
     """One server."""
 
     name: str
-    #: Inside its subnet; it keeps it.
+    #: A fixed address inside its subnet.
     address: str
     subnet_id: pulumi.Input[str]
     instance_type: str
     disk_gb: int
-    #: Groups of Ansible that it is in, the first one being what it is mainly; at most five, as a server has no more
-    #: security groups than that.
+    #: Ansible groups of the host, the main one first; at most five, as a server can have no more security groups than
+    #: that.
     tiers: Sequence[str]
-    #: Otherwise `debian-13`.
+    #: Defaults to `debian-13`.
     os: str | None = None
-    #: Otherwise `x86_64`.
+    #: Defaults to `x86_64`.
     architecture: str | None = None
-    #: Otherwise the newest of the operating system, at the time when the host is made.
+    #: Defaults to the newest image of the operating system at the time when the host is created.
     image_id: pulumi.Input[str] | None = None
-    #: Whether the Internet reaches it, by an address that it keeps; its subnet has to be a public one.
+    #: Whether the host can be reached from the Internet, at a fixed address; its subnet has to be a public one.
     public: bool | None = None
-    #: What it may do beyond being reached through Systems Manager.
+    #: Permissions in addition to those for Systems Manager.
     statements: Sequence[StatementArgs] | None = None
 
     @property
     def image(self) -> Image:
-        """Of its operating system. Raises ValueError where there is none."""
+        """Return the image of its operating system. Raises ValueError if there is none."""
         return image(self.os or "debian-13", self.architecture or "x86_64")
 
 
@@ -55,16 +55,16 @@ class BetweenArgs:
     from_tier: str
     to_tier: str
     port: int
-    #: Why; it is the description of both rules.
+    #: Used as the description of both rules.
     reason: str
-    #: `tcp` or `udp`; otherwise `tcp`.
+    #: `tcp` or `udp`; defaults to `tcp`.
     protocol: str | None = None
     to_port: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostsArgs:
-    """All named servers of an environment, and the traffic that they may have.
+    """All named servers of an environment, and the traffic that they are allowed.
 
     Raises ValueError with every problem at once.
     """
@@ -73,20 +73,20 @@ class HostsArgs:
     vpc_id: pulumi.Input[str]
     hosts: Sequence[HostArgs]
     kms_key_arn: pulumi.Input[str]
-    #: Public keys of who logs in through Systems Manager.
+    #: Public keys of the users that log in through Systems Manager.
     authorized_keys: Sequence[str]
     agent: AgentArgs | None = None
     between: Sequence[BetweenArgs] | None = None
-    #: Tier -> who else may connect to its hosts.
+    #: Tier -> further peers that may connect to its hosts.
     ingress: Mapping[str, Sequence[RuleArgs]] | None = None
-    #: Tier -> whom else its hosts may connect to; without `egress` they reach no one but each other.
+    #: Tier -> further peers that its hosts may connect to; without `egress` hosts can connect to each other only.
     egress: Mapping[str, Sequence[RuleArgs]] | None = None
-    #: Networks that may use SSH without Systems Manager; there is no such port without them.
+    #: Networks that may use SSH without Systems Manager; without them the SSH port is closed.
     ssh_from: Sequence[str] | None = None
     permissions_boundary: pulumi.Input[str] | None = None
-    #: Metrics each minute instead of each five; otherwise outside development.
+    #: Whether metrics are sent every minute instead of every five; defaults to true outside development.
     detailed_monitoring: bool | None = None
-    #: `standard` or `unlimited` for types with rationed CPUs; otherwise unlimited outside development.
+    #: `standard` or `unlimited` for burstable instance types; defaults to `unlimited` outside development.
     cpu_credits: str | None = None
 
     def __post_init__(self) -> None:
@@ -96,28 +96,28 @@ class HostsArgs:
 
     @property
     def tiers(self) -> tuple[str, ...]:
-        """Every tier that has a host, in the order in which they come."""
+        """Return every tier that has a host, in order of appearance."""
         return tuple(dict.fromkeys(tier for host in self.hosts for tier in host.tiers))
 
 
 class Hosts(pulumi.ComponentResource):
-    """Servers by name.
+    """Named servers.
 
-    Each has a fixed address, an encrypted disk, a role of its own and the security group of each of its tiers; none is
-    replaced because a newer image exists, and outside development none is deleted unless that is asked for twice. They
-    are reached through Systems Manager. Only the host itself may write its public host key (`host_key_parameter`), so that
-    one that was broken into cannot pretend to be another; for that each has its own role.
+    Each has a fixed address, an encrypted disk, its own role and the security group of each of its tiers. None is
+    replaced because a newer image exists, and outside development none is deleted without a second confirmation. They
+    are reached through Systems Manager. Only the host itself may write its public host key (`host_key_parameter`), so
+    that a compromised host cannot impersonate another; for that reason each has its own role.
     """
 
-    #: By host.
+    #: Instance id of each host.
     instance_ids: pulumi.Output[Mapping[str, str]]
-    #: By host; only the public ones.
+    #: Address of each public host.
     public_addresses: pulumi.Output[Mapping[str, str]]
-    #: By host; for policies of keys and buckets.
+    #: Role of each host; for policies of keys and buckets.
     role_arns: pulumi.Output[Mapping[str, str]]
-    #: By host; names of parameters.
+    #: Parameter name of each host.
     host_key_parameters: pulumi.Output[Mapping[str, str]]
-    #: By tier.
+    #: Security group of each tier.
     security_group_ids: pulumi.Output[Mapping[str, str]]
 
     def __init__(self, name: str, args: HostsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -150,7 +150,7 @@ class Hosts(pulumi.ComponentResource):
 
     @property
     def result(self) -> ComputeResult:
-        """The hosts by name, without keys: each publishes its own."""
+        """Return the hosts by name, without keys: each host publishes its own."""
         addresses = {host.name: host.address for host in self._args.hosts}
         return ComputeResult(
             hosts={
@@ -224,7 +224,7 @@ class Hosts(pulumi.ComponentResource):
                 context=context,
                 purpose=host.name,
                 statements=statements,
-                # The role of Ansible that sends them is for Linux.
+                # The Ansible role that sends them supports Linux only.
                 metrics=not host.image.windows,
                 permissions_boundary=self._args.permissions_boundary,
             ),
@@ -241,7 +241,7 @@ class Hosts(pulumi.ComponentResource):
             type="String",
             insecure_value=UNPUBLISHED,
             tags=context.tags(parameter, tier=host.tiers[0]),
-            # The host writes it.
+            # The host writes the value.
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["insecure_value"]),
         )
 
@@ -281,7 +281,7 @@ class Hosts(pulumi.ComponentResource):
         """Return the id of the host's image.
 
         The provider asks EC2 for the image of an instance with a root disk before it creates the instance, and EC2
-        refuses `resolve:ssm:` there (terraform-provider-aws#43488), so that the parameter is read here.
+        refuses `resolve:ssm:` there (terraform-provider-aws#43488). Therefore the parameter is read here.
         """
         if host.image_id is not None:
             return host.image_id
@@ -294,7 +294,7 @@ class Hosts(pulumi.ComponentResource):
             "volume_size": host.disk_gb,
             "encrypted": True,
             "kms_key_id": self._args.kms_key_arn,
-            # What a database wrote outlives the server that was deleted by mistake.
+            # Data of a database survives the accidental deletion of its server.
             "delete_on_termination": not self._args.context.keeps_data,
             "tags": tags,
         }
@@ -302,15 +302,16 @@ class Hosts(pulumi.ComponentResource):
     def _host_options(self, first: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(
             parent=self,
-            # The host asks for its rights and writes its key in its first minute.
+            # The host needs its permissions and writes its key within its first minute.
             depends_on=list(first),
             protect=self._args.context.keeps_data,
             ignore_changes=[
-                # A newer image would be another host; Ansible keeps this one up to date.
+                # A newer image would replace the host; Ansible keeps this one up to date.
                 "ami",
-                # Read at the first boot only; a change would stop the host for nothing.
+                # Read at the first boot only; a change would stop the host without any effect.
                 "user_data_base64",
-                # AWS says yes once an Elastic IP is there, which would be another host, too (terraform-provider-aws#37318).
+                # AWS reports true once an Elastic IP is attached, which would replace the host as well
+                # (terraform-provider-aws#37318).
                 "associate_public_ip_address",
             ],
         )
@@ -318,7 +319,7 @@ class Hosts(pulumi.ComponentResource):
     def _create_address(self, name: str, host: HostArgs) -> aws.ec2.Eip:
         context = self._args.context
         tags = context.tags(context.name("name_tag", host.name), tier=host.tiers[0])
-        # Names in DNS, of partners' allow lists, too, hold the address.
+        # DNS names and allow lists, including those of partners, contain the address.
         options = pulumi.ResourceOptions(parent=self, protect=context.keeps_data)
         address = aws.ec2.Eip(f"{name}-{host.name}-address", domain="vpc", tags=tags, opts=options)
         aws.ec2.EipAssociation(
@@ -331,7 +332,7 @@ class Hosts(pulumi.ComponentResource):
 
 
 def user_data(args: HostsArgs, host: HostArgs) -> UserData:
-    """What a host is told at its first boot. Raises ValueError for what would not work."""
+    """Return the user data of a host for its first boot. Raises ValueError for what would not work."""
     return UserData(
         image=host.image,
         region=args.context.region,

@@ -1,4 +1,4 @@
-"""What a server may do in the account: be reached through Systems Manager, and what is handed in, by exact names."""
+"""Permissions of a server in the account: access through Systems Manager, and the given statements with exact names."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import json
@@ -13,8 +13,8 @@ import pulumi_aws as aws
 from stackwright.infra.aws.context import Context
 from stackwright.model.aws.names import AGENT_NAMESPACE
 
-#: What the agent needs for sessions and commands. Not AWS's policy AmazonSSMManagedInstanceCore: that one may read every
-#: parameter of the account and write inventories and associations, none of which we use.
+#: What the agent needs for sessions and commands. Not AWS's policy AmazonSSMManagedInstanceCore: it may read every
+#: parameter of the account and write inventories and associations, none of which are used here.
 _CHANNELS = (
     "ec2messages:AcknowledgeMessage",
     "ec2messages:DeleteMessage",
@@ -29,38 +29,38 @@ _CHANNELS = (
 )
 _ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+")
 _SID = re.compile(r"[A-Za-z0-9]+")
-#: Characters of all inline policies of a role, without white space (IAM's quotas).
+#: Characters of all inline policies of a role, without whitespace (IAM's quotas).
 _LIMIT = 10_240
 
 
 @dataclass(frozen=True, kw_only=True)
 class StatementArgs:
-    """Something that is allowed."""
+    """One allowed set of actions."""
 
-    #: Letters and digits; why, in a word or two.
+    #: Letters and digits; the reason, in a word or two.
     sid: str
-    #: Exact ones.
+    #: Exact action names, without wildcards.
     actions: Sequence[str]
-    #: ARNs; `*` only inside one, for a part that nobody can know.
+    #: ARNs; `*` only inside one, for a part that cannot be known.
     resources: Sequence[pulumi.Input[str]]
-    #: Operator -> key -> value.
+    #: Condition operator -> key -> value.
     conditions: Mapping[str, Mapping[str, str]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceRoleArgs:
-    """What a server, or a group of equal ones, may do.
+    """Permissions of a server, or of a group of identical servers.
 
     Raises ValueError with every problem at once.
     """
 
     context: Context
-    #: Of the role's name: the host or the tier.
+    #: Part of the role's name: the host or the tier.
     purpose: str
     statements: Sequence[StatementArgs] | None = None
-    #: Whether it sends metrics, in the namespace of CloudWatch's agent.
+    #: Whether it sends metrics, in the namespace of the CloudWatch agent.
     metrics: bool | None = None
-    #: ARN of a policy that says what no role of the account may exceed.
+    #: ARN of the policy that limits the permissions of every role of the account.
     permissions_boundary: pulumi.Input[str] | None = None
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class InstanceRoleArgs:
 
 
 def statement_problems(statements: Sequence[StatementArgs]) -> Iterator[str]:
-    """What is wrong with statements that were handed in."""
+    """Yield problems of the given statements."""
     names = [permission.sid for permission in statements]
     for position, statement in enumerate(statements):
         where = f"statements[{position}]"
@@ -93,50 +93,50 @@ def statement_problems(statements: Sequence[StatementArgs]) -> Iterator[str]:
 
 
 def agent_statements(context: Context) -> list[dict[str, Any]]:
-    """Sessions and commands by Systems Manager."""
+    """Return the statements for sessions and commands through Systems Manager."""
     return [
         {
             "Sid": "AgentChannels",
             "Effect": "Allow",
             "Action": list(_CHANNELS),
-            # These actions have no resource level: an instance gets its own messages, whatever a policy says.
+            # These actions have no resource level: an instance gets its own messages only, regardless of the policy.
             "Resource": "*",
         },
         {
             "Sid": "AgentReport",
             "Effect": "Allow",
             "Action": ["ssm:UpdateInstanceInformation"],
-            # Which instance it is gets known after the role.
+            # The instance id is known only after the role exists.
             "Resource": context.arn("ec2", "instance/*"),
         },
     ]
 
 
 def metrics_statement() -> dict[str, Any]:
-    """What the role `host_metrics` of Ansible, or CloudWatch's agent, needs to send metrics."""
+    """Return what the Ansible role `host_metrics`, or the CloudWatch agent, needs to send metrics."""
     return {
         "Sid": "SendMetrics",
         "Effect": "Allow",
         "Action": ["cloudwatch:PutMetricData"],
-        # The action has no resource level: the namespace is all that can be said.
+        # The action has no resource level: the namespace is the only possible restriction.
         "Resource": "*",
         "Condition": {"StringEquals": {"cloudwatch:namespace": AGENT_NAMESPACE}},
     }
 
 
 class InstanceRole(pulumi.ComponentResource):
-    """A role that EC2 alone may take, with its instance profile.
+    """A role that only EC2 can assume, with its instance profile.
 
-    It may be reached through Systems Manager and do what `statements` say; no policy of AWS's own is attached. It works
-    with the metadata service's version 2, where the templates and hosts of this package admit nothing else.
+    It allows access through Systems Manager and what `statements` allow; no AWS managed policy is attached. It works
+    with version 2 of the metadata service, the only one that the templates and hosts of this package enable.
     """
 
-    #: Of the instance profile, for hosts.
+    #: Name of the instance profile, for hosts.
     profile_name: pulumi.Output[str]
-    #: Of the instance profile, for launch templates.
+    #: ARN of the instance profile, for launch templates.
     profile_arn: pulumi.Output[str]
     role_name: pulumi.Output[str]
-    #: For policies of keys, buckets and secrets.
+    #: ARN of the role, for policies of keys, buckets and secrets.
     role_arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: InstanceRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -206,7 +206,7 @@ class InstanceRole(pulumi.ComponentResource):
             name=profile_name,
             role=role.name,
             tags=context.tags(profile_name),
-            # Who has the profile's name has the rights, too: a server asks for both in its first second.
+            # The policy has to exist before the profile can be used: a server requests both in its first second.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
 

@@ -1,4 +1,4 @@
-"""What every server is, whoever starts it: its disk, its metadata service, its credits; and the template of a group's."""
+"""Settings that every server has (disk, metadata service, CPU credits), and the launch template of a group."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import re
@@ -12,33 +12,33 @@ from stackwright.infra.aws.context import Context
 from stackwright.model.aws.images import Image
 from stackwright.model.aws.user_data import AgentPackage
 
-#: Version 2 of the metadata service alone, and for the server itself alone: a container or a proxy behind one more hop gets
-#: no credentials. There is no option for it.
+#: Only version 2 of the metadata service, and only for the server itself: a container or a proxy one hop away gets no
+#: credentials. There is no option to change this.
 HTTP_TOKENS, HOP_LIMIT = "required", 1
 VOLUME_TYPE = "gp3"
-#: What gp3 has for its price (user guide of EBS, "General Purpose SSD volumes"): operations a second, MB/s.
+#: What gp3 includes in its price (user guide of EBS, "General Purpose SSD volumes"): IOPS, MB/s.
 IOPS, THROUGHPUT = 3000, 125
 CREDITS = ("standard", "unlimited")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentArgs:
-    """The SSM agent for Debian's images, which have none: one version, and what its packages are known by."""
+    """The SSM agent for Debian's images, which lack it: one version, and the checksums of its packages."""
 
     version: str
-    #: Of the .deb, by architecture (`x86_64`, `arm64`).
+    #: Checksums of the .deb, by architecture (`x86_64`, `arm64`).
     sha256: Mapping[str, str]
 
 
 def agent_package(agent: AgentArgs | None, image: Image) -> AgentPackage | None:
-    """For that image; None where the agent is in it, or nobody said which."""
+    """Return the package for that image; None if the image contains the agent, or no agent is given."""
     if agent is None or image.has_agent:
         return None
     return AgentPackage(version=agent.version, sha256=agent.sha256.get(image.architecture, ""))
 
 
 def cpu_credits(context: Context, instance_type: str, chosen: str | None) -> str | None:
-    """For types whose CPUs are rationed: outside development they go on at full speed, for a price. None for others."""
+    """Return `chosen` or the default for burstable types (outside development `unlimited`, at a price), else None."""
     if not re.match(r"t\d", instance_type):
         return None
     return chosen or ("unlimited" if context.keeps_data else "standard")
@@ -46,31 +46,31 @@ def cpu_credits(context: Context, instance_type: str, chosen: str | None) -> str
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchTemplateArgs:
-    """The servers of a group.
+    """The launch template of a group of servers.
 
     Raises ValueError with every problem at once.
     """
 
     context: Context
-    #: Ansible's group.
+    #: The Ansible group.
     tier: str
     #: An id, or `resolve:ssm:<parameter>` (`stackwright.model.aws.images`).
     image_id: pulumi.Input[str]
-    #: Of the image.
+    #: Root device of the image.
     root_device: str
     instance_type: str
     disk_gb: int
     kms_key_arn: pulumi.Input[str]
     profile_arn: pulumi.Input[str]
     security_group_ids: Sequence[pulumi.Input[str]]
-    #: In base64 (`stackwright.model.aws.user_data`).
+    #: Encoded in base64 (`stackwright.model.aws.user_data`).
     user_data: str
-    #: Operations a second and MB/s of the disk; otherwise 3000 and 125.
+    #: IOPS and MB/s of the disk; default to 3000 and 125.
     disk_iops: int | None = None
     disk_throughput: int | None = None
-    #: Metrics each minute instead of each five; otherwise outside development.
+    #: Whether metrics are sent every minute instead of every five; defaults to true outside development.
     detailed_monitoring: bool | None = None
-    #: `standard` or `unlimited` for types with rationed CPUs; otherwise unlimited outside development.
+    #: `standard` or `unlimited` for burstable instance types; defaults to `unlimited` outside development.
     cpu_credits: str | None = None
 
     def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ class LaunchTemplateArgs:
 
 
 def machine_problems(disk_gb: int, iops: int | None, throughput: int | None, credit: str | None) -> Iterator[str]:
-    """What is wrong with a server (limits of gp3: user guide of EBS, as remembered in 2026-11)."""
+    """Yield problems of a server's settings (limits of gp3: user guide of EBS, as remembered in 2026-11)."""
     if not 8 <= disk_gb <= 16_384:
         yield f"disk_gb is {disk_gb}, accepted: 8 to 16384"
     if iops is not None and not IOPS <= iops <= 16_000:
@@ -92,14 +92,16 @@ def machine_problems(disk_gb: int, iops: int | None, throughput: int | None, cre
 
 
 class LaunchTemplate(pulumi.ComponentResource):
-    """How servers of a group are started.
+    """The launch template for the servers of a group.
 
-    The metadata service's version 2 alone; an encrypted gp3 disk, which goes with its server; no public address, no SSH key;
-    tags for server, disk and interface. A server that shuts itself down is gone.
+    It enables only version 2 of the metadata service and sets an encrypted gp3 disk, which is deleted with its server;
+    no public address and no SSH key; tags for server, disk and interface. A server that shuts itself down is
+    terminated.
     """
 
     template_id: pulumi.Output[str]
-    #: As text, as groups want it: naming it, and not `$Latest`, makes a change of the template replace servers.
+    #: As text, as groups require: an explicit version instead of `$Latest` makes a change of the template replace
+    #: servers.
     version: pulumi.Output[str]
 
     def __init__(self, name: str, args: LaunchTemplateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -161,6 +163,6 @@ class LaunchTemplate(pulumi.ComponentResource):
 
     def _tag_specifications(self) -> list[aws.ec2.LaunchTemplateTagSpecificationArgsDict]:
         args, context = self._args, self._args.context
-        # The provider's default tags do not reach what a template starts.
+        # The provider's default tags do not apply to what a template starts.
         tags = context.tags(context.name("name_tag", args.tier), tier=args.tier)
         return [{"resource_type": kind, "tags": tags} for kind in ("instance", "volume", "network-interface")]

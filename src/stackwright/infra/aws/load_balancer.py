@@ -1,4 +1,4 @@
-"""What users reach: TLS of today in front of hosts that come and go."""
+"""Load balancer of an environment: terminates modern TLS in front of hosts that are replaced over time."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import re
@@ -25,29 +25,30 @@ _PART = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class LoadBalancer(pulumi.ComponentResource):
-    """A load balancer over several zones, its security group, listeners, and one group of hosts behind it.
+    """A load balancer in several zones, with its security group, its listeners and one group of hosts behind it.
 
-    It speaks TLS 1.2 and 1.3, writes down who asked what, and cannot be deleted by mistake where data is kept.
+    It accepts TLS 1.2 and 1.3, writes access logs, and cannot be deleted by mistake where data is kept.
 
-    * `application`: HTTP is redirected, HTTPS (1.1 and 2, WebSockets) goes to the hosts for the named sites, and any
-      other name gets 404. Hosts see the client as the last address in `X-Forwarded-For`.
-    * `network`: TLS ends here, and hosts see connections with the client's own IPv4 address. Nothing listens on 80, as it
-      cannot redirect. An idle connection ends after 350 seconds: WebSockets have to ping. It reads no requests, so that
-      it takes no web firewall.
+    * `application`: HTTP is redirected. HTTPS (1.1 and 2, WebSockets) is forwarded to the hosts for the given names,
+      and any other name gets 404. Hosts see the client as the last address in `X-Forwarded-For`.
+    * `network`: TLS ends here, and hosts see connections with the client's own IPv4 address. Nothing listens on port
+      80, because it cannot redirect. An idle connection ends after 350 seconds: WebSockets have to ping. It does not
+      read requests, so that it cannot have a web firewall.
 
-    Hosts come in by `attach` or as an Auto Scaling group's (its `target_group_arns`), and have to `admit` it.
+    Hosts are registered by `attach` or by an Auto Scaling group (its `target_group_arns`), and have to `admit` it.
     """
 
     arn: pulumi.Output[str]
-    #: The end of the ARN, which metrics go by.
+    #: The last part of the ARN, which metrics use.
     arn_suffix: pulumi.Output[str]
     dns_name: pulumi.Output[str]
-    #: Of `dns_name`, for an alias.
+    #: Hosted zone of `dns_name`, for an alias.
     zone_id: pulumi.Output[str]
-    #: Of HTTPS or TLS.
+    #: ARN of the HTTPS or TLS listener.
     listener_arn: pulumi.Output[str]
     target_group_arn: pulumi.Output[str]
-    #: Known once the group gets requests: AWS refuses to scale by the requests of one that gets none.
+    #: Known once the target group receives requests: AWS refuses to scale by the requests of a group that receives
+    #: none.
     target_group_arn_suffix: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
 
@@ -72,12 +73,12 @@ class LoadBalancer(pulumi.ComponentResource):
 
     @property
     def result(self) -> ServiceResult:
-        """The endpoint `https`; no secret, as AWS keeps the certificate's key."""
+        """Return the endpoint `https`; there is no secret, as AWS holds the certificate's key."""
         endpoint = Endpoint(scheme="https", addresses=(self.dns_name,), port=HTTPS_PORT)
         return ServiceResult(endpoints={"https": endpoint}, secrets=())
 
     def attach(self, instance_ids: Mapping[str, pulumi.Input[str]]) -> None:
-        """Register stable hosts: name -> id of the instance."""
+        """Register hosts that stay: name -> id of the instance."""
         for host, instance in instance_ids.items():
             aws.lb.TargetGroupAttachment(
                 f"{self._name}-target-{host}",
@@ -88,9 +89,9 @@ class LoadBalancer(pulumi.ComponentResource):
             )
 
     def attach_group(self, part: str, auto_scaling_group_name: pulumi.Input[str]) -> None:
-        """Register whatever an Auto Scaling group runs that does not know its target groups by itself.
+        """Register the servers of an Auto Scaling group that does not know its target groups itself.
 
-        Not one with `target_group_arns`, as `ScalingGroup` has: the two would undo each other.
+        Not for a group with `target_group_arns`, such as `ScalingGroup`: the two would undo each other.
         """
         aws.autoscaling.Attachment(
             f"{self._name}-group-{_part(part)}",
@@ -100,9 +101,9 @@ class LoadBalancer(pulumi.ComponentResource):
         )
 
     def admit(self, part: str, security_group_id: pulumi.Input[str]) -> None:
-        """Open the way to hosts: out of this load balancer to their security group, and into that one from here.
+        """Allow traffic to hosts: out of this load balancer to their security group, and into that group from here.
 
-        `part` names them, such as `app`; nothing else is open to a load balancer.
+        `part` names them, such as `app`; a load balancer can reach no other hosts.
         """
         port, tags = self._args.targets.chosen_port, self._context.tags(self._group_name)
         to = RuleArgs(reason=f"Requests and health checks to {part}", port=port, security_group_id=security_group_id)
@@ -139,7 +140,7 @@ class LoadBalancer(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, protect=protect)
 
     def _create_security_group(self) -> aws.ec2.SecurityGroup:
-        # A network load balancer that is made without one can never have one.
+        # A network load balancer that is created without a security group can never get one.
         tags = self._context.tags(self._group_name)
         group = aws.ec2.SecurityGroup(
             f"{self._name}-security-group",
@@ -156,7 +157,7 @@ class LoadBalancer(pulumi.ComponentResource):
     def _create_application(self) -> aws.lb.LoadBalancer:
         args, context = self._args, self._context
         balancer_name = context.name("load_balancer", args.label)
-        # The three share a folder: AWS tells them apart by the names of the files.
+        # The three kinds of logs share a directory: AWS distinguishes them by the names of the files.
         bucket, prefix = args.log_bucket, args.chosen_log_prefix
         return aws.lb.LoadBalancer(
             f"{self._name}-load-balancer",
@@ -172,15 +173,16 @@ class LoadBalancer(pulumi.ComponentResource):
             health_check_logs=aws.lb.LoadBalancerHealthCheckLogsArgs(bucket=bucket, prefix=prefix, enabled=True),
             idle_timeout=LOAD_BALANCER_IDLE_SECONDS if args.idle_seconds is None else args.idle_seconds,
             enable_http2=True,
-            # Headers whose names have anything but letters, digits and hyphens; nginx would drop most of them, too.
+            # Drops headers whose names contain anything but letters, digits and hyphens; nginx would drop most of them
+            # as well.
             drop_invalid_header_fields=True,
             desync_mitigation_mode=args.desync or DESYNC[0],
-            # The hosts choose the site by it.
+            # The hosts select the site by the Host header.
             preserve_host_header=True,
-            # A client can say what it likes before the last address, which is the true one. Where only CloudFront can
-            # connect, CloudFront has appended the client's address, and its own would hide it.
+            # A client controls everything before the last address, which is the true one. If only CloudFront can
+            # connect, CloudFront has appended the client's address, and appending its own would hide it.
             xff_header_processing_mode="preserve" if args.internal and args.origin_only else "append",
-            # Without its web firewall it serves nobody.
+            # Without its web firewall it does not serve requests.
             enable_waf_fail_open=False,
             tags=context.tags(balancer_name),
             opts=self._child(protect=context.keeps_data),
@@ -199,7 +201,7 @@ class LoadBalancer(pulumi.ComponentResource):
             security_groups=[self._security_group.id],
             enable_deletion_protection=context.keeps_data,
             enable_cross_zone_load_balancing=True,
-            # Of TLS listeners, which ours is; there are no others for this kind.
+            # Only for TLS listeners, such as this one; this kind of load balancer has no others.
             access_logs=aws.lb.LoadBalancerAccessLogsArgs(
                 bucket=args.log_bucket, prefix=args.chosen_log_prefix, enabled=True
             ),
@@ -208,7 +210,7 @@ class LoadBalancer(pulumi.ComponentResource):
         )
 
     def _create_network_listener(self, balancer: aws.lb.LoadBalancer) -> aws.lb.Listener:
-        # Behind plain TCP a host would get HTTP/2 without having been asked.
+        # Behind plain TCP a host would receive HTTP/2 without having negotiated it.
         over_tls = self._args.targets.chosen_protocol == "HTTPS"
         return aws.lb.Listener(
             f"{self._name}-tls",
@@ -226,7 +228,7 @@ class LoadBalancer(pulumi.ComponentResource):
         )
 
     def _create_https_listener(self, balancer: aws.lb.LoadBalancer) -> aws.lb.Listener:
-        # Whoever scans addresses, or points a name of their own at ours, gets no application.
+        # Address scanners, and foreign names that point at this load balancer, do not reach the application.
         nothing = aws.lb.ListenerDefaultActionFixedResponseArgs(
             content_type="text/plain", message_body="Not found", status_code="404"
         )
@@ -261,7 +263,7 @@ class LoadBalancer(pulumi.ComponentResource):
             aws.lb.ListenerRule(
                 f"{self._name}-names-{number}",
                 listener_arn=listener.arn,
-                # Room between them, for rules of somebody else.
+                # Gaps for rules that are created elsewhere.
                 priority=100 * number,
                 conditions=[
                     aws.lb.ListenerRuleConditionArgs(

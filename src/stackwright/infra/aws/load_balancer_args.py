@@ -1,4 +1,4 @@
-"""What a load balancer is asked for, and what AWS would refuse of it, said before a resource exists."""
+"""Arguments of the component `LoadBalancer`, and checks that find what AWS would refuse before it is created."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import re
@@ -14,8 +14,8 @@ from stackwright.infra.aws.target_groups import TargetArgs, target_problems
 
 APPLICATION, NETWORK = "application", "network"
 KINDS = (APPLICATION, NETWORK)
-#: The first is what AWS advises and its console chooses for an ALB: TLS 1.2 and 1.3, also with key exchange that outlives
-#: quantum computers (user guide of ALB, "Security policies"). That an NLB takes it, too, and that the ciphers are those of
+#: The first is what AWS recommends and its console selects for an ALB: TLS 1.2 and 1.3, also with post-quantum key
+#: exchange (user guide of ALB, "Security policies"). That an NLB accepts it as well, and that the ciphers are those of
 #: Mozilla's "intermediate" without CBC and DHE, is from memory and unverified.
 TLS_POLICIES = (
     "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09",
@@ -23,11 +23,11 @@ TLS_POLICIES = (
     "ELBSecurityPolicy-TLS13-1-3-PQ-2025-09",
     "ELBSecurityPolicy-TLS13-1-3-2021-06",
 )
-#: `monitor`, the third, lets everything through.
+#: The third mode, `monitor`, lets everything through.
 DESYNC = ("defensive", "strictest")
 #: Seconds (API reference of elbv2, LoadBalancerAttribute).
 SHORTEST_IDLE, LONGEST_IDLE = 1, 4000
-#: Of one rule; and rules of a load balancer (quotas of ALB).
+#: Host names per rule, and rules per load balancer (quotas of ALB).
 NAMES_PER_RULE, MOST_RULES = 5, 100
 #: Characters of a host name in a rule (API reference of elbv2, HostHeaderConditionConfig).
 LONGEST_NAME = 128
@@ -39,16 +39,16 @@ _PREFIX_LIST = re.compile(r"pl-[0-9a-f]{8,17}")
 
 @dataclass(frozen=True, kw_only=True)
 class OriginOnlyArgs:
-    """CloudFront as the only client: AWS's lists of the addresses that it fetches from.
+    """CloudFront as the only client: the prefix lists that AWS maintains of CloudFront's origin-facing addresses.
 
     There is no header with a shared secret, as its value would be an input of a listener rule, and so in the state. The
-    lists let in everybody's distributions, not the environment's alone: what belongs to the environment alone is an
-    `internal` load balancer behind a VPC origin, which this serves, too.
+    lists admit the distributions of all AWS customers, not only those of the environment: to restrict access to the
+    environment, use an `internal` load balancer behind a VPC origin, which this supports as well.
     """
 
-    #: Of `com.amazonaws.global.cloudfront.origin-facing`, which has another id in each region.
+    #: Id of `com.amazonaws.global.cloudfront.origin-facing`, which differs in each region.
     prefix_list_id: pulumi.Input[str]
-    #: Of `com.amazonaws.global.ipv6.cloudfront.origin-facing`.
+    #: Id of `com.amazonaws.global.ipv6.cloudfront.origin-facing`.
     prefix_list_id_ipv6: pulumi.Input[str] | None = None
 
 
@@ -61,38 +61,38 @@ class LoadBalancerArgs:
 
     context: Context
     vpc_id: pulumi.Input[str]
-    #: Each in another zone: public ones, or private ones of an `internal` load balancer.
+    #: Each in another zone: public subnets, or private ones for an `internal` load balancer.
     subnet_ids: Sequence[pulumi.Input[str]]
-    #: Of the environment's region (`Certificate.arn`).
+    #: A certificate in the environment's region (`Certificate.arn`).
     certificate_arn: pulumi.Input[str]
     targets: TargetArgs
-    #: Gets the logs, and admits load balancers (`ObjectStore.names["logs"]`).
+    #: Bucket for the logs, which admits load balancers (`ObjectStore.names["logs"]`).
     log_bucket: pulumi.Input[str]
-    #: `application` or `network`; otherwise the first.
+    #: `application` or `network`; defaults to `application`.
     kind: str | None = None
-    #: Host names that lead to the targets, wildcards too; another is answered with 404. Of an application load balancer;
-    #: a network one reads none, and leaves it to the hosts to refuse.
+    #: Host names that are forwarded to the targets, including wildcards; any other name is answered with 404. For an
+    #: application load balancer only: a network one does not read names and leaves it to the hosts to refuse.
     names: Sequence[str] | None = None
-    #: A word for it among several of an environment; otherwise `web`.
+    #: A word that distinguishes it from others of the environment; defaults to `web`.
     purpose: str | None = None
-    #: Without an address on the Internet; otherwise it has one.
+    #: Whether it has no Internet address; defaults to false.
     internal: bool | None = None
-    #: Beside IPv4; the subnets must have it.
+    #: Whether it also has IPv6 addresses; the subnets must support IPv6.
     ipv6: bool | None = None
-    #: Who may connect, to 443 and, of an application load balancer, to 80; otherwise everybody.
+    #: Clients that may connect to 443 and, for an application load balancer, to 80; defaults to all.
     clients: Sequence[RuleArgs] | None = None
-    #: In place of `clients`.
+    #: Used instead of `clients`.
     origin_only: OriginOnlyArgs | None = None
-    #: Of a connection on which nobody says anything; otherwise 3600, so that WebSockets and streams of events outlast
-    #: the hosts' own timeouts. A network load balancer has 350, which AWS does not let one change for TLS.
+    #: Time after which an idle connection is closed; defaults to 3600, so that WebSockets and event streams outlast the
+    #: hosts' own timeouts. A network load balancer uses 350, which AWS does not allow to be changed for TLS.
     idle_seconds: int | None = None
-    #: Folder of the logs; otherwise the one that `ObjectStore` admits load balancers to.
+    #: Prefix of the logs in the bucket; defaults to the one for which `ObjectStore` admits load balancers.
     log_prefix: str | None = None
-    #: `defensive` or `strictest`; otherwise the first, which closes the connection after a request that others could read
-    #: in another way, so that nothing is smuggled. The second refuses all that is not to the letter of RFC 7230, and
-    #: with it clients that mean no harm.
+    #: `defensive` or `strictest`; defaults to `defensive`, which closes the connection after a request that others
+    #: could interpret differently, to prevent request smuggling. `strictest` refuses everything that does not comply
+    #: with RFC 7230, including harmless clients.
     desync: str | None = None
-    #: One of `TLS_POLICIES`; otherwise the first.
+    #: One of `TLS_POLICIES`; defaults to the first.
     tls_policy: str | None = None
 
     def __post_init__(self) -> None:
@@ -111,41 +111,41 @@ class LoadBalancerArgs:
 
     @property
     def chosen_kind(self) -> str:
-        """`kind`, or that for applications."""
+        """Return `kind`, or `application`."""
         return self.kind or APPLICATION
 
     @property
     def chosen_log_prefix(self) -> str:
-        """`log_prefix`, or that of the environment's bucket."""
+        """Return `log_prefix`, or the prefix in the environment's bucket."""
         return bucket_policies.LOAD_BALANCER_PREFIX if self.log_prefix is None else self.log_prefix
 
     @property
     def label(self) -> str:
-        """A part of every name; what AWS cannot change is in it, so that the next one exists before this one goes."""
+        """Return a part of every name; it holds what AWS cannot change, so that a replacement is created first."""
         kind = [NETWORK] if self.chosen_kind == NETWORK else []
         return "-".join([self.purpose or "web", *kind, *(["internal"] if self.internal else [])])
 
     @property
     def ingress(self) -> Sequence[RuleArgs]:
-        """Who may connect."""
+        """Return the rules for the clients that may connect."""
         if self.origin_only is not None:
             return _from_cdn(self.origin_only)
         return _from_world(self) if self.clients is None else self.clients
 
     @property
     def redirects(self) -> bool:
-        """Whether somebody reaches HTTP, and is to be told of HTTPS."""
+        """Return whether HTTP is reachable and has to be redirected to HTTPS."""
         return any(rule.port == HTTP_PORT for rule in self.ingress)
 
     @property
     def names_by_rule(self) -> Sequence[Sequence[str]]:
-        """The names as rules take them."""
+        """Return the names in groups that fit into one rule each."""
         names = self.names or ()
         return [names[first : first + NAMES_PER_RULE] for first in range(0, len(names), NAMES_PER_RULE)]
 
 
 def _from_cdn(origin: OriginOnlyArgs) -> list[RuleArgs]:
-    # HTTPS alone: the list counts as 55 of the 60 rules that a group has, so that it fits in once for each version of IP.
+    # HTTPS only: the list counts as 55 of the 60 rules of a security group, so that it fits once per IP version.
     rules = [RuleArgs(reason="HTTPS from CloudFront", port=HTTPS_PORT, prefix_list_id=origin.prefix_list_id)]
     if origin.prefix_list_id_ipv6 is not None:
         reason = "HTTPS from CloudFront (IPv6)"
@@ -168,7 +168,7 @@ def _kind_problems(args: LoadBalancerArgs) -> Iterator[str]:
         yield f"kind is {args.kind!r}, accepted: {', '.join(KINDS)}"
     if args.purpose is not None and not _PURPOSE.fullmatch(args.purpose):
         yield f"purpose is {args.purpose!r}, accepted: lower-case letters, digits and hyphens"
-    # AWS refuses an ALB in one zone; a network load balancer in one is fine until the zone is not.
+    # AWS refuses an ALB in one zone; a network load balancer in one zone works until that zone fails.
     least = 2 if args.chosen_kind == APPLICATION or args.context.environment_class == "production" else 1
     if len(args.subnet_ids) < least:
         yield f"subnet_ids has {len(args.subnet_ids)}, accepted: {least} or more, each in another zone"
@@ -188,7 +188,7 @@ def _name_problems(args: LoadBalancerArgs) -> Iterator[str]:
     if not 1 <= len(names) <= NAMES_PER_RULE * MOST_RULES:
         yield f"names has {len(names)}, accepted: 1 to {NAMES_PER_RULE * MOST_RULES}"
     for name in names:
-        # AWS wants letters at the end, which leaves out top-level domains in punycode.
+        # AWS requires letters in the last label, which excludes top-level domains in punycode.
         if not dns_checks.domain(name, wildcard=True) or len(name) > LONGEST_NAME or not name.split(".")[-1].isalpha():
             yield f"names has {name!r}, accepted: full names in lower case such as example.org or *.example.org"
     for name in sorted({domain for domain in names if names.count(domain) > 1}):

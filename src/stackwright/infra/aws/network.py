@@ -1,4 +1,4 @@
-"""The network of an environment on AWS: zones, subnets, ways out, and a record of who talked to whom."""
+"""The network of an environment on AWS: zones, subnets, gateways and flow logs."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import ipaddress
@@ -20,7 +20,7 @@ _EVERYWHERE, _EVERYWHERE_IPV6 = "0.0.0.0/0", "::/0"
 
 @dataclass(frozen=True, kw_only=True)
 class _Gateways:
-    """Ways out of the network."""
+    """Gateways of the network."""
 
     internet: aws.ec2.InternetGateway
     egress_only: aws.ec2.EgressOnlyInternetGateway | None
@@ -29,7 +29,7 @@ class _Gateways:
 
 
 def ipv6_subnet(block: str, index: int) -> str:
-    """The /64 at `index` of a VPC's block (a /56)."""
+    """Return the /64 at `index` of a VPC's block (a /56)."""
     first = int(ipaddress.IPv6Network(block).network_address)
     return str(ipaddress.IPv6Network((first + index * 2**64, 64)))
 
@@ -37,13 +37,13 @@ def ipv6_subnet(block: str, index: int) -> str:
 class Network(pulumi.ComponentResource):
     """A VPC with a public, a private and an isolated subnet in each zone.
 
-    Isolated subnets have no way out. Nothing gets a public address by itself; what AWS makes with a VPC (its default
-    security group and route table) admits nothing. Flow logs of all traffic are kept, encrypted.
+    Isolated subnets have no route to the Internet. Nothing gets a public address automatically; the default security
+    group and route table that AWS creates with a VPC allow nothing. Flow logs of all traffic are kept, encrypted.
     """
 
     vpc_id: pulumi.Output[str]
     cidr: pulumi.Output[str]
-    #: The /56 that AWS gave; None without IPv6.
+    #: The /56 that AWS assigned; None without IPv6.
     ipv6_cidr: pulumi.Output[str | None]
     #: In the order of the zones.
     public_subnet_ids: pulumi.Output[Sequence[str]]
@@ -51,11 +51,11 @@ class Network(pulumi.ComponentResource):
     isolated_subnet_ids: pulumi.Output[Sequence[str]]
     #: Kind -> zone -> id.
     subnet_ids: pulumi.Output[Mapping[str, Mapping[str, str]]]
-    #: Zone -> id; where a peering or a VPN adds its routes.
+    #: Zone -> id; for the routes of a peering or a VPN.
     private_route_table_ids: pulumi.Output[Mapping[str, str]]
-    #: Public IPv4 addresses that hosts are seen with, in the order of the zones; for partners' allow lists.
+    #: Public IPv4 addresses that hosts connect from, in the order of the zones; for partners' allow lists.
     nat_addresses: pulumi.Output[Sequence[str]]
-    #: Zone -> id, of the zones that have one; for alarms.
+    #: Zone -> id, for the zones that have a NAT gateway; for alarms.
     nat_gateway_ids: pulumi.Output[Mapping[str, str]]
     #: None without interface endpoints.
     endpoint_security_group_id: pulumi.Output[str | None]
@@ -69,7 +69,7 @@ class Network(pulumi.ComponentResource):
         self._args = args
         self._addresses: list[pulumi.Output[str]] = []
         self._nat_ids: dict[str, pulumi.Output[str]] = {}
-        #: Kind and zone -> what keeps addresses of the subnet free.
+        #: Kind and zone -> the reservations of addresses in the subnet.
         self._reservations: dict[tuple[str, str], list[aws.ec2.SubnetCidrReservation]] = {}
         vpc = self._create_vpc(name)
         subnets = self._create_subnets(name, vpc)
@@ -94,12 +94,12 @@ class Network(pulumi.ComponentResource):
 
     @property
     def nat_zones(self) -> Sequence[str]:
-        """The zones that have a NAT gateway, which `nat_gateway_ids` knows only once they exist."""
+        """Return the zones that have a NAT gateway, which `nat_gateway_ids` knows only after they are created."""
         return self._args.nat_zones
 
     @property
     def result(self) -> NetworkResult:
-        """The network that the hosts are on, by its id."""
+        """Return the id of the network that the hosts are on."""
         return NetworkResult(name=self.vpc_id, cidr=self.cidr)
 
     def _set_outputs(
@@ -160,14 +160,15 @@ class Network(pulumi.ComponentResource):
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
             cidr_block=self._args.cidr,
-            # Private DNS of the endpoints and of hosted zones needs both.
+            # Private DNS of the endpoints and of hosted zones requires both.
             enable_dns_support=True,
             enable_dns_hostnames=True,
             assign_generated_ipv6_cidr_block=bool(self._args.ipv6),
             tags=self._tags("network"),
             opts=self._child(),
         )
-        # Both come with the VPC, and are what one gets who names no other: empty, so that a forgotten name opens nothing.
+        # Both come with the VPC and apply to resources that name no other: empty, so that a forgotten name opens
+        # nothing.
         aws.ec2.DefaultSecurityGroup(
             f"{name}-default-group",
             vpc_id=vpc.id,
@@ -191,11 +192,12 @@ class Network(pulumi.ComponentResource):
         }
 
     def _subnet_id(self, kind: str, zone: str, subnet: aws.ec2.Subnet) -> pulumi.Output[str]:
-        """Return the id once the reserved addresses are: what is in the subnet comes after them."""
+        """Return the subnet's id after its addresses are reserved: resources in the subnet are created later."""
         reservations = self._reservations.get((kind, zone))
         if not reservations:
             return subnet.id
-        # Not `Subnet.id` with a dependency: in a preview the ids of new reservations are unknown, and would replace hosts.
+        # Not `Subnet.id` with a dependency: in a preview the ids of new reservations are unknown, and would replace
+        # hosts.
         return pulumi.Output.all(*(reservation.subnet_id for reservation in reservations)).apply(
             lambda ids: str(ids[0])
         )
@@ -207,7 +209,7 @@ class Network(pulumi.ComponentResource):
                 f"{name}-{kind}-{zone[-1]}-hosts-{block.replace('/', '-')}",
                 subnet_id=subnet.id,
                 cidr_block=block,
-                # An address of it is given to who names it, and to nobody else.
+                # AWS assigns its addresses only if a resource requests them explicitly.
                 reservation_type="explicit",
                 description="Servers with fixed addresses",
                 opts=self._child(),
@@ -234,7 +236,8 @@ class Network(pulumi.ComponentResource):
             availability_zone=zone,
             cidr_block=self._args.subnets[kind][zone],
             ipv6_cidr_block=block,
-            # An IPv6 address of a public subnet is reached from the Internet: there one has to be asked for.
+            # An IPv6 address in a public subnet is reachable from the Internet: there it has to be requested
+            # explicitly.
             assign_ipv6_address_on_creation=bool(self._args.ipv6) and kind != "public",
             map_public_ip_on_launch=False,
             tags=self._tags(kind, zone[-1]),
@@ -264,7 +267,7 @@ class Network(pulumi.ComponentResource):
     def _create_nat(
         self, name: str, zone: str, subnet: aws.ec2.Subnet, internet: aws.ec2.InternetGateway
     ) -> aws.ec2.NatGateway:
-        # AWS gives neither before the VPC has its gateway.
+        # AWS provides neither before the VPC has its Internet gateway.
         options = self._child(internet, *self._reserved("public"))
         tags = self._tags("nat", zone[-1])
         address = aws.ec2.Eip(f"{name}-nat-{zone[-1]}-address", domain="vpc", tags=tags, opts=options)

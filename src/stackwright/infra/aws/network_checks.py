@@ -1,4 +1,4 @@
-"""What the arguments of a network must be, so that a mistake is told before half a network exists."""
+"""Checks of the arguments of a network, so that a mistake is reported before half a network is created."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from stackwright.model.aws import subnets as plan
 from stackwright.model.aws.stackfile import RETENTION_DAYS
 
 NAT = ("none", "single", "per_zone")
-#: The service that is a route and not an address, which costs nothing.
+#: The service with a gateway endpoint, which is a route instead of an address and free of charge.
 GATEWAY = "s3"
-#: Services that a host of ours has a use for; one that is missing here is a line, and a misspelt one is an error now.
+#: Services that hosts may need; adding one takes a line here, and a misspelt one is reported as an error.
 SERVICES = (
     *("autoscaling", "ec2", "ec2messages", "ecr.api", "ecr.dkr", "elasticache", "elasticloadbalancing", "events"),
     *("kms", "lambda", "logs", "monitoring", "rds", GATEWAY, "secretsmanager", "sns", "sqs", "ssm", "ssmmessages"),
     *("sts", "xray"),
 )
 DEFAULT_ENDPOINTS = (GATEWAY, "ssm", "ssmmessages", "ec2messages", "secretsmanager", "ecr.api", "ecr.dkr", "logs")
-#: Without these and without NAT nobody reaches a host, and a host reaches neither its bundle nor its secrets.
+#: Without these and without NAT, hosts cannot be reached, and can read neither their bundle nor their secrets.
 NEEDED_WITHOUT_NAT = (GATEWAY, "ssm", "ssmmessages", "ec2messages", "secretsmanager", "logs")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 def address_problems(region: str, cidr: str, subnets: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    """Problems of the network's and the subnets' addresses."""
+    """Yield problems of the network's and the subnets' addresses."""
     accepted = f"a network such as 10.20.0.0/16, from /{plan.LARGEST_PREFIX} to /{plan.SMALLEST_PREFIX}"
     whole = _network(cidr)
     if whole is None:
@@ -58,7 +58,7 @@ def _subnet_problems(cidr: str | None, subnets: Mapping[str, Mapping[str, str]],
 def choice_problems(
     nat: str, endpoints: Sequence[str], readable_buckets: Sequence[str], flow_log_days: int
 ) -> Iterator[str]:
-    """Problems of everything else."""
+    """Yield problems of all other arguments."""
     if nat not in NAT:
         yield f"nat is {nat!r}, accepted: {', '.join(NAT)}"
     for unknown in sorted(set(endpoints) - set(SERVICES)):

@@ -1,4 +1,4 @@
-"""How hosts reach AWS's own services without the Internet, and what may leave the network that way."""
+"""VPC endpoints: how hosts reach AWS services without the Internet, and what may leave the network through them."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import json
@@ -12,7 +12,7 @@ import pulumi_aws as aws
 from stackwright.infra.aws.context import Context
 from stackwright.infra.aws.network_checks import GATEWAY
 
-#: What backups, artifacts, logs and uploads need; none of it changes a bucket.
+#: What backups, artifacts, logs and uploads need; no action changes a bucket.
 _OWN_ACTIONS = (
     "s3:AbortMultipartUpload",
     "s3:DeleteObject",
@@ -27,7 +27,7 @@ _OWN_ACTIONS = (
     "s3:PutObject",
     "s3:PutObjectTagging",
 )
-#: Buckets of AWS that the SSM agent, Patch Manager and the CloudWatch agent download from: "SSM Agent communications with
+#: AWS buckets that the SSM agent, Patch Manager and the CloudWatch agent download from: "SSM Agent communications with
 #: AWS managed S3 buckets" in the guide of Systems Manager, as remembered in 2026-11, unverified against an account.
 _AWS_BUCKETS = (
     "amazon-ssm-{region}",
@@ -39,14 +39,14 @@ _AWS_BUCKETS = (
     "patch-baseline-snapshot-{region}",
     "{region}-birdwatcher-prod",
 )
-#: Where ECR keeps the layers of every image (user guide of ECR, "Amazon ECR interface VPC endpoints").
+#: Bucket in which ECR stores the layers of every image (user guide of ECR, "Amazon ECR interface VPC endpoints").
 _ECR_BUCKET = "prod-{region}-starport-layer-bucket"
 
 
 def s3_policy(context: Context, services: Sequence[str], readable_buckets: Sequence[str]) -> dict[str, Any]:
-    """What may pass the gateway to S3: the environment's own buckets, and downloads from named ones.
+    """Return the policy of the gateway to S3: it allows the environment's own buckets, and downloads from named ones.
 
-    A host that was broken into can carry nothing to a stranger's bucket, whatever keys it was given.
+    A compromised host cannot copy anything to a bucket of another owner, whichever credentials it was given.
     """
     amazons = (*_AWS_BUCKETS, _ECR_BUCKET) if "ecr.dkr" in services else _AWS_BUCKETS
     downloads = [bucket.format(region=context.region) for bucket in amazons]
@@ -57,7 +57,7 @@ def s3_policy(context: Context, services: Sequence[str], readable_buckets: Seque
             {
                 "Sid": "OwnBuckets",
                 "Effect": "Allow",
-                # A gateway's policy knows no other principal; the conditions say whose.
+                # The policy of a gateway knows no other principal; the conditions restrict it to the account.
                 "Principal": "*",
                 "Action": list(_OWN_ACTIONS),
                 "Resource": [buckets_arn, f"{buckets_arn}/*"],
@@ -68,7 +68,7 @@ def s3_policy(context: Context, services: Sequence[str], readable_buckets: Seque
             {
                 "Sid": "Downloads",
                 "Effect": "Allow",
-                # Downloads are signed by nobody or by an instance: these buckets are public.
+                # Downloads are unsigned or signed by an instance: these buckets are public.
                 "Principal": "*",
                 "Action": ["s3:GetObject"],
                 "Resource": [f"{_bucket_arn(context, bucket)}/*" for bucket in (*downloads, *readable_buckets)],
@@ -83,32 +83,33 @@ def _bucket_arn(context: Context, bucket: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkEndpointsArgs:
-    """Which services, and for whom."""
+    """The services to reach, and the network they are reached from."""
 
     context: Context
     vpc_id: pulumi.Input[str]
-    #: Of the VPC: who may connect.
+    #: CIDR of the VPC that may connect.
     cidr: str
-    #: One a zone.
+    #: One per zone.
     subnet_ids: Sequence[pulumi.Input[str]]
-    #: That learn the way to S3.
+    #: Route tables that get the route to S3.
     route_table_ids: Sequence[pulumi.Input[str]]
-    #: Of `network_checks.SERVICES`.
+    #: Services from `network_checks.SERVICES`.
     services: Sequence[str]
     readable_buckets: Sequence[str]
 
 
 class NetworkEndpoints(pulumi.ComponentResource):
-    """A gateway to S3 with a policy, and an address in each zone for every other service.
+    """A gateway endpoint for S3 with a policy, and an interface endpoint in each zone for every other service.
 
-    Private DNS makes the services' usual names mean these addresses; a security group admits HTTPS from the network.
+    Private DNS resolves the usual names of the services to these addresses; a security group admits HTTPS from the
+    network.
     """
 
     #: None without an interface endpoint.
     security_group_id: pulumi.Output[str | None]
-    #: None without S3; for policies of buckets (`aws:SourceVpce`).
+    #: None without S3; for bucket policies (`aws:SourceVpce`).
     s3_endpoint_id: pulumi.Output[str | None]
-    #: None without S3; the target of rules that let a host out to S3 alone.
+    #: None without S3; the target of rules that allow a host to connect to S3 only.
     s3_prefix_list_id: pulumi.Output[str | None]
 
     def __init__(self, name: str, args: NetworkEndpointsArgs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A record of who talked to whom: what an incident is understood from afterwards."""
+"""Flow logs of a network: the record of its traffic that the analysis of an incident needs."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import json
@@ -14,7 +14,7 @@ _SERVICE = "vpc-flow-logs.amazonaws.com"
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkFlowLogsArgs:
-    """Of which network, and for how long."""
+    """The network to log, and how long the logs are kept."""
 
     context: Context
     vpc_id: pulumi.Input[str]
@@ -24,7 +24,7 @@ class NetworkFlowLogsArgs:
 
 
 class NetworkFlowLogs(pulumi.ComponentResource):
-    """All traffic of a VPC, accepted and refused, in an encrypted log group that VPC's service alone writes to."""
+    """Flow logs of all traffic of a VPC, accepted and rejected, in an encrypted log group for that service alone."""
 
     log_group_name: pulumi.Output[str]
 
@@ -41,7 +41,7 @@ class NetworkFlowLogs(pulumi.ComponentResource):
             log_destination=log_group.arn,
             iam_role_arn=role.arn,
             tags=args.context.tags(args.context.name("name_tag", "flow-logs")),
-            # A role that may not write yet loses the first minutes.
+            # A role without its policy would lose the first minutes.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
         self.log_group_name = log_group.name
@@ -84,7 +84,7 @@ class NetworkFlowLogs(pulumi.ComponentResource):
         return role, policy
 
     def _trust(self) -> dict[str, object]:
-        """The service may take the role for flow logs of this account alone (AWS's "confused deputy" page)."""
+        """Return the trust policy: the service, for flow logs of this account only (AWS's "confused deputy" page)."""
         context = self._context
         statement = {
             "Effect": "Allow",
@@ -98,7 +98,7 @@ class NetworkFlowLogs(pulumi.ComponentResource):
         return {"Version": "2012-10-17", "Statement": [statement]}
 
     def _permissions(self) -> dict[str, object]:
-        """Nothing beyond this log group, whose name the service may look for; the group exists, so none is created."""
+        """Return the policy: this log group only, which the service may look up; it exists, so none is created."""
         group = self._context.arn("logs", f"log-group:{self._group_name}")
         statement = {
             "Effect": "Allow",
@@ -108,7 +108,7 @@ class NetworkFlowLogs(pulumi.ComponentResource):
                 "logs:DescribeLogStreams",
                 "logs:PutLogEvents",
             ],
-            # IAM asks for the group with and without its streams.
+            # IAM requires the group's ARN with and without its streams.
             "Resource": [group, f"{group}:*"],
         }
         return {"Version": "2012-10-17", "Statement": [statement]}

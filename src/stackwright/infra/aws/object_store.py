@@ -1,4 +1,4 @@
-"""Buckets: where backups, artifacts, uploads and logs outlive the hosts that made them."""
+"""S3 buckets: backups, artifacts, uploads and logs outlive the hosts that created them."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import json
@@ -16,30 +16,31 @@ from stackwright.infra.components.results import Endpoint, ServiceResult
 from stackwright.model.output import BACKUPS
 
 _HTTPS = 443
-#: Who reads backups from where; both are in one bucket, each under a prefix of its own.
+#: Endpoints through which backups are read; both are in one bucket, each under its own prefix.
 _ENDPOINTS = ("database_backups", "file_backups")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Elsewhere:
-    """Where copies are, and their key."""
+    """The region of copies, and its key."""
 
     region: str
     key: pulumi.Input[str]
 
 
 class ObjectStore(pulumi.ComponentResource):
-    """A bucket per purpose, named after environment, purpose and account.
+    """One bucket per purpose, named after environment, purpose and account.
 
-    Each has versions, takes TLS 1.2 and newer and the given key alone, is closed to the public, and logs who did what
-    into the bucket for logs. What cannot be made again is copied to another region where one is named, and backups can
-    be locked. `bucket_policies.read_statements` and `write_statements` say what a role needs to use a part of a bucket.
+    Each is versioned, accepts only TLS 1.2 or newer and the given key, is closed to the public, and writes access logs
+    to the bucket for logs. Data that cannot be created again is copied to another region if one is given, and backups
+    can be locked. `bucket_policies.read_statements` and `write_statements` return what a role needs to use a part of a
+    bucket.
     """
 
-    #: By purpose.
+    #: Name of each bucket, by purpose.
     names: pulumi.Output[Mapping[str, str]]
     arns: pulumi.Output[Mapping[str, str]]
-    #: By purpose, of those that have a copy.
+    #: Name of each copy, by purpose, for buckets that have one.
     copy_names: pulumi.Output[Mapping[str, str]]
 
     def __init__(self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -47,7 +48,7 @@ class ObjectStore(pulumi.ComponentResource):
         self._args, self._context = args, args.context
         self._buckets = {purpose: self._create_bucket(name, purpose) for purpose in args.buckets}
         for purpose in args.buckets:
-            # S3 would log its own logging without end.
+            # S3 would log its own logging endlessly.
             if purpose != LOGS:
                 self._create_logging(name, purpose)
         copies = {}
@@ -62,7 +63,7 @@ class ObjectStore(pulumi.ComponentResource):
 
     @property
     def result(self) -> ServiceResult:
-        """Where backups go; no secret, as a role admits the hosts."""
+        """Return the endpoints for backups; there is no secret, as a role gives the hosts access."""
         if BACKUPS not in self._buckets:
             return ServiceResult(endpoints={}, secrets=())
         endpoint = Endpoint(scheme="https", addresses=(self._buckets[BACKUPS].domain,), port=_HTTPS)
@@ -75,7 +76,8 @@ class ObjectStore(pulumi.ComponentResource):
         args, context = self._args, self._context
         bucket = self._bucket_name(purpose)
         logged = [self._bucket_name(source) for source in args.buckets if source != LOGS]
-        # Load balancers and S3 itself write logs to no bucket with a key of ours: SSE-S3 is all that they take.
+        # Load balancers and S3 itself cannot write logs to a bucket with a customer managed key: they support SSE-S3
+        # only.
         key = None if purpose == LOGS else args.kms_key_arn
         policy = (
             json.dumps(policies.log_policy(context, bucket, logged))
@@ -122,9 +124,9 @@ class ObjectStore(pulumi.ComponentResource):
         )
 
     def _create_copy(self, name: str, purpose: str, elsewhere: _Elsewhere) -> StoreBucket:
-        """Another bucket, elsewhere and with another key, and what fills it.
+        """Create another bucket, in the other region and with another key, and the replication to it.
 
-        It logs nothing: S3 writes such logs into a bucket of the same region alone.
+        It has no access logs: S3 writes them only to a bucket in the same region.
         """
         bucket, key = copy_name(self._context, purpose, elsewhere.region), elsewhere.key
         policy = pulumi.Output.json_dumps(policies.private_policy(self._context, bucket, key))
@@ -169,7 +171,7 @@ class ObjectStore(pulumi.ComponentResource):
 
 
 def _together(outputs: Mapping[str, Any]) -> pulumi.Output[Any]:
-    # Not `Output.all`, which makes a list of nothing.
+    # Not `Output.all`, which turns an empty mapping into a list.
     return pulumi.Output.from_input(outputs)
 
 
@@ -180,7 +182,8 @@ def _copy_rule(target: pulumi.Input[str], key: pulumi.Input[str]) -> aws.s3.Buck
         status="Enabled",
         priority=0,
         filter=aws.s3.BucketReplicationConfigRuleFilterArgs(prefix=""),
-        # A deletion hides the copy, too, and the copy's own rules keep its versions; a deleted version is never copied.
+        # A deletion hides the copy as well, and the copy's own rules keep its versions; deleted versions are not
+        # replicated.
         delete_marker_replication=aws.s3.BucketReplicationConfigRuleDeleteMarkerReplicationArgs(status="Enabled"),
         source_selection_criteria=aws.s3.BucketReplicationConfigRuleSourceSelectionCriteriaArgs(
             sse_kms_encrypted_objects=encrypted

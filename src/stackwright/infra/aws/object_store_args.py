@@ -1,4 +1,4 @@
-"""What an environment's buckets are asked for, and what is wrong with it, said before a bucket exists."""
+"""Arguments of the component `ObjectStore`, and checks that find problems before a bucket is created."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import re
@@ -12,34 +12,34 @@ from stackwright.model.aws import names
 from stackwright.model.output import BACKUPS, UPLOADS
 
 ARTIFACTS, LOGS = "artifacts", "logs"
-#: Purpose -> days that what was overwritten or deleted can still be had.
+#: Purpose -> days that overwritten or deleted objects can be restored.
 KEPT_DAYS: Mapping[str, int] = {ARTIFACTS: 90, BACKUPS: 30, LOGS: 7, UPLOADS: 30}
-#: What cannot be made again, and is copied where there is a region for copies.
+#: Data that cannot be created again, and is copied if there is a region for copies.
 COPIED = (BACKUPS, UPLOADS)
 LOG_DAYS = 90
 GOVERNANCE, COMPLIANCE = "GOVERNANCE", "COMPLIANCE"
-#: Days: what S3 demands before an object goes to infrequent access, and what it bills at least there.
+#: Days: the minimum age that S3 requires before an object moves to infrequent access, and the minimum billed there.
 SHORTEST_INFREQUENT_DAYS = 30
-#: S3 takes a hundred years of lock; ten years of anything here are a slip of the finger.
+#: S3 accepts a lock of a hundred years; more than ten years is treated as a typing error.
 LONGEST_DAYS = 3650
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BucketArgs:
-    """The life of what is in a bucket; all of it in days."""
+    """The life cycle of the objects in a bucket; all values in days."""
 
-    #: How long what was overwritten or deleted can still be had; otherwise as `KEPT_DAYS`.
+    #: How long overwritten or deleted objects can be restored; defaults to `KEPT_DAYS`.
     noncurrent_days: int | None = None
-    #: After which objects go; otherwise 90 for logs, never elsewhere.
+    #: Age at which objects are deleted; defaults to 90 for logs, to never elsewhere.
     expire_days: int | None = None
-    #: After which objects go to infrequent access: cheaper to keep, dearer to read; otherwise never.
+    #: Age at which objects move to infrequent access (cheaper to store, more expensive to read); defaults to never.
     infrequent_days: int | None = None
-    #: After which objects go to Glacier Instant Retrieval, which still reads at once; otherwise never.
+    #: Age at which objects move to Glacier Instant Retrieval, which still reads immediately; defaults to never.
     archive_days: int | None = None
-    #: After which uploads that were broken off are thrown away; otherwise 7.
+    #: Age at which incomplete uploads are deleted; defaults to 7.
     abandoned_days: int | None = None
-    #: Into `copy_region`; otherwise so for backups and uploads where there is one.
+    #: Whether objects are copied to `copy_region`; defaults to true for backups and uploads if there is one.
     copy: bool | None = None
 
 
@@ -51,18 +51,18 @@ class ObjectStoreArgs:
     """
 
     context: Context
-    #: By purpose: `artifacts`, `backups`, `uploads`, and always `logs`, which the others write their logs to.
+    #: By purpose: `artifacts`, `backups`, `uploads`, and always `logs`, which receives the logs of the others.
     buckets: Mapping[str, BucketArgs]
-    #: Encrypts all but the logs; its policy has to admit S3 (`EncryptionKey` with `s3`).
+    #: Encrypts all buckets but the logs; its policy has to admit S3 (`EncryptionKey` with `s3`).
     kms_key_arn: pulumi.Input[str]
-    #: What cannot be made again is copied there.
+    #: Region that data is copied to if it cannot be created again.
     copy_region: str | None = None
-    #: Of that region.
+    #: A key in that region.
     copy_kms_key_arn: pulumi.Input[str] | None = None
-    #: How long nobody can delete a backup; otherwise as long as nobody does.
+    #: How long a backup is locked against deletion; by default it is not locked.
     object_lock_days: int | None = None
-    #: `GOVERNANCE`, which those who are allowed to can lift, or `COMPLIANCE`, which nobody can, AWS included; otherwise
-    #: the first.
+    #: `GOVERNANCE`, which authorized users can lift, or `COMPLIANCE`, which cannot be lifted, not even by AWS; defaults
+    #: to `GOVERNANCE`.
     object_lock_mode: str | None = None
 
     def __post_init__(self) -> None:
@@ -73,22 +73,22 @@ class ObjectStoreArgs:
             raise ValueError("\n".join(f"ObjectStoreArgs.{problem}" for problem in problems))
 
     def copied(self, purpose: str) -> bool:
-        """Whether the bucket has a copy."""
+        """Return whether the bucket has a copy."""
         copy = self.buckets[purpose].copy
         return self.copy_region is not None and (purpose in COPIED if copy is None else copy)
 
     def noncurrent_days(self, purpose: str) -> int:
-        """`noncurrent_days`, or what the purpose asks for."""
+        """Return `noncurrent_days`, or the default of the purpose."""
         days = self.buckets[purpose].noncurrent_days
         return KEPT_DAYS[purpose] if days is None else days
 
     def expire_days(self, purpose: str) -> int | None:
-        """`expire_days`, or what the purpose asks for."""
+        """Return `expire_days`, or the default of the purpose."""
         days = self.buckets[purpose].expire_days
         return LOG_DAYS if days is None and purpose == LOGS else days
 
     def lock_days(self, purpose: str) -> int | None:
-        """Backups alone: what applications write has to be deletable, and S3 writes no logs into a locked bucket."""
+        """Return the lock, of backups only: applications need to delete, and S3 writes no logs to a locked bucket."""
         return self.object_lock_days if purpose == BACKUPS else None
 
 
@@ -98,7 +98,7 @@ def bucket_name(context: Context, purpose: str) -> str:
 
 
 def copy_name(context: Context, purpose: str, region: str) -> str:
-    """Of the copy in that region."""
+    """Return the name of the copy in that region."""
     return context.name("bucket", purpose, context.account, region)
 
 

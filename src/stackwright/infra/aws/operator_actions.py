@@ -1,8 +1,8 @@
-"""Actions of IAM that the operator of an environment needs, by the type of what it has.
+"""IAM actions that the operator of an environment needs, by resource type.
 
 Each resource of the provider is created, read, changed, tagged and deleted by calls that its source names
-(terraform-provider-aws, as remembered in 2026-11, unverified against an account). A test holds every name to AWS's own
-models, and the table to every resource of the recorded environments.
+(terraform-provider-aws, as remembered in 2026-11, unverified against an account). A test checks every name against
+AWS's own models, and the table against every resource of the recorded environments.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _RULES = (
 )
 _TAGS = "CreateTags DeleteTags"
 
-#: Type of the resource -> `service: actions`, several of them apart by `;`.
+#: Resource type -> `service: actions`, several services separated by `;`.
 BY_TYPE: Mapping[str, str] = {
     "acm/certificate:Certificate": (
         "acm: RequestCertificate DescribeCertificate DeleteCertificate UpdateCertificateOptions ListCertificates"
@@ -98,7 +98,7 @@ BY_TYPE: Mapping[str, str] = {
         " ModifyInstanceMetadataOptions ModifyVolume MonitorInstances UnmonitorInstances StartInstances StopInstances"
         " TerminateInstances AssociateIamInstanceProfile ReplaceIamInstanceProfileAssociation"
         f" DescribeIamInstanceProfileAssociations {_TAGS}; iam: PassRole;"
-        # The newest image, the host's own key, and the way in.
+        # The newest image, the host's own key, and access to the host.
         " ssm: GetParameter GetParameters DescribeInstanceInformation StartSession ResumeSession TerminateSession;"
         " kms: CreateGrant"
     ),
@@ -208,7 +208,7 @@ BY_TYPE: Mapping[str, str] = {
         " DeleteDBInstance PromoteReadReplica CreateBlueGreenDeployment DescribeBlueGreenDeployments"
         " SwitchoverBlueGreenDeployment DeleteBlueGreenDeployment AddTagsToResource RemoveTagsFromResource"
         " ListTagsForResource; ec2: DescribeSecurityGroups DescribeSubnets DescribeVpcs; iam: PassRole;"
-        # Of the master's password, which RDS keeps.
+        # The secret of the master's password, which RDS manages.
         " secretsmanager: CreateSecret DescribeSecret GetSecretValue RotateSecret TagResource"
     ),
     "rds/instanceAutomatedBackupsReplication:InstanceAutomatedBackupsReplication": (
@@ -288,7 +288,7 @@ BY_TYPE: Mapping[str, str] = {
         " logs: CreateLogDelivery DeleteLogDelivery DescribeResourcePolicies PutResourcePolicy"
     ),
 }
-#: Of every operator: what `stackwright doctor`, `up` and `status` ask, and nothing that changes anything.
+#: For every operator: what `stackwright doctor`, `up` and `status` read; none of it changes anything.
 EVERY = (
     "cloudwatch: DescribeAlarms; ec2: DescribeAddresses DescribeInstances DescribeVpcs; servicequotas: GetServiceQuota;"
     " route53: GetHostedZone; ssm: GetParameters; elasticloadbalancing: DescribeLoadBalancers;"

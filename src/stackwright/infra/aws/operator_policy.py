@@ -1,4 +1,4 @@
-"""Policies for who brings an environment up: what its resources need, and nothing of another environment that has names."""
+"""IAM policies for the operator: what the environment's resources need, and no named resource of other environments."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from stackwright.infra.aws.context import TAG_PREFIX, Context
 from stackwright.infra.aws.operator_actions import BY_TYPE, EVERY
 
-#: Characters of a managed policy, without white space (IAM's quotas).
+#: Characters of a managed policy, without whitespace (IAM's quotas).
 LIMIT = 6144
-#: Services whose resources have names that begin with the environment's: patterns of what an action may change.
-#: Others have ids that AWS chooses; there the region is all that can be said.
+#: Services whose resource names begin with the environment's name: patterns of what an action may change. Other
+#: resources have ids that AWS chooses; there the region is the only possible restriction.
 _NAMED: Mapping[str, tuple[str, ...]] = {
     "autoscaling": (
         "arn:{partition}:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/{environment}-*",
@@ -21,7 +21,7 @@ _NAMED: Mapping[str, tuple[str, ...]] = {
     "budgets": ("arn:{partition}:budgets::{account}:budget/{environment}-*",),
     "cloudwatch": (
         "arn:{partition}:cloudwatch:{region}:{account}:alarm:{environment}-*",
-        # Dashboards are in no region.
+        # Dashboards belong to no region.
         "arn:{partition}:cloudwatch:*:{account}:dashboard/{environment}-*",
     ),
     "iam": (
@@ -39,13 +39,13 @@ _NAMED: Mapping[str, tuple[str, ...]] = {
         "arn:{partition}:ssm:{region}::parameter/aws/service/*",
     ),
 }
-#: Services that are in no region.
+#: Services that belong to no region.
 _GLOBAL = ("budgets", "cloudfront", "iam", "route53", "s3")
-#: What only looks names no resource in most services; what reads contents is no such thing.
+#: In most services, read-only actions cannot be restricted to a resource; actions that read contents are excluded.
 _LOOKS = re.compile(r"(Describe|List|View)\w*|Get(?!Object$|SecretValue$|Parameters?$)\w*")
 _SESSIONS = ("ResumeSession", "StartSession", "TerminateSession")
 _DOCUMENT = "AWS-StartSSHSession"
-#: Services that AWS makes a role for at their first use.
+#: Services for which AWS creates a role at their first use.
 _LINKED = (
     *("autoscaling", "elasticache", "elasticloadbalancing", "rds"),
     *("delivery.logs", "vpcorigin.cloudfront", "wafv2"),
@@ -53,19 +53,19 @@ _LINKED = (
 
 
 class Declared(Protocol):
-    """A resource of a program."""
+    """A resource that a program declares."""
 
     @property
     def type(self) -> str:
-        """Such as `aws:ec2/vpc:Vpc`."""
+        """The type token, such as `aws:ec2/vpc:Vpc`."""
 
     @property
     def inputs(self) -> Mapping[str, Any]:
-        """As on the wire."""
+        """The inputs, named as in Pulumi's protocol."""
 
 
 def actions(types: Iterable[str]) -> dict[str, set[str]]:
-    """Return service -> actions for types of resources. Raises ValueError with those that the table does not have."""
+    """Return service -> actions for types of resources. Raises ValueError with the types that the table lacks."""
     aws_types = sorted({token.removeprefix("aws:") for token in types if token.startswith("aws:")})
     unknown = [kind for kind in aws_types if kind not in BY_TYPE]
     if unknown:
@@ -132,7 +132,7 @@ def _changes(context: Context, service: str, names: Sequence[str], regions: Sequ
 
 
 def _sessions(context: Context) -> Iterator[dict[str, Any]]:
-    """SSH through Systems Manager, to servers of this environment alone."""
+    """Yield the statements for SSH through Systems Manager, to servers of this environment only."""
     tag = {"StringEquals": {f"aws:ResourceTag/{TAG_PREFIX}:environment": context.environment}}
     yield _allow("Sessions", ["ssm:StartSession"], [context.arn("ec2", "instance/*")], tag)
     document = context.arn("ssm", f"document/{_DOCUMENT}", account="")

@@ -1,15 +1,16 @@
-"""The components as a package for programs in TypeScript, Go, C#, Java and YAML: `pulumi/components`.
+"""Package of the components for programs in TypeScript, Go, C#, Java and YAML: `pulumi/components`.
 
-The same as `pulumi.provider.experimental.component_provider_host`, whose analyzer and server it uses, but for three
-things that the host leaves out: it calls a component with a dict where ours take dataclasses, which check themselves
-(`package_inputs`); it shows a wrong input as a traceback of Python; and it finds no description, as ours are comments
-before the attributes (`package_descriptions`).
+It does the same as `pulumi.provider.experimental.component_provider_host`, whose analyzer and server it uses, except
+for three limitations of that host: it passes a dict to a component where this project's components take dataclasses,
+which check themselves (`package_inputs`); it reports a wrong input as a Python traceback; and it finds no descriptions,
+as those of this project are comments before the attributes (`package_descriptions`).
 
-**Names.** In the package a component is `stackwright-aws:index:Database`; in the state it is `stackwright:aws:Database`,
-whatever language made it, since the class registers itself. So a program that moves from Python to another language,
-or back, keeps its resources, and policies and aliases (`Alias(type_=...)`) know one type. The first name is only what a
-program asks for; `stackwright-aws` is not `stackwright`, which is the provider of hosts. Args classes of all components
-share one namespace, `stackwright-aws:index:`, hence no two may have the same name: the analyzer refuses that.
+**Names.** In the package a component is `stackwright-aws:index:Database`; in the state it is
+`stackwright:aws:Database`, whichever language created it, since the class registers itself. A program that moves from
+Python to another language, or back, therefore keeps its resources, and policies and aliases (`Alias(type_=...)`) know
+one type. The first name is only the one that a program refers to; `stackwright-aws` is not `stackwright`, which is the
+provider of hosts. Args classes of all components share one namespace, `stackwright-aws:index:`, hence no two may have
+the same name: the analyzer refuses that.
 """
 
 import json
@@ -34,13 +35,13 @@ NAME = "stackwright-aws"
 
 
 def components() -> dict[str, type[pulumi.ComponentResource]]:
-    """Every public component, by its name."""
+    """Return every public component by its name."""
     public = {name: getattr(aws, name) for name in aws.__all__}
     return {name: kind for name, kind in public.items() if issubclass(kind, pulumi.ComponentResource)}
 
 
 class Package(ComponentProvider):
-    """Serves the schema, and makes components."""
+    """Provider that serves the schema and creates components."""
 
     def __init__(self) -> None:
         self._classes = components()
@@ -55,7 +56,7 @@ class Package(ComponentProvider):
         inputs: Mapping[str, Any],
         options: pulumi.ResourceOptions | None = None,
     ) -> ConstructResult:
-        """Make a component; nothing is registered if an input is wrong."""
+        """Create a component; nothing is registered if an input is wrong."""
         self.validate_resource_type(NAME, resource_type)
         kind = resource_type.rsplit(":", maxsplit=1)[-1]
         if kind not in self._classes:
@@ -67,7 +68,7 @@ class Package(ComponentProvider):
             problem = {"property_path": error.property_path, "reason": error.reason}
             raise _refused(resource_type, name, [problem]) from error
         except ValueError as error:
-            # Args say all of their problems at once, a line each: `DatabaseArgs.storage_gb is 1, accepted: ...`.
+            # Args report all of their problems at once, one per line: `DatabaseArgs.storage_gb is 1, accepted: ...`.
             lines = [self._descriptions.translated(line) for line in str(error).splitlines()]
             raise _refused(resource_type, name, [_problem(line) for line in lines]) from error
         try:
@@ -100,7 +101,7 @@ class Package(ComponentProvider):
 
 
 def args_class(component: type) -> type:
-    """What a component takes."""
+    """Return the args class of a component."""
     annotation: type = get_annotations(component.__init__)["args"]  # type: ignore[misc]
     return annotation
 

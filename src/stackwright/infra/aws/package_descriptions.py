@@ -1,6 +1,6 @@
-"""What schemas say about inputs and outputs: the comments `#:` that stand before the attributes in the code.
+"""Descriptions of inputs and outputs in schemas: the `#:` comments before the attributes in the code.
 
-Names that say it all have no comment in Python. A schema is read without the code, so these few words stand here.
+Self-explanatory names have no comment in Python. A schema is read without the code, so their descriptions are here.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from pulumi.provider.experimental.util import camel_case
 
-#: Attribute, or `Class.attribute` where it means something else there.
+#: Attribute, or `Class.attribute` where it has another meaning in that class.
 PLAIN = {
     "Context.account": "Twelve digits; ARNs are made with it.",
     "Context.environment": "Begins every name, and is a tag of everything.",
@@ -99,7 +99,7 @@ _NAME = re.compile(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b")
 
 
 class Descriptions:
-    """Of components, of their args, and of all classes that these are made of."""
+    """Descriptions of components, of their args, and of all classes that these contain."""
 
     def __init__(self, roots: Iterable[type]) -> None:
         self.classes = {kind.__name__: kind for root in roots for kind in _reached(root)}
@@ -108,20 +108,20 @@ class Descriptions:
             for name, kind in self.classes.items()
             for attribute, text in _comments(kind)
         }
-        #: Python's names, which are camelCase elsewhere.
+        #: Python names, which are camelCase in other languages.
         self._names = {attribute for kind in self.classes.values() for attribute in _attributes(kind)}
 
     def of_class(self, kind: type) -> str:
-        """The docstring, without what is of Python alone."""
+        """Return the docstring without the parts that apply to Python only."""
         text = inspect.cleandoc(kind.__doc__ or "").replace("\n\nRaises ValueError with every problem at once.", "")
         return self._in_quotes(text)
 
     def of(self, kind: type, name: str) -> str:
-        """What `name`, as on the wire, of that class is; "" if nobody said."""
+        """Return the description of `name`, as in Pulumi's protocol, in that class; "" if there is none."""
         return self._in_quotes(self._found.get((kind.__name__, name), ""))
 
     def translated(self, text: str) -> str:
-        """With the names of inputs as other languages write them."""
+        """Return the text with the names of inputs as other languages write them."""
         return _NAME.sub(lambda match: camel_case(match[0]) if match[0] in self._names else match[0], text)
 
     def _in_quotes(self, text: str) -> str:
@@ -137,7 +137,7 @@ def _reached(kind: type) -> Iterator[type]:
 
 
 def _inner(annotation: Any) -> type | None:
-    """The class that an attribute holds one or several of."""
+    """Return the class of which an attribute holds one or several instances."""
     if dataclasses.is_dataclass(annotation):
         return annotation if isinstance(annotation, type) else None
     return next((inner for inner in map(_inner, get_args(annotation)) if inner is not None), None)
@@ -148,7 +148,7 @@ def _attributes(kind: type) -> dict[str, Any]:
 
 
 def _comments(kind: type) -> Iterator[tuple[str, str]]:
-    """Attribute -> comment; else the plain words, else what the class that it holds says about itself."""
+    """Yield each attribute with its comment, else its text in `PLAIN`, else the summary of the class that it holds."""
     block: list[str] = []
     written: dict[str, str] = {}
     for line in map(str.strip, inspect.getsource(kind).splitlines()):

@@ -1,7 +1,8 @@
-"""What another language sent, as the dataclasses that the components take.
+"""Converts inputs from other languages to the dataclasses that the components take.
 
-Pulumi's own host gives a component a dict, leaves nested names in camelCase in places, and whole numbers as fractions
-(all numbers of the wire are). Here every value is brought into the type that its field has, or refused by its path.
+Pulumi's own host passes a dict to a component, leaves nested names in camelCase in places, and passes whole numbers as
+floats (like all numbers of the protocol). Here every value is converted to the type of its field, or refused with its
+path.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-#: Type -> what it is called, and whether a value is one.
+#: Type -> its name in messages, and a function that returns whether a value has it.
 _SIMPLE: Mapping[type, tuple[str, Callable[[Any], bool]]] = {
     str: ("a string", lambda value: isinstance(value, str)),
     bool: ("true or false", lambda value: isinstance(value, bool)),
@@ -28,7 +29,7 @@ _SIMPLE: Mapping[type, tuple[str, Callable[[Any], bool]]] = {
 
 
 def build(kind: type, inputs: Mapping[str, Any], path: str = "") -> Any:
-    """An instance of the args class; `inputs` is named as on the wire. Raises InputPropertyError, or as the class does."""
+    """Return an args instance; `inputs` has the protocol's names. Raises InputPropertyError, or as the class does."""
     fields = {camel_case(attribute.name): attribute for attribute in dataclasses.fields(kind)}
     for name in inputs:
         if name not in fields:
@@ -46,7 +47,7 @@ def build(kind: type, inputs: Mapping[str, Any], path: str = "") -> Any:
 def _typed(kind: Any, value: Any, path: str) -> Any:
     if analyzer.is_input(kind):
         if isinstance(value, pulumi.Output | Unknown):
-            # Never read while the program runs: it goes into a resource as it is.
+            # Never read while the program runs: it is passed to a resource unchanged.
             return pulumi.Output.from_input(value)
         return _typed(analyzer.unwrap_input(kind), value, path)
     if analyzer.is_optional(kind):

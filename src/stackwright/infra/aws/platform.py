@@ -1,4 +1,4 @@
-"""The provider `aws`: an environment in an account."""
+"""The provider `aws`: runs an environment in an AWS account."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from stackwright.model.environment import Environment
 from stackwright.model.output import BACKUPS
 from stackwright.model.topology import Host
 
-#: The tier of a server that does everything; it talks to nobody of its own.
+#: The tier of a server that does everything; it needs no connections to other hosts.
 _ALONE = "server"
 
 
 class AwsHostsPlatform(SelfHostedServices):
-    """Sizes A and B: the same hosts with the same roles as anywhere, as servers of AWS."""
+    """Platform of sizes A and B: the same hosts with the same roles as with any provider, as AWS servers."""
 
     def __init__(self, environment: Environment, keys: KeyPair) -> None:
         super().__init__(environment, keys)
@@ -40,12 +40,12 @@ class AwsHostsPlatform(SelfHostedServices):
 
     @property
     def network(self) -> Network:
-        """A VPC."""
+        """Return the VPC."""
         return self._account.network
 
     @cached_property
     def compute(self) -> Hosts:
-        """Servers by name, reached through Systems Manager."""
+        """Return the named servers, reached through Systems Manager."""
         environment, account = self._environment, self._account
         tiers = tuple(dict.fromkeys(tier for host in environment.hosts for tier in self._tiers(host)))
         between = traffic.within(environment) if tiers != (_ALONE,) else ()
@@ -72,7 +72,7 @@ class AwsHostsPlatform(SelfHostedServices):
 
     @cached_property
     def load_balancer(self) -> SelfHostedLoadBalancer:
-        """The edge's nginx, at public addresses that the domain's names lead to."""
+        """Return the edge's nginx, at public addresses that the domain's names resolve to."""
         self._dns  # noqa: B018 - made with it
         hosts = {name: self.compute.public_addresses[name] for name in self._environment.groups["edge"]}
         args = ServiceArgs(scheme="https", hosts=hosts, ports={"https": HTTPS_PORT}, secrets=[])
@@ -80,7 +80,7 @@ class AwsHostsPlatform(SelfHostedServices):
 
     @cached_property
     def object_store(self) -> SelfHostedObjectStore:
-        """Repositories on hosts, and the bucket that they are copied to, where the environment has one of its own."""
+        """Return the repositories on hosts; create the bucket for their copies if the environment has its own."""
         if self._buckets:
             self._account.create_buckets({purpose: BucketArgs() for purpose in self._buckets})
         return super().object_store
@@ -110,7 +110,7 @@ class AwsHostsPlatform(SelfHostedServices):
 
     @cached_property
     def watch(self) -> Alarms | None:
-        """Mails to who is named: about servers in trouble, and about cost; None where nobody is."""
+        """Return the alarms about servers in trouble and about cost, mailed to `notify`; None without an address."""
         environment, account = self._environment, self._account
         notify = account.aws.notify
         if not notify:
@@ -127,7 +127,7 @@ class AwsHostsPlatform(SelfHostedServices):
 
     @property
     def cloud(self) -> CloudResult:
-        """The bucket of the copies; the secrets are the control machine's."""
+        """Return the bucket of the copies; the control machine manages the secrets."""
         account = self._account
         buckets = {purpose: bucket_name(account.context, purpose) for purpose in self._buckets}
         return CloudResult(region=account.aws.region, account=account.aws.account, buckets=buckets, secrets_prefix="")

@@ -1,4 +1,4 @@
-"""What the arguments of a group of servers must be, and which of them do not go together."""
+"""Checks of the arguments of an Auto Scaling group, and of arguments that cannot be combined."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from stackwright.model.aws.user_data import Boot, UserData
 if TYPE_CHECKING:
     from stackwright.infra.aws.scaling_group_args import ScalingGroupArgs, SpotArgs
 
-#: Seconds that a lifecycle hook may wait for (API reference of PutLifecycleHook).
+#: Seconds that a lifecycle hook may wait (API reference of PutLifecycleHook).
 _HOOK_SECONDS = (30, 7200)
-#: Seconds of the hook that are kept for saying how it went.
+#: Seconds of the hook that are reserved for reporting the result.
 _RESERVE_SECONDS = 180
 _TIER = re.compile(r"[a-z][a-z0-9-]{0,29}")
 
 
 def user_data(args: ScalingGroupArgs) -> UserData:
-    """What each server is told. Raises ValueError for what would not work."""
+    """Return the user data of each server. Raises ValueError for what would not work."""
     boot = args.boot
     return UserData(
         image=args.image,
@@ -47,7 +47,7 @@ def user_data(args: ScalingGroupArgs) -> UserData:
 
 
 def problems(args: ScalingGroupArgs) -> Iterator[str]:
-    """Every problem of the arguments."""
+    """Yield every problem of the arguments."""
     if not _TIER.fullmatch(args.tier):
         yield f"tier is {args.tier!r}, accepted: lower-case letters, digits and hyphens"
         return
@@ -138,7 +138,7 @@ def _spot_problems(args: ScalingGroupArgs, spot: SpotArgs) -> Iterator[str]:
             yield f"spot.types has {instance_type}, accepted: types of {group_type.architecture}, as {args.instance_type} is"
     rationed = [type_name for type_name in types if re.match(r"t\d", type_name)]
     if rationed and len(rationed) < len(types):
-        # The template says how credits are bought, which other types refuse.
+        # The template contains the credit option, which other types refuse.
         yield f"spot.types mixes {', '.join(rationed)} with others, accepted: all with rationed CPUs, or none"
     on_demand = 1 if spot.on_demand is None else spot.on_demand
     percent = 50 if spot.percent_on_demand is None else spot.percent_on_demand

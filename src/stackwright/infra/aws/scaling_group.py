@@ -1,4 +1,4 @@
-"""Servers that come and go with the load: nobody logs in to configure them, each configures itself and then asks to serve."""
+"""Auto Scaling group: servers configure themselves without logins, and then report that they are ready to serve."""
 
 # No postponed annotations: Pulumi's analyzer reads the outputs' types at run time.
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from stackwright.infra.aws.instance_role import InstanceRole, InstanceRoleArgs, 
 from stackwright.infra.aws.launch_template import LaunchTemplate, LaunchTemplateArgs
 from stackwright.infra.aws.scaling_group_args import ScalingGroupArgs, SpotArgs
 
-#: Percent of the wanted servers while some are replaced: first the new one serves, then an old one goes.
+#: Percent of the desired servers while some are replaced: first the new one serves, then an old one is terminated.
 _LEAST_HEALTHY, _MOST_HEALTHY = 100, 150
 _METRICS = (
     "DesiredCapacity",
@@ -29,15 +29,16 @@ _WARM_METRICS = ("DesiredCapacity", "PendingCapacity", "TotalCapacity", "WarmedC
 class ScalingGroup(pulumi.ComponentResource):
     """A group of servers that configure themselves from a signed bundle.
 
-    A server comes in when it has said that it is healthy, and is given up when it does not within its time; one that goes
-    may finish what it does. A change of the template replaces servers one by one, the new one first, and is rolled back
-    when it fails, where `image_id` is given. Access is by Systems Manager; there is no SSH port.
+    A server enters service when it has reported that it is healthy, and is abandoned if it does not do so within its
+    time; a server that is terminated may finish its work. A change of the template replaces servers one by one, the new
+    one first, and is rolled back if it fails, provided that `image_id` is given. Access is through Systems Manager;
+    there is no SSH port.
     """
 
     group_name: pulumi.Output[str]
     group_arn: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
-    #: For policies of keys, buckets and secrets.
+    #: ARN of the role, for policies of keys, buckets and secrets.
     role_arn: pulumi.Output[str]
     launch_template_id: pulumi.Output[str]
 
@@ -141,7 +142,7 @@ class ScalingGroup(pulumi.ComponentResource):
             vpc_zone_identifiers=args.subnet_ids,
             launch_template=None if args.spot else {"id": template.template_id, "version": template.version},
             mixed_instances_policy=self._mixed(template, args.spot) if args.spot else None,
-            # A server that is about to be taken back is replaced while it still serves.
+            # A Spot server that is about to be interrupted is replaced while it still serves.
             capacity_rebalance=args.spot is not None,
             target_group_arns=args.target_group_arns,
             health_check_type="ELB" if args.target_group_arns else "EC2",
@@ -155,7 +156,7 @@ class ScalingGroup(pulumi.ComponentResource):
             },
             warm_pool=self._warm_pool() if args.warm else None,
             enabled_metrics=self._metrics(),
-            # The first servers configure themselves before the program goes on.
+            # The first servers configure themselves before the program continues.
             wait_for_capacity_timeout=f"{args.chosen_launch_timeout_seconds + 300}s",
             tags=self._tags(),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(rules), ignore_changes=self._ignored),
@@ -163,11 +164,12 @@ class ScalingGroup(pulumi.ComponentResource):
 
     @property
     def _ignored(self) -> list[str]:
-        """Inputs that something else changes after the creation."""
-        # Hooks have resources of their own; these are for the servers that come before those exist.
+        """Return inputs that something else changes after the creation."""
+        # Hooks are separate resources; these apply to the servers that start before those exist.
         ignored = ["initial_lifecycle_hooks"]
         if self._args.schedules:
-            # A schedule sets both; a refreshed run in between would set them back until the next scheduled time.
+            # A schedule sets both; without this, an update after a refresh would reset them until the next scheduled
+            # time.
             ignored += ["min_size", "max_size"]
         return ignored
 
@@ -191,17 +193,17 @@ class ScalingGroup(pulumi.ComponentResource):
                 "on_demand_percentage_above_base_capacity": (
                     50 if spot.percent_on_demand is None else spot.percent_on_demand
                 ),
-                # The provider's default is the cheapest, which is the one that is taken back first.
+                # The provider's default is the cheapest pool, which is interrupted first.
                 "spot_allocation_strategy": "price-capacity-optimized",
             },
         }
 
     def _hook_settings(self) -> Mapping[str, tuple[str, int, str]]:
-        """Part -> transition, seconds, and what happens when nobody says anything."""
+        """Return part -> transition, seconds, and the result if the server does not respond."""
         args = self._args
         return {
             "launch": ("autoscaling:EC2_INSTANCE_LAUNCHING", args.chosen_launch_timeout_seconds, "ABANDON"),
-            # Half a minute more than the server takes for itself.
+            # Half a minute more than the server uses itself.
             "terminate": ("autoscaling:EC2_INSTANCE_TERMINATING", args.chosen_drain_seconds + 30, "CONTINUE"),
         }
 
@@ -246,9 +248,9 @@ class ScalingGroup(pulumi.ComponentResource):
         return {
             "pool_state": "Stopped",
             "min_size": warm,
-            # Without it the pool would hold as many as the group may ever have.
+            # Without it the pool would hold as many servers as the maximum size of the group.
             "max_group_prepared_capacity": self._args.min + warm,
-            # One that has served is not as one that was just configured.
+            # A server that has served differs from a newly configured one.
             "instance_reuse_policy": {"reuse_on_scale_in": False},
         }
 
@@ -275,10 +277,10 @@ class ScalingGroup(pulumi.ComponentResource):
 
 
 def own_statements(args: ScalingGroupArgs) -> list[StatementArgs]:
-    """What a server needs to configure itself: its bundle, and to say how it went."""
+    """Return what a server needs to configure itself: its bundle, and the permission to report the result."""
     context, boot = args.context, args.boot
     bundle = context.arn("s3", f"{boot.bucket}/{boot.key}", region="", account="")
-    # The part in the middle is an id that AWS makes; the name is the only one of the account and the region.
+    # The middle part is an id that AWS generates; the name is unique in the account and the region.
     group = context.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{args.name}")
     statements = [
         StatementArgs(sid="ReadBundle", actions=["s3:GetObject"], resources=[bundle, f"{bundle}.sig"]),

@@ -1,4 +1,4 @@
-"""What a group of servers is made from."""
+"""Arguments of the component `ScalingGroup`."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ from stackwright.model.aws.images import Image, image
 
 @dataclass(frozen=True, kw_only=True)
 class SpotArgs:
-    """Part of the group on capacity that AWS may take back with two minutes' notice."""
+    """The part of the group on Spot capacity, which AWS may reclaim with two minutes' notice."""
 
-    #: Further types that will do, of the same architecture.
+    #: Further suitable instance types of the same architecture.
     types: Sequence[str]
-    #: Servers that are never of that kind; otherwise 1.
+    #: Number of servers that are always on-demand; defaults to 1.
     on_demand: int | None = None
-    #: Of those above `on_demand`; otherwise 50.
+    #: Percentage of on-demand servers above `on_demand`; defaults to 50.
     percent_on_demand: int | None = None
 
 
@@ -32,81 +32,83 @@ class SpotArgs:
 class BootArgs:
     """How a server configures itself (`stackwright.model.aws.boot`)."""
 
-    #: Names, so that user data is known before the bucket exists.
+    #: Name of the bucket, not an output, so that user data is known before the bucket exists.
     bucket: str
-    #: Of the bundle (`.tar.gz`).
+    #: Key of the bundle (`.tar.gz`) in the bucket.
     key: str
-    #: Ed25519, PEM; what the bundle is signed with has its other half.
+    #: Ed25519, PEM; the other half of the key that signs the bundle.
     public_key: str
-    #: On the server itself, by plain HTTP or HTTPS; no redirect is followed.
+    #: URL on the server itself, by plain HTTP or HTTPS; redirects are not followed.
     health_url: str
-    #: Of the bucket, where it has one of its own.
+    #: Key of the bucket, if it has one of its own.
     kms_key_arn: pulumi.Input[str] | None = None
-    #: An older bundle is refused. A new number here is a new template: the servers are replaced one by one.
+    #: Older bundles are refused. A new number creates a new template: the servers are replaced one by one.
     minimum_serial: int | None = None
-    #: Otherwise `playbooks/configure-self.yml`.
+    #: Defaults to `playbooks/configure-self.yml`.
     playbook: str | None = None
-    #: Names and ARNs that the playbooks read; whatever looks like a secret is refused.
+    #: Names and ARNs that the playbooks read; values that look like secrets are refused.
     facts: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScalingGroupArgs:
-    """A group of equal servers.
+    """A group of identical servers.
 
     Raises ValueError with every problem at once.
     """
 
     context: Context
-    #: Ansible's group.
+    #: The Ansible group.
     tier: str
     vpc_id: pulumi.Input[str]
-    #: One a zone.
+    #: One per zone.
     subnet_ids: Sequence[pulumi.Input[str]]
     instance_type: str
     min: int
     max: int
     kms_key_arn: pulumi.Input[str]
     boot: BootArgs
-    #: Otherwise `debian-13`.
+    #: Defaults to `debian-13`.
     os: str | None = None
-    #: Otherwise `x86_64`.
+    #: Defaults to `x86_64`.
     architecture: str | None = None
-    #: Otherwise the newest of the operating system each time that a server starts; then no change can be rolled back,
-    #: as AWS does that for images named by their id alone.
+    #: Defaults to the newest image of the operating system each time a server starts; in that case no change can be
+    #: rolled back, as AWS supports that only for images given by id.
     image_id: pulumi.Input[str] | None = None
     agent: AgentArgs | None = None
-    #: Otherwise 20.
+    #: Defaults to 20.
     disk_gb: int | None = None
-    #: Who may connect, beyond those that admit themselves (`LoadBalancer.admit`).
+    #: Peers that may connect, in addition to those that admit themselves (`LoadBalancer.admit`).
     ingress: Sequence[RuleArgs] | None = None
-    #: Whom the servers may connect to; at least the bundle, AWS's services and their data.
+    #: Peers that the servers may connect to; at least the bundle, AWS services and their data.
     egress: Sequence[RuleArgs] | None = None
-    #: Further ones that each server is in, such as that of who may ask the database: they exist before the servers do.
+    #: Further security groups of each server, such as one that may connect to the database: they exist before the
+    #: servers.
     security_group_ids: Sequence[pulumi.Input[str]] | None = None
     statements: Sequence[StatementArgs] | None = None
-    #: Whether the servers send metrics, in the namespace of CloudWatch's agent.
+    #: Whether the servers send metrics, in the namespace of the CloudWatch agent.
     metrics: bool | None = None
     permissions_boundary: pulumi.Input[str] | None = None
-    #: Public keys of who logs in through Systems Manager.
+    #: Public keys of the users that log in through Systems Manager.
     authorized_keys: Sequence[str] | None = None
     target_group_arns: Sequence[pulumi.Input[str]] | None = None
-    #: Average of the CPUs that the group aims at; otherwise 55.
+    #: Target for the average CPU utilization of the group; defaults to 55.
     cpu_percent: int | None = None
     requests: RequestsArgs | None = None
-    #: Servers kept stopped and configured.
+    #: Number of servers that are kept stopped and configured.
     warm: int | None = None
     schedules: Sequence[ScheduledSizeArgs] | None = None
     spot: SpotArgs | None = None
-    #: For a server to configure itself; otherwise 1800.
+    #: Time for a server to configure itself; defaults to 1800.
     launch_timeout_seconds: int | None = None
-    #: For a server to finish what it does; otherwise 120.
+    #: Time for a server to finish its work; defaults to 120.
     drain_seconds: int | None = None
-    #: Before the load balancer's opinion of a new server counts; otherwise 60, as it serves when it comes in.
+    #: Time before the health checks of the load balancer count for a new server; defaults to 60, as it already serves
+    #: then.
     health_grace_seconds: int | None = None
-    #: Before the load of a new server counts; otherwise 120.
+    #: Time before the load of a new server counts; defaults to 120.
     warmup_seconds: int | None = None
-    #: Names of alarms that stop the replacing of servers.
+    #: Names of alarms that stop the replacement of servers.
     rollback_alarms: Sequence[str] | None = None
     detailed_monitoring: bool | None = None
     cpu_credits: str | None = None
@@ -118,24 +120,24 @@ class ScalingGroupArgs:
 
     @property
     def image(self) -> Image:
-        """Of the operating system. Raises ValueError where there is none."""
+        """Return the image of the operating system. Raises ValueError if there is none."""
         return image(self.os or "debian-13", self.architecture or "x86_64")
 
     @property
     def name(self) -> str:
-        """Of the group."""
+        """Return the name of the group."""
         return names.auto_scaling_group(self.context.environment, self.tier)
 
     def hook(self, part: str) -> str:
-        """The name of the hook `launch` or `terminate`."""
+        """Return the name of the hook `launch` or `terminate`."""
         return self.context.name("lifecycle_hook", self.tier, part)
 
     @property
     def chosen_launch_timeout_seconds(self) -> int:
-        """`launch_timeout_seconds`, or half an hour."""
+        """Return `launch_timeout_seconds`, or half an hour."""
         return 1800 if self.launch_timeout_seconds is None else self.launch_timeout_seconds
 
     @property
     def chosen_drain_seconds(self) -> int:
-        """`drain_seconds`, or two minutes."""
+        """Return `drain_seconds`, or two minutes."""
         return 120 if self.drain_seconds is None else self.drain_seconds

@@ -1,4 +1,4 @@
-"""When a group of servers grows and shrinks: by its load, and at known times."""
+"""Scaling of a group of servers: by its load, and at scheduled times."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import re
@@ -11,38 +11,38 @@ import pulumi_aws as aws
 from stackwright.infra.aws.context import Context
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,29}")
-#: Minute, hour, day, month and weekday, as Auto Scaling takes them: numbers, names, lists, ranges, steps.
+#: Minute, hour, day, month and weekday, as Auto Scaling accepts them: numbers, names, lists, ranges, steps.
 _CRON = re.compile(r"[0-9A-Za-z*,/-]+( [0-9A-Za-z*,/-]+){4}")
-#: Of the IANA's zones; whether there is such a one is AWS's to say.
+#: Format of IANA time zones; only AWS checks whether the zone exists.
 _TIME_ZONE = re.compile(r"[A-Z][A-Za-z]+(/[A-Za-z0-9_+-]+){0,2}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduledSizeArgs:
-    """A size of the group from a time on."""
+    """A size of the group from a scheduled time on."""
 
     name: str
-    #: Five fields of cron.
+    #: A cron expression with five fields.
     at: str
     min: int
     max: int
-    #: Otherwise `Etc/UTC`.
+    #: Defaults to `Etc/UTC`.
     time_zone: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestsArgs:
-    """What the group aims at by requests of the load balancer."""
+    """The group's target for the requests of the load balancer."""
 
-    #: Requests a minute and server.
+    #: Requests per minute and server.
     per_instance: int
-    #: Ends of the ARNs of the load balancer and of its target group; together they name the measure.
+    #: Last parts of the ARNs of the load balancer and of its target group; together they identify the metric.
     load_balancer_suffix: pulumi.Input[str]
     target_group_suffix: pulumi.Input[str]
 
 
 def schedule_problems(schedules: Sequence[ScheduledSizeArgs], least: int, most: int) -> Iterator[str]:
-    """What is wrong with sizes at known times, for a group from `least` to `most`."""
+    """Yield problems of scheduled sizes, for a group from `least` to `most`."""
     names = [schedule.name for schedule in schedules]
     for position, size in enumerate(schedules):
         where = f"schedules[{position}]"
@@ -59,7 +59,7 @@ def schedule_problems(schedules: Sequence[ScheduledSizeArgs], least: int, most: 
 def create_cpu_policy(
     owner: pulumi.Resource, name: str, context: Context, group: aws.autoscaling.Group, part: str, percent: int
 ) -> None:
-    """Keep the average of the CPUs near `percent`."""
+    """Keep the average CPU utilization near `percent`."""
     aws.autoscaling.Policy(
         name,
         name=context.name("scaling_policy", part, "cpu"),
@@ -76,7 +76,7 @@ def create_cpu_policy(
 def create_requests_policy(
     owner: pulumi.Resource, name: str, context: Context, group: aws.autoscaling.Group, part: str, requests: RequestsArgs
 ) -> None:
-    """Keep the requests that each server gets near a number; of two policies the one that wants more servers wins."""
+    """Keep the requests that each server gets near a number; of two policies the one with more servers wins."""
     label = pulumi.Output.concat(requests.load_balancer_suffix, "/", requests.target_group_suffix)
     aws.autoscaling.Policy(
         name,
@@ -102,7 +102,7 @@ def create_schedule(
     part: str,
     schedule: ScheduledSizeArgs,
 ) -> None:
-    """Another size from a time on; what is wanted between the two ends stays the load's business."""
+    """Set another size from a time on; the desired number between the two limits still depends on the load."""
     aws.autoscaling.Schedule(
         name,
         scheduled_action_name=context.name("scheduled_action", part, schedule.name),
@@ -111,7 +111,7 @@ def create_schedule(
         time_zone=schedule.time_zone or "Etc/UTC",
         min_size=schedule.min,
         max_size=schedule.max,
-        # Left alone: -1 is the provider's word for it.
+        # Left unchanged: the provider uses -1 for this.
         desired_capacity=-1,
         opts=pulumi.ResourceOptions(parent=owner),
     )

@@ -1,4 +1,4 @@
-"""Calls of AWS for one environment: its own account, its region, its secrets by their names."""
+"""AWS calls for one environment: in its own account and region, to its secrets by name."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from stackwright.infra.aws.secret_plan import Version
 from stackwright.model.environment import Environment
 from stackwright.secret_store import SecretError
 
-#: What Secrets Manager calls a secret, a version or a label that is not there.
+#: Error code of Secrets Manager for a secret, version or label that does not exist.
 ABSENT = "ResourceNotFoundException"
 
 
 class Ask(Protocol):
-    """`aws_cli.ask`, or one that prints the command first."""
+    """`aws_cli.ask`, or a function that prints the command first."""
 
     def __call__(
         self, argv: Sequence[str], parameters: Mapping[str, Any] | None = None, hide: Sequence[str] = (), /
@@ -27,15 +27,15 @@ class Ask(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who asks AWS about one environment; raises SecretError, whose message has no value."""
+    """Calls AWS for one environment; raises SecretError, whose message contains no secret value."""
 
     environment: Environment
-    #: Section `cloud` of its output.
+    #: Section `cloud` of the environment's output.
     cloud: Mapping[str, Any]
     ask: Ask
 
     def _require_account(self) -> None:
-        """Secrets go to no account but the environment's."""
+        """Ensure that secrets go to the environment's account only."""
         try:
             account = json.loads(self._call("sts", "get-caller-identity"))["Account"]
         except AwsCliError as error:
@@ -47,7 +47,7 @@ class Caller:
             )
 
     def _version(self, name: str, stage: str) -> Version | None:
-        """None where there is none with that label. Raises LookupError where there is no such secret."""
+        """Return the version with that label, or None. Raises LookupError if the secret does not exist."""
         try:
             text = self._call(
                 "secretsmanager", "get-secret-value", "--secret-id", self._id(name), "--version-stage", stage
@@ -60,7 +60,7 @@ class Caller:
             if not isinstance(answer.get("SecretString"), str):
                 raise SecretError(f"{self._id(name)} holds no text but bytes: somebody else wrote it")
             return Version(id=answer["VersionId"], value=answer["SecretString"])
-        # AWS says the same of a secret that is empty and of one that is not there.
+        # AWS returns the same error for an empty secret and for one that does not exist.
         try:
             self._call("secretsmanager", "describe-secret", "--secret-id", self._id(name))
         except AwsCliError as error:

@@ -1,14 +1,15 @@
-"""What a push of secrets has to do: from what is known here and in AWS to steps, in an order that may be cut short anywhere.
+"""Plans a push of secrets: the steps from the local and the AWS state, in an order that may be interrupted anywhere.
 
-**A rotation** of a cache user's password, so that no server is locked out: (1) the new value becomes a version of the
-secret with the label AWSPENDING, which nobody reads; (2) the user accepts both passwords; (3) the label AWSCURRENT moves
-to the new version: whoever reads the secret from now on gets what is accepted already. Servers that run go on with the
-old one. Once all of them have the new one (a new server reads it; one that runs is replaced), `retire` takes the old one
-away. A second rotation before that is refused, as a user has two passwords and not three. AWSPENDING tells a rotation
-that was cut short, which goes on, from one that is not retired.
+**A rotation** of a cache user's password, without locking out any server: (1) the new value becomes a version of the
+secret with the label AWSPENDING, which no server reads; (2) the user accepts both passwords; (3) the label AWSCURRENT
+moves to the new version: any server that reads the secret from now on gets a password that is already accepted. Running
+servers continue with the old one. When all of them have the new one (a new server reads it; a running one is replaced),
+`retire` removes the old one. A second rotation before that is refused, as a user can have two passwords but not three.
+AWSPENDING distinguishes a rotation that was interrupted, which is continued, from one that is not retired.
 
-What has no user of the cache has one step: its value is written. Who else has to know it, such as the database whose role
-logs in with it, is told by whoever sets that up, and until then refuses servers that read the new value.
+A secret without a cache user takes one step: its value is written. Any other system that has to know it, such as the
+database whose role logs in with it, is updated by the operator who set that up; until then it refuses servers that read
+the new value.
 """
 
 from __future__ import annotations
@@ -22,41 +23,42 @@ from stackwright.model.aws.names import cache_user
 from stackwright.model.environment import Environment
 from stackwright.model.secrets import application_names
 
-#: Of a user of ElastiCache ("Authenticating with RBAC", user guide): 16 to 128 printable characters, not these. `%` is
-#: refused in AUTH tokens (botocore, ModifyReplicationGroup), and a URL reads it as something else.
+#: Password of an ElastiCache user ("Authenticating with RBAC", user guide): 16 to 128 printable characters, except
+#: these. `%` is refused in AUTH tokens (botocore, ModifyReplicationGroup), and a URL interprets it as an escape.
 _PASSWORD = re.compile(r"[!-~]{16,128}")
 _REFUSED = ',"/@%'
-#: Bound of Secrets Manager (botocore, SecretStringType), in bytes.
+#: Limit of Secrets Manager (botocore, SecretStringType), in bytes.
 _LONGEST = 65536
 
-#: `put`: write the value, and it is what everybody reads. `stage`: write it as AWSPENDING. `admit`: the user accepts it
-#: alone. `admit_both`: also the one that everybody reads. `promote`: AWSPENDING is what everybody reads.
+#: `put`: write the value, which all servers read from then on. `stage`: write it as AWSPENDING. `admit`: the user
+#: accepts it only. `admit_both`: the user also accepts the one that servers read. `promote`: servers read AWSPENDING
+#: from then on.
 Step = Literal["put", "stage", "admit", "admit_both", "promote"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class User:
-    """A user of ElastiCache, as `describe-users` tells."""
+    """An ElastiCache user, as returned by `describe-users`."""
 
     id: str
-    #: `iam` (locked: nobody is granted that), `no-password` or `password`.
+    #: `iam` (locked: the permission is granted to no one), `no-password` or `password`.
     type: str
     passwords: int
 
     @property
     def locked(self) -> bool:
-        """No password opens it."""
+        """Return whether the user has no password to log in with."""
         return self.type != "password" or self.passwords == 0
 
     @property
     def accepts_old(self) -> bool:
-        """In the middle of a rotation."""
+        """Return whether the user accepts a second password, as during a rotation."""
         return self.type == "password" and self.passwords > 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """Of a secret in Secrets Manager."""
+    """A version of a secret in Secrets Manager."""
 
     id: str
     value: str
@@ -64,31 +66,31 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """A secret as it is here and in AWS."""
+    """The local and the AWS state of a secret."""
 
     name: str
-    #: None where it is yet to be generated.
+    #: None if it is not generated yet.
     local: str | None
-    #: What servers read (AWSCURRENT); None where no value was written yet.
+    #: The version that servers read (AWSCURRENT); None if no value was written yet.
     current: Version | None
-    #: AWSPENDING; asked for only in a rotation of a user's password.
+    #: The version AWSPENDING; read only during a rotation of a user's password.
     pending: Version | None = None
-    #: Who logs in with it.
+    #: The cache user that logs in with it.
     user: User | None = None
 
     @property
     def differs(self) -> bool:
-        """From what servers read."""
+        """Return whether the local value differs from the one that servers read."""
         return self.current is None or self.current.value != self.local
 
     @property
     def rotates(self) -> bool:
-        """Servers may have logged in with another password."""
+        """Return whether servers may have logged in with another password."""
         return self.differs and self.current is not None and self.user is not None and not self.user.locked
 
 
 def cache_users(environment: Environment) -> dict[str, str]:
-    """The name of a secret -> the id of ElastiCache's user whose password it is."""
+    """Return the name of each secret -> the id of the ElastiCache user whose password it is."""
     return {
         f"redis/{purpose}/{name}": cache_user(environment.name, purpose, name)
         for name, app in environment.system.apps.items()
@@ -97,12 +99,12 @@ def cache_users(environment: Environment) -> dict[str, str]:
 
 
 def names(environment: Environment) -> tuple[str, ...]:
-    """The secrets that servers in AWS read, and those of the cache's users: no key of the authority."""
+    """Return the secrets that servers in AWS read, and those of the cache users, without the CA's keys."""
     return application_names(environment)
 
 
 def value_problems(values: Mapping[str, object], users: Iterable[str]) -> Iterator[str]:
-    """What AWS would refuse of the values of secrets, by name; `users` are those that ElastiCache's users log in with."""
+    """Yield what AWS would refuse of secret values, by name; `users` are the secrets of ElastiCache users."""
     passwords = set(users)
     for name, value in values.items():
         if not isinstance(value, str):
@@ -119,18 +121,18 @@ def value_problems(values: Mapping[str, object], users: Iterable[str]) -> Iterat
 
 
 def steps(known: Known) -> tuple[Step, ...]:
-    """What brings a secret and its user to the value that is known here; nothing where all is as it should be.
+    """Return the steps that bring a secret and its user to the local value; none if both are up to date.
 
-    Raises ValueError where an earlier rotation is not retired.
+    Raises ValueError if an earlier rotation is not retired.
     """
     user, current = known.user, known.current
     if user is None:
         return ("put",) if known.differs else ()
     if user.locked:
-        # Nobody is locked out by it. The user last: it stays locked, and so to be seen, until all is done.
+        # This locks out no server. The user comes last: it stays locked, and so visible, until everything is done.
         return ("put", "admit") if known.differs else ("admit",)
     if current is None:
-        # Somebody set a password by hand. The secret last, for the same reason.
+        # A password was set by hand. The secret comes last, for the same reason.
         return ("admit", "put")
     if not known.differs:
         return ()

@@ -1,8 +1,8 @@
-"""Puts the values of secrets where AWS's servers read them, and sets the passwords of the cache's users.
+"""Writes secrets to where AWS servers read them, and sets the passwords of the cache users.
 
-Pulumi makes the places: empty secrets, locked users; no value is in its state. The values are those of the operator's
-own store, where what is missing is generated. How a rotation goes, and why no order of things locks a server out, is
-told in `secret_plan`. A push that was cut short is repeated, and ends where it would have ended.
+Pulumi creates empty secrets and locked users; its state contains no value. The values come from the operator's own
+store, in which missing ones are generated. `secret_plan` explains how a rotation works and why no order of events locks
+a server out. A push that was interrupted can be repeated, with the same result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stackwright.model.environment import Environment
 from stackwright.model.output import InventoryError, hosts_of
 from stackwright.secret_store import SecretError, SecretStore
 
-#: A change of a user reaches every node of its store before the user is active again.
+#: A change of a user reaches every node of its cache before the user is active again.
 WAIT_SECONDS = 300
 _PAUSE_SECONDS = 5
 _READY = "active"
@@ -30,9 +30,9 @@ _READY = "active"
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """What a push came to, or in a dry run what it would come to."""
+    """The result of a push, or what a dry run would have done."""
 
-    #: The name of a secret -> its steps; those that are as they should be are not in it.
+    #: The name of a secret -> its steps; secrets that are up to date are left out.
     changed: Mapping[str, Sequence[Step]]
     #: Secrets that this machine generated.
     generated: Sequence[str] = ()
@@ -42,15 +42,15 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Pusher(Caller):
-    """One environment, its output, its store, and AWS."""
+    """Pushes the secrets of one environment from its store to AWS."""
 
     store: SecretStore
     seconds: float = WAIT_SECONDS
 
     def push(self, *, dry_run: bool = False) -> Done:
-        """Bring every secret and user to the values of the store; a dry run asks, and changes nothing, here neither.
+        """Bring every secret and user to the values of the store; a dry run only reads and changes nothing anywhere.
 
-        Raises SecretError, before the first change where it can be known by then.
+        Raises SecretError, before the first change if the problem can be known by then.
         """
         users = secret_plan.cache_users(self.environment)
         local: dict[str, str] = dict(self.store.all())
@@ -62,7 +62,7 @@ class Pusher(Caller):
         changed = self._plan(known)
         generated = [name for name in changed if name not in local]
         if not dry_run:
-            # All before the first goes out: the store stays the one place that knows.
+            # Everything is stored before the first secret is sent: the store remains the single source.
             values = {name: self.store.get(name) for name in changed}
             for secret in known:
                 for step in changed.get(secret.name, ()):
@@ -70,7 +70,7 @@ class Pusher(Caller):
         return Done(changed=changed, generated=generated, rotating=list(_rotating(known, changed)))
 
     def retire(self, *, dry_run: bool = False) -> Done:
-        """Users accept the password that servers read, and no older one. Only once every server has the new one.
+        """Make users accept only the password that servers read. Use it only after every server has the new one.
 
         Raises SecretError.
         """
@@ -89,10 +89,10 @@ class Pusher(Caller):
                 self._do("admit", secret, secret.current.value)
         return Done(changed=dict.fromkeys(old, ("admit",)))
 
-    # --- what is known --------------------------------------------------------------------------------------------------
+    # --- current state ----------------------------------------------------------------------------------------------
 
     def _known(self, names: Sequence[str], users: Mapping[str, str]) -> list[Known]:
-        """What AWS knows."""
+        """Return the state in AWS."""
         known, missing = [], []
         for name in names:
             try:
@@ -110,12 +110,12 @@ class Pusher(Caller):
         return known
 
     def _compared(self, known: Known, local: str | None) -> Known:
-        """With what is known here."""
+        """Return the state with the local value added."""
         compared = replace(known, local=local)
         return replace(compared, pending=self._version(known.name, "AWSPENDING")) if compared.rotates else compared
 
     def _user(self, identifier: str) -> tuple[User, str]:
-        """The user, and its status."""
+        """Return the user and its status."""
         try:
             answer = json.loads(self._call("elasticache", "describe-users", "--user-id", identifier))
         except AwsCliError as error:
@@ -128,7 +128,7 @@ class Pusher(Caller):
         auth = user["Authentication"]
         return User(id=identifier, type=auth["Type"], passwords=auth.get("PasswordCount") or 0), user["Status"]
 
-    # --- what has to hold before anything is changed --------------------------------------------------------------------
+    # --- checks before any change -----------------------------------------------------------------------------------
 
     def _require_values(self, values: Mapping[str, object], users: Mapping[str, str]) -> None:
         problems = list(secret_plan.value_problems(values, users))
@@ -136,7 +136,7 @@ class Pusher(Caller):
             raise SecretError("\n".join(f"{self.store.file}: {problem}" for problem in problems))
 
     def _require_store(self, known: Sequence[Known]) -> None:
-        """Another machine's secrets are not replaced by new ones because its store is not here."""
+        """Ensure that secrets of another machine are not replaced by new ones because its store is missing here."""
         if not self.store.file.is_file() and any(secret.current is not None for secret in known):
             raise SecretError(
                 f"AWS has secrets of {self.environment.name}, and {self.store.file} is not here: bring it, with its"
@@ -157,7 +157,7 @@ class Pusher(Caller):
             )
         return {name: steps for name, steps in plan.items() if steps}
 
-    # --- changes ------------------------------------------------------------------------------------------------------------
+    # --- changes ----------------------------------------------------------------------------------------------------
 
     def _do(self, step: Step, known: Known, value: str) -> None:
         secret = ("--secret-id", self._id(known.name))
@@ -195,7 +195,7 @@ class Pusher(Caller):
         )
 
     def _set_passwords(self, user: str, passwords: Sequence[str]) -> None:
-        # One that is being changed, by a push that was cut short, takes no other change (InvalidUserState).
+        # A user that is being changed, by an interrupted push, accepts no other change (InvalidUserState).
         self._wait(user)
         parameters = {"AuthenticationMode": {"Type": "password", "Passwords": list(passwords)}}
         self._give("elasticache", "modify-user", "--user-id", user, parameters=parameters, hide=passwords)
@@ -222,7 +222,7 @@ def _rotating(known: Sequence[Known], changed: Mapping[str, Sequence[Step]]) -> 
 
 
 def require_cloud(environment: Environment) -> None:
-    """Raise SecretError where AWS keeps no secrets for the environment's servers."""
+    """Raise SecretError if AWS keeps no secrets for the environment's servers."""
     if environment.stack.aws is None:
         raise SecretError(
             f"{environment.name} is not on AWS but {environment.provider}: its secrets stay on this machine, and Ansible"
@@ -235,9 +235,9 @@ def require_cloud(environment: Environment) -> None:
 
 
 def cloud_of(environment: Environment, output: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The section `cloud` of an environment's output.
+    """Return the section `cloud` of an environment's output.
 
-    Raises SecretError where it is not provisioned, or not as its file says.
+    Raises SecretError if it is not provisioned, or differs from its file.
     """
     if output is None:
         raise SecretError(f"{environment.name} is not provisioned: run `stackwright up {environment.name}`")

@@ -1,4 +1,4 @@
-"""Secrets: a place for each, and who may read it. Values are put there by a command, and never pass through Pulumi."""
+"""Empty secrets and the permissions to read them. A command writes the values, which never pass through Pulumi."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import json
@@ -12,11 +12,11 @@ import pulumi_aws as aws
 
 from stackwright.infra.aws.context import Context
 
-#: Bounds of Secrets Manager; how long a deletion can be taken back.
+#: Limits of Secrets Manager: how long a deletion can be cancelled.
 _SHORTEST_RECOVERY_DAYS, _LONGEST_RECOVERY_DAYS = 7, 30
 _NAME = re.compile(r"[A-Za-z0-9_+=.@-]+(/[A-Za-z0-9_+=.@-]+)*")
-#: Reads like the end that Secrets Manager gives to an ARN: a search by part of an ARN then finds another secret
-#: (API reference of CreateSecret, "Name").
+#: Looks like the suffix that Secrets Manager appends to an ARN: a search by a partial ARN would then find another
+#: secret (API reference of CreateSecret, "Name").
 _SUFFIX = re.compile(r".*-[A-Za-z0-9]{6}")
 
 Statement = dict[str, Any]
@@ -30,11 +30,11 @@ class SecretsArgs:
     """
 
     context: Context
-    #: Within the environment, such as `redis/sessions/emr`.
+    #: Names within the environment, such as `redis/sessions/emr`.
     names: Sequence[str]
     #: Its policy has to admit Secrets Manager (`EncryptionKey` with `secretsmanager`).
     kms_key_arn: pulumi.Input[str]
-    #: How long a deletion can be taken back; otherwise 30 where data is kept, 7 elsewhere.
+    #: Days within which a deletion can be cancelled; defaults to 30 where data is kept, 7 elsewhere.
     recovery_days: int | None = None
 
     def __post_init__(self) -> None:
@@ -44,7 +44,7 @@ class SecretsArgs:
 
     @property
     def chosen_recovery_days(self) -> int:
-        """`recovery_days`, or what the class of the environment asks for."""
+        """Return `recovery_days`, or the default of the environment's class."""
         if self.recovery_days is not None:
             return self.recovery_days
         return _LONGEST_RECOVERY_DAYS if self.context.keeps_data else _SHORTEST_RECOVERY_DAYS
@@ -65,22 +65,22 @@ def _problems(args: SecretsArgs) -> Iterator[str]:
 
 
 def secret_name(context: Context, name: str) -> str:
-    """What the secret is called in the account: `<environment>/<name>`."""
+    """Return the name of the secret in the account: `<environment>/<name>`."""
     return context.name("secret", name)
 
 
 def secret_pattern(context: Context, name: str) -> str:
-    """The secret's ARN for policies, known before the secret is: AWS ends it with a hyphen and six characters.
+    """Return the secret's ARN for policies, known before the secret exists: AWS appends a hyphen and six characters.
 
-    Exactly six, as a `*` would also mean secrets whose names only begin so.
+    Exactly six, as a `*` would also match secrets whose names only begin with this one.
     """
     return context.arn("secretsmanager", f"secret:{secret_name(context, name)}-??????")
 
 
 def read_statements(context: Context, names: Sequence[str], kms_key_arn: pulumi.Input[str]) -> list[Statement]:
-    """What a role needs to read these secrets and no other: the values, and the key for them alone.
+    """Return what a role needs to read only these secrets: their values, and the use of the key for them.
 
-    Raises ValueError without a name, as a statement about nothing is refused by IAM.
+    Raises ValueError without a name, as IAM refuses a statement without resources.
     """
     if not names:
         raise ValueError("names is empty, accepted: at least one secret")
@@ -99,7 +99,8 @@ def read_statements(context: Context, names: Sequence[str], kms_key_arn: pulumi.
             "Resource": [kms_key_arn],
             "Condition": {
                 "StringEquals": {"kms:ViaService": f"secretsmanager.{context.region}.amazonaws.com"},
-                # Secrets Manager says in the encryption context which secret it decrypts (user guide, "Encryption").
+                # Secrets Manager names the secret that it decrypts in the encryption context (user guide,
+                # "Encryption").
                 "StringLike": {"kms:EncryptionContext:SecretARN": patterns},
             },
         },
@@ -107,11 +108,12 @@ def read_statements(context: Context, names: Sequence[str], kms_key_arn: pulumi.
 
 
 def secret_policy(context: Context) -> dict[str, Any]:
-    """Of the secret itself: it allows nobody anything; roles of the account say who may.
+    """Return the resource policy of a secret: it grants nothing; the roles of the account define the access.
 
-    Without it nobody outside gets in either, until a policy of theirs and a mistake of ours meet.
+    Even without it other accounts have no access, unless a policy of theirs and a mistake in this account coincide.
     """
-    # `secretsmanager:*`, as these take away: what a list forgets would be open. `Resource: "*"` means this secret.
+    # `secretsmanager:*`, as these statements deny: an action missing in a list would be open. `Resource: "*"` means
+    # this secret.
     deny = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:*", "Resource": "*"}
     return {
         "Version": "2012-10-17",
@@ -122,7 +124,7 @@ def secret_policy(context: Context) -> dict[str, Any]:
                 "Sid": "DenyOtherAccounts",
                 "Condition": {
                     "StringNotEquals": {"aws:PrincipalAccount": context.account},
-                    # AWS's services have no account; they come for a rotation or a copy.
+                    # AWS services have no account; they access the secret for a rotation or a copy.
                     "Bool": {"aws:PrincipalIsAWSService": "false"},
                 },
             },
@@ -133,12 +135,12 @@ def secret_policy(context: Context) -> dict[str, Any]:
 class Secrets(pulumi.ComponentResource):
     """Empty secrets by name, encrypted with the given key, closed to other accounts and to connections without TLS.
 
-    There is no value and no version: who puts the first one is a command, so that no state holds it. Until then reading
-    one fails with ResourceNotFoundException. Where data is kept, a deletion has to be asked for twice, and can be taken
-    back for a month.
+    There is no value and no version: a command writes the first one, so that no state contains it. Until then reading a
+    secret fails with ResourceNotFoundException. Where data is kept, a deletion needs a second confirmation and can be
+    cancelled for a month.
     """
 
-    #: Name within the environment -> whole ARN.
+    #: Name within the environment -> full ARN.
     arns: pulumi.Output[Mapping[str, str]]
     #: Name within the environment -> name in the account.
     names: pulumi.Output[Mapping[str, str]]
@@ -172,7 +174,7 @@ class Secrets(pulumi.ComponentResource):
             f"{name}-{secret}-policy",
             secret_arn=made.arn,
             policy=json.dumps(secret_policy(self._context)),
-            # AWS looks for itself whether a policy lets anybody in, now and when somebody changes it by hand.
+            # AWS itself checks whether a policy gives public access, now and when it is changed by hand.
             block_public_policy=True,
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -1,4 +1,4 @@
-"""One bucket with everything that S3 keeps apart from it."""
+"""A single bucket with all the settings that S3 manages as separate resources."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from dataclasses import dataclass
@@ -13,29 +13,29 @@ _INFREQUENT, _ARCHIVE = "STANDARD_IA", "GLACIER_IR"
 
 @dataclass(frozen=True, kw_only=True)
 class StoreBucketArgs:
-    """A bucket; `ObjectStore` knows what is right for its purpose."""
+    """Settings of a bucket; `ObjectStore` chooses them by purpose."""
 
     context: Context
-    #: Unique in the world.
+    #: Globally unique name.
     bucket: str
     policy: pulumi.Input[str]
     noncurrent_days: int
     abandoned_days: int
-    #: None: S3's own key (SSE-S3).
+    #: None for S3's own key (SSE-S3).
     kms_key_arn: pulumi.Input[str] | None = None
     expire_days: int | None = None
     infrequent_days: int | None = None
     archive_days: int | None = None
     lock_days: int | None = None
     lock_mode: str | None = None
-    #: Another than the context's.
+    #: Region other than the context's.
     region: str | None = None
 
 
 class StoreBucket(pulumi.ComponentResource):
-    """A bucket that is versioned, encrypted, closed to the public and to ACLs, and forgets what it was told to forget.
+    """A versioned and encrypted bucket, closed to the public and to ACLs, that expires objects as configured.
 
-    Where data is kept, neither Pulumi nor S3 deletes it while it holds anything.
+    Where data is kept, neither Pulumi nor S3 deletes it while it contains anything.
     """
 
     name: pulumi.Output[str]
@@ -49,12 +49,12 @@ class StoreBucket(pulumi.ComponentResource):
         self.bucket = self._create_bucket(name)
         self._create_encryption(name)
         policy = self._create_access(name)
-        #: S3 copies from and to buckets with versions alone.
+        #: S3 replicates only between buckets with versioning.
         self.versioning = self._create_versioning(name)
         self._create_lifecycle(name)
         if args.lock_days is not None:
             self._create_lock(name, args.lock_days)
-        # The policy's, so that whoever gets the name may already write: load balancers try at once.
+        # The name is taken from the policy, so that its users may write at once: load balancers try it immediately.
         self.name = policy.bucket
         self.arn = self.bucket.arn
         self.domain = self.bucket.bucket_regional_domain_name
@@ -81,9 +81,9 @@ class StoreBucket(pulumi.ComponentResource):
         )
         rule = aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
             apply_server_side_encryption_by_default=default,
-            # One call to KMS for many objects.
+            # Needs one call to KMS for many objects.
             bucket_key_enabled=None if key is None else True,
-            # A key that only the client knows is how a thief of a role holds data to ransom.
+            # With a key that only the client knows, an attacker with a stolen role could hold data to ransom.
             blocked_encryption_types=["SSE-C"],
         )
         aws.s3.BucketServerSideEncryptionConfiguration(
@@ -111,7 +111,7 @@ class StoreBucket(pulumi.ComponentResource):
             bucket=self.bucket.bucket,
             rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
             region=args.region,
-            # S3 refuses two changes of a bucket's access at once (OperationAborted).
+            # S3 refuses two simultaneous changes of a bucket's access (OperationAborted).
             opts=self._child(block),
         )
         return aws.s3.BucketPolicy(
@@ -150,7 +150,7 @@ class StoreBucket(pulumi.ComponentResource):
             noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
                 noncurrent_days=args.noncurrent_days
             ),
-            # The mark of a deletion, when no version is left under it.
+            # Removes a delete marker that has no versions left under it.
             expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(expired_object_delete_marker=True),
             abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
                 days_after_initiation=args.abandoned_days
@@ -161,7 +161,7 @@ class StoreBucket(pulumi.ComponentResource):
         days = self._args.expire_days
         if days is None:
             return []
-        # A rule of its own: S3 takes no days beside `expired_object_delete_marker`.
+        # A separate rule: S3 does not accept days together with `expired_object_delete_marker`.
         expiration = aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=days)
         return [
             aws.s3.BucketLifecycleConfigurationRuleArgs(
@@ -186,7 +186,7 @@ class StoreBucket(pulumi.ComponentResource):
 
     def _create_lock(self, name: str, days: int) -> None:
         retention = aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgs(mode=self._args.lock_mode, days=days)
-        # Not by `object_lock_enabled` of the bucket: to turn that on later is a new bucket, this is not.
+        # Not `object_lock_enabled` of the bucket: enabling that later replaces the bucket, this does not.
         aws.s3.BucketObjectLockConfiguration(
             f"{name}-lock",
             bucket=self.bucket.bucket,

@@ -1,24 +1,24 @@
-"""Takes the password of a database's master user over from RDS, which makes no replica before.
+"""Takes over the master password of a database from RDS, which supports no replicas before that.
 
-Pulumi makes the place, an empty secret (`postgresql/master`), as it does for every other; the value is generated here,
-goes straight into it and from there to RDS, and is stored nowhere else. Two calls change something:
+Pulumi creates an empty secret (`postgresql/master`), as for every other secret; the value is generated here, goes
+straight into it and from there to RDS, and is stored nowhere else. Two calls change something:
 
-1. `put-secret-value`: login as JSON, as RDS's own secrets have it. Nobody reads it yet.
-2. `modify-db-instance`: RDS sets that password, stops to manage it and deletes its own secret. No outage (API reference
+1. `put-secret-value`: the login as JSON, in the format of RDS's own secrets. It is not read yet.
+2. `modify-db-instance`: RDS sets that password, stops managing it and deletes its own secret. No outage (API reference
    of ModifyDBInstance, "MasterUserPassword": applied asynchronously).
 
-Cut short, and repeated:
+If the command is interrupted and repeated:
 
-* before 1: nothing was changed; it begins anew.
-* after 1, whether or not its answer came: there is a value, and it is used. Two who generate one at once cannot both
-  write it: the version has the same id each time, and Secrets Manager refuses another value under the id of one that is
-  there ("ClientRequestToken" of PutSecretValue). What RDS is given is always read back from the secret.
-* after 2, whether or not its answer came, before RDS is done: the instance is waited for; then it is either done, or RDS
-  still manages the password and 2 is repeated with the same value.
-* after RDS is done: nothing is changed, and it is said what stack.yml needs.
+* before 1: nothing was changed; it starts again.
+* after 1, whether or not its answer arrived: there is a value, and it is used. Two runs that generate one at the same
+  time cannot both write it: the version has the same id each time, and Secrets Manager refuses another value under an
+  existing id ("ClientRequestToken" of PutSecretValue). RDS is always given what is read back from the secret.
+* after 2, whether or not its answer arrived, before RDS is done: the command waits for the instance; then it is either
+  done, or RDS still manages the password and 2 is repeated with the same value.
+* after RDS is done: nothing is changed, and the command prints what stack.yml needs.
 
-Between 2 and the line in stack.yml, `up` and a converge stop, as RDS's own secret is gone; neither gives the password
-back to RDS (module `database`).
+Between 2 and the line in stack.yml, `up` and a converge stop, as RDS's own secret no longer exists; neither gives the
+password back to RDS (module `database`).
 """
 
 from __future__ import annotations
@@ -40,40 +40,41 @@ from stackwright.model.environment import Environment
 from stackwright.model.secrets import MASTER
 from stackwright.secret_store import SecretError
 
-#: A password is set within a minute or two; an instance that is busy otherwise is not waited for.
+#: A password is set within a minute or two; the command does not wait for an instance that is busy for another reason.
 WAIT_SECONDS = 900
 _PAUSE_SECONDS = 10
 _READY, _RESETTING = "available", "resetting-master-credentials"
-#: Of PostgreSQL's master (API reference of ModifyDBInstance, "MasterUserPassword"); a space would be refused, too.
+#: PostgreSQL's master password (API reference of ModifyDBInstance, "MasterUserPassword"); a space would be refused,
+#: too.
 _PASSWORD = re.compile(r"[!#-.0-?A-~]{8,128}")
-#: As `secret_store` has it.
+#: The same as in `secret_store`.
 _PASSWORD_BYTES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """How far it is."""
+    """The progress of a take-over."""
 
-    #: Of the instance.
+    #: Identifier of the instance.
     identifier: str
-    #: Of the environment's own secret.
+    #: ARN of the environment's own secret.
     arn: str
     #: Its name in the account.
     secret: str
-    #: Whether the password is still RDS's.
+    #: Whether RDS still manages the password.
     managed: bool
-    #: Whether the environment's own secret has a login.
+    #: Whether the environment's own secret contains a login.
     filled: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class TakeOver(Caller):
-    """One environment whose database AWS runs."""
+    """Takes over the master password of one environment's managed database."""
 
     seconds: float = WAIT_SECONDS
 
     def look(self) -> Found:
-        """What there is; changes nothing. Raises SecretError for what has to be put right first."""
+        """Return the progress; changes nothing. Raises SecretError for problems that have to be solved first."""
         self._require_account()
         instance = self._settled(self._instance())
         arn = self._arn()
@@ -94,7 +95,7 @@ class TakeOver(Caller):
         return Found(identifier=self.identifier, arn=arn, secret=self._id(MASTER), managed=managed, filled=filled)
 
     def finish(self, progress: Found) -> None:
-        """Do what is left to do after `progress`. Raises SecretError."""
+        """Do the remaining steps after `progress`. Raises SecretError."""
         if not progress.managed:
             return
         instance = self._instance()
@@ -121,10 +122,10 @@ class TakeOver(Caller):
 
     @property
     def identifier(self) -> str:
-        """Of the instance that takes writes."""
+        """Return the identifier of the instance that accepts writes."""
         return database_instance(self.environment.name)
 
-    # --- what is known ----------------------------------------------------------------------------------------------
+    # --- current state ----------------------------------------------------------------------------------------------
 
     def _instance(self) -> dict[str, Any]:
         try:
@@ -139,7 +140,7 @@ class TakeOver(Caller):
         return instance
 
     def _settled(self, instance: dict[str, Any]) -> dict[str, Any]:
-        """The instance once a password that is being set, by a run that was cut short, is."""
+        """Return the instance after waiting for a password that an interrupted run is still setting."""
         status = instance["DBInstanceStatus"]
         if status not in (_READY, _RESETTING):
             raise SecretError(
@@ -160,7 +161,7 @@ class TakeOver(Caller):
         return arn
 
     def _login(self, instance: Mapping[str, Any]) -> str | None:
-        """The password in the environment's own secret; None where it is empty."""
+        """Return the password in the environment's own secret; None if it is empty."""
         version = self._version(MASTER, "AWSCURRENT")
         if version is None:
             return None
@@ -170,7 +171,7 @@ class TakeOver(Caller):
             name, password = login["username"], login["password"]
         except (ValueError, KeyError, TypeError):
             name = password = None
-        # Without the text: it may be the password.
+        # Without the text, which may be the password.
         if name != user or not isinstance(password, str) or not _PASSWORD.fullmatch(password):
             raise SecretError(
                 f"{self._id(MASTER)} holds something else than a login of {user}, accepted: JSON with username {user} and"
@@ -188,7 +189,7 @@ class TakeOver(Caller):
         try:
             self._give("secretsmanager", "put-secret-value", *options, parameters=parameters, hide=[text, password])
         except AwsCliError as error:
-            # Somebody did the same a moment ago; theirs it is.
+            # Another run has just done the same; its value is used.
             if error.code != "ResourceExistsException":
                 raise SecretError(
                     f"{self._id(MASTER)}: {error}; RDS was not asked for anything, the same command goes on from there"
@@ -211,13 +212,13 @@ def _managed(instance: Mapping[str, Any]) -> bool:
 
 
 def _idle(instance: Mapping[str, Any]) -> bool:
-    """Available, and no password is on its way."""
+    """Return whether the instance is available and no password change is pending."""
     pending = instance.get("PendingModifiedValues") or {}
     return instance["DBInstanceStatus"] == _READY and "MasterUserPassword" not in pending
 
 
 def require_managed(environment: Environment) -> None:
-    """Raise SecretError where no RDS has a password of the environment's."""
+    """Raise SecretError if no RDS instance uses a password of the environment."""
     if environment.stack.aws is None:
         raise SecretError(
             f"{environment.name} is not on AWS but {environment.provider}: its database's passwords are its own"

@@ -1,4 +1,4 @@
-"""The hosts behind a load balancer: when one of them serves, when no more, and how it comes and goes."""
+"""Target group of a load balancer: health checks of its hosts, and how hosts are added and removed."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import re
@@ -11,9 +11,10 @@ import pulumi_aws as aws
 from stackwright.infra.aws.context import Context
 
 ROUND_ROBIN, LEAST_REQUESTS = "round_robin", "least_outstanding_requests"
-#: Of a target -> what a network load balancer calls it.
+#: Protocol of a target -> its name in a network load balancer.
 PROTOCOLS: Mapping[str, str] = {"HTTPS": "TLS", "HTTP": "TCP"}
-#: Seconds or numbers: API reference of elbv2, CreateTargetGroup and TargetGroupAttribute (botocore's service model).
+#: Limits, in seconds or counts: API reference of elbv2, CreateTargetGroup and TargetGroupAttribute (botocore's service
+#: model).
 LIMITS: Mapping[str, tuple[int, int]] = {
     "port": (1, 65_535),
     "interval_seconds": (5, 300),
@@ -30,63 +31,65 @@ _CODES = re.compile(r"[2-4]\d\d([,-][2-4]\d\d)*")
 
 @dataclass(frozen=True, kw_only=True)
 class TargetArgs:
-    """What hosts answer, and how requests are given to them."""
+    """Health checks of hosts, and how requests are distributed to them."""
 
-    #: Answers `success_codes` when the host can serve.
+    #: Path that answers with `success_codes` when the host can serve.
     health_path: str
-    #: Otherwise 443.
+    #: Defaults to 443.
     port: int | None = None
-    #: `HTTPS`, or in development `HTTP`; otherwise `HTTPS`, with any certificate: a load balancer checks none of a host.
+    #: `HTTPS`, or in development `HTTP`; defaults to `HTTPS`, with any certificate: load balancers do not verify those
+    #: of hosts.
     protocol: str | None = None
-    #: Between checks; otherwise 10.
+    #: Time between checks; defaults to 10.
     interval_seconds: int | None = None
-    #: Otherwise 5.
+    #: Defaults to 5.
     timeout_seconds: int | None = None
-    #: Good checks in a row until a host gets requests; otherwise 2.
+    #: Successful checks in a row until a host gets requests; defaults to 2.
     healthy_count: int | None = None
-    #: Bad checks in a row until it gets no more; otherwise 3.
+    #: Failed checks in a row until a host gets no more requests; defaults to 3.
     unhealthy_count: int | None = None
-    #: Otherwise `200`; as in `200,204` or `200-299`.
+    #: Defaults to `200`; examples: `200,204` or `200-299`.
     success_codes: str | None = None
-    #: In which a new host's share grows to that of the others; otherwise it has it at once. Not of a network load balancer.
+    #: Time in which the share of a new host grows to that of the others; by default it gets it at once. Not for a
+    #: network load balancer.
     slow_start_seconds: int | None = None
-    #: For requests to end on a host that leaves; otherwise 120.
+    #: Time for requests to end on a host that is removed; defaults to 120.
     drain_seconds: int | None = None
-    #: For which a browser comes back to the same host, by a cookie; otherwise any host serves it, as sessions are in the
-    #: cache. Not of a network load balancer.
+    #: Time for which a browser returns to the same host, by a cookie; by default any host serves it, as sessions are in
+    #: the cache. Not for a network load balancer.
     sticky_seconds: int | None = None
-    #: `least_outstanding_requests` or `round_robin`; otherwise the first, or the second with a slow start. Not of a
-    #: network load balancer, which goes by connections.
+    #: `least_outstanding_requests` or `round_robin`; defaults to the first, or to the second with a slow start. Not for
+    #: a network load balancer, which distributes connections.
     algorithm: str | None = None
 
     @property
     def chosen_port(self) -> int:
-        """`port`, or that of HTTPS."""
+        """Return `port`, or 443."""
         return 443 if self.port is None else self.port
 
     @property
     def chosen_protocol(self) -> str:
-        """`protocol`, or HTTPS."""
+        """Return `protocol`, or `HTTPS`."""
         return self.protocol or "HTTPS"
 
     @property
     def chosen_interval_seconds(self) -> int:
-        """`interval_seconds`, or 10."""
+        """Return `interval_seconds`, or 10."""
         return 10 if self.interval_seconds is None else self.interval_seconds
 
     @property
     def chosen_timeout_seconds(self) -> int:
-        """`timeout_seconds`, or 5."""
+        """Return `timeout_seconds`, or 5."""
         return 5 if self.timeout_seconds is None else self.timeout_seconds
 
     @property
     def chosen_algorithm(self) -> str:
-        """`algorithm`, or the better one that goes with the rest."""
+        """Return `algorithm`, or the best one that is compatible with the other arguments."""
         return self.algorithm or (ROUND_ROBIN if self.slow_start_seconds else LEAST_REQUESTS)
 
 
 def target_problems(targets: TargetArgs, context: Context, *, network: bool) -> Iterator[str]:
-    """What is wrong with targets of a load balancer, which is a `network` one or not."""
+    """Yield problems of the targets of a load balancer; `network` says whether it is a network load balancer."""
     if targets.protocol not in (None, *PROTOCOLS):
         yield f"protocol is {targets.protocol!r}, accepted: {', '.join(PROTOCOLS)}"
     elif targets.protocol == "HTTP" and context.keeps_data:
@@ -131,10 +134,10 @@ def create_target_group(
     label: str,
     network: bool,
 ) -> aws.lb.TargetGroup:
-    """The group that instances are registered in."""
+    """Create the group in which instances are registered."""
     protocol = PROTOCOLS[targets.chosen_protocol] if network else targets.chosen_protocol
-    # A part of the name: what AWS cannot change is another group, made while the old one is still in use. So is the load
-    # balancer's label, as a group belongs to one load balancer.
+    # Part of the name: what AWS cannot change leads to another group, created while the old one is still in use. So is
+    # the load balancer's label, as a group belongs to one load balancer.
     group_name = context.name("target_group", label, f"{protocol.lower()}-{targets.chosen_port}")
     return aws.lb.TargetGroup(
         name,
@@ -143,14 +146,14 @@ def create_target_group(
         target_type="instance",
         port=targets.chosen_port,
         protocol=protocol,
-        # A WebSocket begins as HTTP/1.1.
+        # A WebSocket starts as HTTP/1.1.
         protocol_version=None if network else "HTTP1",
         health_check=_health_check(targets),
         deregistration_delay=120 if targets.drain_seconds is None else targets.drain_seconds,
-        # A host that leaves ends what is left of its connections; an ALB does so by itself.
+        # A host that is removed closes its remaining connections; an ALB does so by itself.
         connection_termination=True if network else None,
         preserve_client_ip="true" if network else None,
-        # Zeros and the like are said: what is merely left out stays as it was.
+        # Zeros and similar values are set explicitly: an omitted value would stay as it was.
         slow_start=None if network else (targets.slow_start_seconds or 0),
         load_balancing_algorithm_type=None if network else targets.chosen_algorithm,
         stickiness=aws.lb.TargetGroupStickinessArgs(

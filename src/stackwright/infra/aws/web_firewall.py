@@ -1,4 +1,4 @@
-"""A web firewall (WAFv2): known attacks and floods end before a server of ours sees them."""
+"""A web firewall (WAFv2): blocks known attacks and floods before they reach a server."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 import ipaddress
@@ -18,13 +18,13 @@ from stackwright.model.aws.stackfile import RETENTION_DAYS
 
 REGIONAL, CLOUDFRONT = "REGIONAL", "CLOUDFRONT"
 SCOPES = (REGIONAL, CLOUDFRONT)
-#: All of CloudFront is run from there (developer guide of WAF, "Resources that you can protect").
+#: All of CloudFront is managed in this region (developer guide of WAF, "Resources that you can protect").
 CLOUDFRONT_REGION = "us-east-1"
 _MOST_ADDRESSES = 10_000
 _MOST_BODY_MB = 10_240
 _FRIENDS, _FOES = "allow", "deny"
 _HIDDEN_HEADERS = ("authorization", "cookie")
-#: What the firewall did something about; what it let through is in the logs of whom it protects.
+#: Logs what the firewall acted on; what it let through is in the logs of the protected resource.
 _LOGGED_ACTIONS = ("BLOCK", "COUNT", "EXCLUDED_AS_COUNT")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,255}")
@@ -34,37 +34,37 @@ _GROUP_RULE = re.compile(r"[\w-]{1,128}")
 
 @dataclass(frozen=True, kw_only=True)
 class WebFirewallArgs:
-    """What is protected, and from what.
+    """The resource to protect, and the rules to apply.
 
     Raises ValueError with every problem at once.
     """
 
     context: Context
-    #: `REGIONAL` for a load balancer, `CLOUDFRONT` for a distribution; all of the latter lives in us-east-1.
+    #: `REGIONAL` for a load balancer, `CLOUDFRONT` for a distribution; everything for the latter is in us-east-1.
     scope: str
-    #: The system's; WAF keeps to them coarsely (`web_firewall_rules`), nginx exactly.
+    #: The system's rate limits; WAF applies them approximately (`web_firewall_rules`), nginx exactly.
     limits: Sequence[RateLimitArgs]
-    #: Encrypts the log; of the region that the scope lives in, with `logs` among its services.
+    #: Encrypts the log; a key in the scope's region, with `logs` among its services.
     kms_key_arn: pulumi.Input[str]
-    #: What the site takes; otherwise no body above 8 KB, and so no upload.
+    #: Largest body that the site accepts; by default no body above 8 KB, and so no upload.
     body_limit_mb: int | None = None
-    #: Networks that no further rule looks at, such as a scanner's: neither attacks nor floods of theirs are seen.
+    #: Networks that skip all further rules, such as a scanner's: neither their attacks nor their floods are detected.
     allow_cidrs: Sequence[str] | None = None
-    #: Networks that are refused, also where they are allowed above.
+    #: Networks that are refused, even if they are also allowed above.
     deny_cidrs: Sequence[str] | None = None
-    #: Where a proxy of another company writes the client's address. It has to be one that it sets, whatever the client
-    #: sent: WAF reads the first address alone, and a request without the header escapes limits and lists.
+    #: Header in which another company's proxy writes the client's address. The proxy has to overwrite what the client
+    #: sent: WAF reads only the first address, and a request without the header escapes limits and lists.
     client_header: str | None = None
-    #: What the servers run: `linux` or `windows`; otherwise no rules for either.
+    #: Platform of the servers: `linux` or `windows`; by default no rules for either.
     platform: str | None = None
-    #: Managed groups (`AWSManagedRulesCommonRuleSet`) and single rules of theirs (`GROUP/RULE`) on probation: what they
+    #: Managed groups (`AWSManagedRulesCommonRuleSet`) and single rules of them (`GROUP/RULE`) in count mode: what they
     #: would refuse is counted and logged.
     count_only: Sequence[str] | None = None
-    #: Otherwise 30.
+    #: Defaults to 30.
     log_days: int | None = None
-    #: Log what is let through, too.
+    #: Whether to log allowed requests, too.
     log_all: bool | None = None
-    #: The application load balancer to protect; a distribution names its firewall itself (`CdnArgs.web_acl_arn`).
+    #: The application load balancer to protect; a distribution refers to its firewall itself (`CdnArgs.web_acl_arn`).
     load_balancer_arn: pulumi.Input[str] | None = None
 
     def __post_init__(self) -> None:
@@ -74,29 +74,29 @@ class WebFirewallArgs:
             *_list_problems(self),
             *_choice_problems(self),
         ]
-        # Only of what is understood can the costs be told.
+        # The costs can be calculated only for valid arguments.
         problems = problems or list(_unit_problems(self))
         if problems:
             raise ValueError("\n".join(f"WebFirewallArgs.{problem}" for problem in problems))
 
     @property
     def region(self) -> str:
-        """Where the firewall and its log are."""
+        """Return the region of the firewall and its log."""
         return CLOUDFRONT_REGION if self.scope == CLOUDFRONT else self.context.region
 
     @property
     def chosen_log_days(self) -> int:
-        """`log_days`, or a month."""
+        """Return `log_days`, or a month."""
         return 30 if self.log_days is None else self.log_days
 
     @property
     def groups(self) -> Sequence[str]:
-        """The managed groups."""
+        """Return the managed groups."""
         return rules.group_names(self.platform, self.client_header)
 
     @property
     def addresses(self) -> Mapping[str, Sequence[str]]:
-        """Set -> networks, foes first; WAF has a set for each version of IP."""
+        """Return set -> networks, denied ones first; WAF needs one set per IP version."""
         by_purpose = {_FOES: self.deny_cidrs or (), _FRIENDS: self.allow_cidrs or ()}
         sets = {
             f"{purpose}-ipv{version}": sorted(cidr for cidr in cidrs if ipaddress.ip_network(cidr).version == version)
@@ -107,27 +107,27 @@ class WebFirewallArgs:
 
     @property
     def units(self) -> int:
-        """What the rules cost at most, in web ACL capacity units."""
+        """Return the maximum cost of the rules, in web ACL capacity units."""
         return rules.units(self.limits, self.groups, len(self.addresses))
 
 
 class WebFirewall(pulumi.ComponentResource):
-    """A web ACL that lets through what no rule refuses, its sets of addresses and its log.
+    """A web ACL that allows what no rule refuses, its IP sets and its log.
 
-    In this order: refused and allowed networks, the system's rate limits (429 with Retry-After), addresses of bad
-    reputation, known bad input, the common rules, SQL injection, the servers' platform. The log has what was refused or
-    counted, without cookies and credentials, encrypted. Each rule has a metric of its own name.
+    The rules in order: refused and allowed networks, the system's rate limits (429 with Retry-After), addresses of bad
+    reputation, known bad input, the common rules, SQL injection, the servers' platform. The log contains refused or
+    counted requests, without cookies and credentials, encrypted. Each rule has a metric with its own name.
     """
 
     arn: pulumi.Output[str]
-    #: The dimension `WebACL` of its metrics.
+    #: Value of the dimension `WebACL` of its metrics.
     metric_name: pulumi.Output[str]
     log_group_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: WebFirewallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("stackwright:aws:WebFirewall", name, None, opts)
         self._args, self._context = args, args.context
-        # Nothing is said for the provider's own region, so that a plan has no word that AWS does not need.
+        # Not set for the provider's own region, so that a plan contains nothing that AWS does not need.
         self._region = args.region if args.scope == CLOUDFRONT else None
         sets = {part: self._create_ip_set(name, part, networks) for part, networks in args.addresses.items()}
         acl = self._create_acl(name, sets)
@@ -152,7 +152,7 @@ class WebFirewall(pulumi.ComponentResource):
 
     @property
     def _log_name(self) -> str:
-        # WAF writes to no group of another beginning.
+        # WAF writes only to log groups whose name begins with `aws-waf-logs`.
         return names.name("waf_log_group", "aws-waf-logs", self._context.environment, self._args.scope.lower())
 
     def _child(self, *, protect: bool = False, after: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
@@ -197,7 +197,7 @@ class WebFirewall(pulumi.ComponentResource):
         for part, ip_set in sets.items():
             allow = part.startswith(_FRIENDS)
             acl_rules.append(rules.address_rule(part, len(acl_rules), ip_set.arn, args.client_header, allow=allow))
-        # Before the groups: a request that one of them refuses is part of a flood, too.
+        # Before the groups: a request that one of them refuses also counts towards a flood.
         for limit in args.limits:
             acl_rules.append(rules.limit_rule(limit, len(acl_rules), args.client_header))
         large_bodies = args.body_limit_mb is not None
@@ -219,7 +219,7 @@ class WebFirewall(pulumi.ComponentResource):
         )
         policy = aws.cloudwatch.LogResourcePolicy(
             f"{name}-log-policy",
-            # WAF would write one that no program knows of, and that is cut off where a region has ten.
+            # Otherwise WAF would create one that no program manages, and that is cut off in a region that has ten.
             policy_name=self._context.name("iam_policy", "firewall", args.scope.lower()),
             policy_document=json.dumps(self._log_policy()),
             region=self._region,
@@ -237,7 +237,7 @@ class WebFirewall(pulumi.ComponentResource):
         return group
 
     def _log_policy(self) -> dict[str, object]:
-        """Whom CloudWatch lets write (guide of CloudWatch Logs, "Logs sent to CloudWatch Logs")."""
+        """Return the policy of the log's writer (guide of CloudWatch Logs, "Logs sent to CloudWatch Logs")."""
         context, region = self._context, self._args.region
         statement = {
             "Sid": "FirewallLogs",
@@ -310,7 +310,7 @@ def _list_problems(args: WebFirewallArgs) -> Iterator[str]:
                 network = ipaddress.ip_network(cidr)
             except ValueError:
                 network = None
-            # WAF has no set of everybody.
+            # WAF does not support a set of all addresses.
             if network is None or "/" not in cidr or network.prefixlen == 0:
                 yield f"{key} has {cidr!r}, accepted: a network such as 203.0.113.0/24"
 

@@ -1,7 +1,8 @@
-"""The rules of a web firewall: how a system's rate limits become WAF's, and what a rule costs.
+"""Rules of a web firewall: converts a system's rate limits to WAF's, and calculates what the rules cost.
 
-Pure. nginx is the exact limiter, as it knows a request's place in a bucket; WAF counts over a minute or more and only
-about, so that it is the coarse one: it keeps a flood from the servers, and refuses nobody whom nginx would serve.
+Pure functions. nginx is the exact limiter, as it knows a request's place in a bucket. WAF counts over a minute or more
+and only approximately, so that it is the coarse one: it keeps floods away from the servers, and refuses no client that
+nginx would serve.
 """
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
@@ -13,12 +14,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-#: WAF looks back over one of these (API reference, RateBasedStatement).
+#: Windows that WAF supports (API reference, RateBasedStatement).
 WINDOWS_SECONDS = (60, 120, 300, 600)
-#: Of requests in a window (API reference, RateLimit).
+#: Limits of the requests in a window (API reference, RateLimit).
 LOWEST_LIMIT, HIGHEST_LIMIT = 10, 2_000_000_000
-#: WAF estimates a rate, gives recent requests more weight and says that it hits a limit only about (developer guide,
-#: "Rate-based rule caveats"): with twice what nginx serves, an estimate refuses nobody.
+#: WAF estimates a rate, weights recent requests more and applies a limit only approximately (developer guide,
+#: "Rate-based rule caveats"): with twice what nginx serves, an estimate refuses no client by mistake.
 HEADROOM = 2
 PERIODS: Mapping[str, int] = {"second": 1, "minute": 60}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -34,11 +35,11 @@ PLATFORMS: Mapping[str, str] = {"linux": LINUX, "windows": WINDOWS}
 #: Web ACL capacity units of each group (developer guide, "AWS Managed Rules rule groups list"; the first was read
 #: there, the others are from memory).
 GROUP_UNITS: Mapping[str, int] = {COMMON: 700, KNOWN_BAD: 200, REPUTATION: 25, SQL: 200, LINUX: 200, WINDOWS: 200}
-#: What is in WAF's basic price; more costs more, up to 5000.
+#: Capacity units included in WAF's basic price; more cost extra, up to 5000.
 MOST_UNITS = 1500
 #: Developer guide, "Rule statements list".
 _RATE_UNITS, _IP_SET_UNITS, _REGEX_UNITS, _TRANSFORMATION_UNITS = 2, 1, 3, 10
-#: As nginx reads a path before it compares it; without them `/%61pi` were no `/api`.
+#: The way nginx reads a path before it compares it; without them `/%61pi` would not match `/api`.
 _AS_NGINX_READS = ("URL_DECODE", "NORMALIZE_PATH")
 #: Refuses every body above 8 KB.
 BODY_RULE = "SizeRestrictions_BODY"
@@ -51,47 +52,47 @@ _ScopeDown = aws.wafv2.WebAclRuleStatementRateBasedStatementScopeDownStatementAr
 
 @dataclass(frozen=True, kw_only=True)
 class RateLimitArgs:
-    """How much one client may ask of a part of a site: `rate_limits` of a system."""
+    """How many requests one client may send to a part of a site: `rate_limits` of a system."""
 
     name: str
-    #: This path and all below it.
+    #: This path and all paths below it.
     path: str
     requests: int
     #: `second` or `minute`.
     per: str
-    #: Requests above the rate that are served at once; otherwise 0.
+    #: Requests above the rate that are served at once; defaults to 0.
     burst: int | None = None
-    #: Only these count; otherwise all.
+    #: Methods that count; defaults to all.
     methods: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """Requests of one client within a window; more are refused."""
+    """Maximum number of requests of one client within a window; more are refused."""
 
     requests: int
     window_seconds: int
 
 
 def served(limit: RateLimitArgs, seconds: int) -> int:
-    """The most that nginx serves a client within so many seconds: one, the burst, and what the rate gives back."""
+    """Return the most that nginx serves a client in so many seconds: one, the burst, and what the rate adds."""
     return 1 + (limit.burst or 0) + math.floor(limit.requests * seconds / PERIODS[limit.per])
 
 
 def coarse(limit: RateLimitArgs) -> Rate:
-    """WAF's rate for a limit: over the shortest window in which twice what nginx serves is as much as WAF can count."""
+    """Return WAF's rate for a limit: over the shortest window in which twice what nginx serves is countable for WAF."""
     rates = [Rate(requests=HEADROOM * served(limit, window), window_seconds=window) for window in WINDOWS_SECONDS]
     return next(rate for rate in rates if rate.requests >= LOWEST_LIMIT)
 
 
 def path_pattern(path: str) -> str | None:
-    """A pattern for a path and all below it, but not `/apiary` for `/api`; None for the whole site."""
+    """Return a pattern for a path and all below it, but not `/apiary` for `/api`; None for the whole site."""
     plain = path.rstrip("/")
     return f"^{re.escape(plain)}(?:/|$)" if plain else None
 
 
 def limit_rule(limit: RateLimitArgs, priority: int, client_header: str | None) -> Rule:
-    """Refuse with 429 whoever asks for more than the coarse rate."""
+    """Return a rule that refuses clients above the coarse rate with 429."""
     rate = coarse(limit)
     statement: aws.wafv2.WebAclRuleStatementRateBasedStatementArgsDict = {
         "limit": rate.requests,
@@ -99,7 +100,7 @@ def limit_rule(limit: RateLimitArgs, priority: int, client_header: str | None) -
         "aggregate_key_type": "IP" if client_header is None else "FORWARDED_IP",
     }
     if client_header is not None:
-        # A value that is no address says nothing of who sent it; nginx still counts the request.
+        # An invalid address does not identify the client; nginx still counts the request.
         statement["forwarded_ip_config"] = {"header_name": client_header, "fallback_behavior": "NO_MATCH"}
     scope = _scope(limit)
     if scope:
@@ -149,12 +150,12 @@ def _scope(limit: RateLimitArgs) -> list[pulumi.Input[_ScopeDown]]:
 def address_rule(
     name: str, priority: int, ip_set_arn: pulumi.Input[str], client_header: str | None, *, allow: bool
 ) -> Rule:
-    """Let through or refuse, before all that follows, who is in a set of addresses."""
+    """Return a rule that allows or refuses the addresses of a set, before all rules that follow."""
     statement: aws.wafv2.WebAclRuleStatementIpSetReferenceStatementArgsDict = {"arn": ip_set_arn}
     if client_header is not None:
         statement["ip_set_forwarded_ip_config"] = {
             "header_name": client_header,
-            # What is no address is on no list of friends, and may be on one of foes.
+            # An invalid address is not on the list of allowed networks, but may be on that of denied ones.
             "fallback_behavior": "NO_MATCH" if allow else "MATCH",
             "position": "FIRST",
         }
@@ -163,17 +164,17 @@ def address_rule(
 
 
 def group_names(platform: str | None, client_header: str | None) -> list[str]:
-    """The managed groups, cheapest first."""
-    # The reputation list has no header to look at: behind a proxy it would judge the proxy, and refuse all or nobody.
+    """Return the managed groups, cheapest first."""
+    # The reputation list cannot read a header: behind a proxy it would check the proxy, and refuse all clients or none.
     reputation = [] if client_header is not None else [REPUTATION]
     return [*reputation, KNOWN_BAD, COMMON, SQL, *([PLATFORMS[platform]] if platform is not None else [])]
 
 
 def group_rule(group: str, priority: int, count_only: Sequence[str], *, large_bodies: bool) -> Rule:
-    """A group of rules that AWS keeps up to date; `count_only` has groups (`GROUP`) and single rules (`GROUP/RULE`)."""
+    """Return a rule for a group of AWS; `count_only` has groups (`GROUP`) and single rules (`GROUP/RULE`)."""
     counted = [name.partition("/")[2] for name in count_only if name.startswith(f"{group}/")]
     if group == COMMON and large_bodies:
-        # Its limit of 8 KB would refuse every upload; nginx and the application keep the site's own limit.
+        # Its limit of 8 KB would refuse every upload; nginx and the application enforce the site's own limit.
         counted.append(BODY_RULE)
     statement: aws.wafv2.WebAclRuleStatementManagedRuleGroupStatementArgsDict = {"vendor_name": "AWS", "name": group}
     if counted:
@@ -199,7 +200,7 @@ def _rule(
         "visibility_config": {
             "metric_name": name,
             "cloudwatch_metrics_enabled": True,
-            # A sample shows cookies and credentials, which the log leaves out.
+            # Samples contain cookies and credentials, which the log omits.
             "sampled_requests_enabled": False,
         },
     }
@@ -211,9 +212,9 @@ def _rule(
 
 
 def units(limits: Iterable[RateLimitArgs], groups: Iterable[str], ip_sets: int) -> int:
-    """What the rules cost at most, in web ACL capacity units.
+    """Return the maximum cost of the rules, in web ACL capacity units.
 
-    At most, as WAF counts the same transformation of the same part of a request once for all rules, and this each time.
+    A maximum, as WAF counts the same transformation of the same part of a request once for all rules, this each time.
     """
     return sum((*_limit_units(limits), *(GROUP_UNITS[group] for group in groups), _IP_SET_UNITS * ip_sets))
 

@@ -1,1 +1,1 @@
-"""Servers that exist: looked at over SSH and adopted, never changed from here."""
+"""Existing servers: checked over SSH and adopted, never changed from here."""

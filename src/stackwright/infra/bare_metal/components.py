@@ -1,4 +1,4 @@
-"""The provider `bare_metal`: an environment on servers that exist."""
+"""The provider `bare_metal`: an environment on existing servers."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class BareMetalNetworkArgs:
 
 
 class BareMetalNetwork(pulumi.ComponentResource):
-    """The network is there already: recorded, not made."""
+    """The existing network: recorded, not created."""
 
     name: pulumi.Output[str]
     cidr: pulumi.Output[str]
@@ -34,13 +34,13 @@ class BareMetalNetwork(pulumi.ComponentResource):
 
     @property
     def result(self) -> NetworkResult:
-        """The network that the hosts are on."""
+        """Return the network that the hosts are on."""
         return NetworkResult(name=self.name, cidr=self.cidr)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BareMetalHostArgs:
-    """One server, and what it must be at least."""
+    """A server, and its minimum requirements."""
 
     name: str
     address: pulumi.Input[str]
@@ -62,7 +62,7 @@ class BareMetalComputeArgs:
 
 
 class BareMetalCompute(pulumi.ComponentResource):
-    """Each server is looked at over SSH before anything is done to any of them."""
+    """The adopted servers; all of them are checked over SSH before any of them is changed."""
 
     def __init__(self, name: str, args: BareMetalComputeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("stackwright:baremetal:BareMetalCompute", name, None, opts)
@@ -89,7 +89,7 @@ class BareMetalCompute(pulumi.ComponentResource):
 
     @property
     def result(self) -> ComputeResult:
-        """The servers by name."""
+        """Return the servers by name."""
         hosts = {
             name: HostResult(address=machine.address, host_key=machine.host_key)
             for name, machine in self._machines.items()
@@ -98,18 +98,18 @@ class BareMetalCompute(pulumi.ComponentResource):
 
 
 class BareMetalPlatform(SelfHostedServices):
-    """An environment on servers that exist."""
+    """An environment on existing servers."""
 
     @cached_property
     def network(self) -> BareMetalNetwork:
-        """The network that the servers are on."""
+        """Return the network that the servers are on."""
         environment = self._environment
         args = BareMetalNetworkArgs(name=environment.name, cidr=environment.network.cidr)
         return BareMetalNetwork(f"{environment.name}-network", args)
 
     @cached_property
     def compute(self) -> BareMetalCompute:
-        """The servers."""
+        """Return the servers."""
         environment = self._environment
         args = BareMetalComputeArgs(
             private_key_file=str(self._keys.private_key_file),
@@ -119,7 +119,7 @@ class BareMetalPlatform(SelfHostedServices):
                     address=host.address,
                     port=host.port,
                     user=host.bootstrap_user,
-                    # The model has refused a server without one.
+                    # The model has already rejected a server without one.
                     host_key=host.host_key or "",
                     os=host.os,
                     cpus=host.cpus,

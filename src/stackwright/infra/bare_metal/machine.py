@@ -1,6 +1,6 @@
-"""The Pulumi resource `stackwright:baremetal:Machine`: a server that exists, adopted after a look at it.
+"""The Pulumi resource `stackwright:baremetal:Machine`: an existing server, adopted after a check.
 
-Nothing is ever changed on the server here: creating is looking, deleting is forgetting.
+Nothing is ever changed on the server here: create only checks it, and delete only removes it from the state.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from stackwright.infra.bare_metal import ssh
 from stackwright.infra.provider.backend import Computed, Failure, Found, Input, Kind, Properties, ProviderError
 from stackwright.model.output import ADMIN_USER
 
-#: Certificates, TOTP and etcd's leases go wrong from about here on; time sync comes only with the roles.
+#: Certificates, TOTP and etcd's leases fail from about this value on; time synchronisation comes only with the roles.
 DEFAULT_CLOCK_SKEW_SECONDS = 30
-#: The kernel and firmware keep some: a 4 GB machine shows about 3.8 GB.
+#: The kernel and the firmware reserve some memory: a 4 GB machine shows about 3.8 GB.
 _MEMORY_TOLERANCE = 0.9
 
 _INPUTS = (
@@ -93,7 +93,7 @@ echo "become=$([ "$(id -u)" = 0 ] && echo yes || { sudo -n true 2>/dev/null && e
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a server is."""
+    """The properties that were read from a server."""
 
     os: str
     machine: str
@@ -102,15 +102,15 @@ class Facts:
     disk_gb: int
     free_gb: int
     user: str
-    #: Positive where the server's clock is ahead.
+    #: Positive if the server's clock is ahead.
     clock_skew_seconds: float
     become: bool
-    #: It has had its first contact: what lies on the disk is the environment's own.
+    #: The server has had its first contact: the contents of its disk belong to the environment.
     adopted: bool
 
 
 class MachineBackend:
-    """Servers that exist. One that is out of reach is an error, never taken for gone."""
+    """Existing servers. An unreachable server is an error and is never treated as deleted."""
 
     token = "stackwright:baremetal:Machine"
     description = "A server that exists: checked over SSH and adopted; deleting the resource does not touch it."
@@ -127,7 +127,7 @@ class MachineBackend:
         self._now = now
 
     def check(self, old: Properties | None, new: Properties) -> list[Failure]:
-        """A look changes nothing, so that a preview already says what is wrong, whatever has changed or not."""
+        """Check the server, which changes nothing, so that even a preview without changes reports every problem."""
         self._adopt(new, known=old is not None)
         return []
 
@@ -144,8 +144,8 @@ class MachineBackend:
         try:
             shown = _shown(self._look(inputs, known=True)[1])
         except ProviderError:
-            # By now the environment may say another port, key or host key, or be without this server: `check` looks
-            # at what it says, and complains. A server that does not answer is not gone.
+            # The environment may have another port, key or host key by now, or no longer include this server: `check`
+            # uses its current values, and reports problems. A server that does not answer is not treated as deleted.
             shown = {prop.name: state[prop.name] for prop in self.computed if prop.name in state}
         return Found(id=resource_id, inputs=inputs, properties=inputs | shown)
 
@@ -156,7 +156,7 @@ class MachineBackend:
         return inputs | self._adopt(inputs, known=True)
 
     def delete(self, resource_id: str, state: Properties) -> None:
-        """The server is not ours: it is only forgotten."""
+        """Do nothing: the server is not ours, it is only removed from the state."""
 
     def _adopt(self, inputs: Properties, *, known: bool) -> Properties:
         target, facts = self._look(inputs, known=known)
@@ -167,10 +167,10 @@ class MachineBackend:
         return _shown(facts)
 
     def _look(self, inputs: Properties, *, known: bool) -> tuple[ssh.Target, Facts]:
-        """What the server is, by the first login that works: the admin's where the server is `known`, else the first user's.
+        """Return the server's facts by the first login that works: the admin's first if it is `known`, else `user`'s.
 
-        Both are tried in either case: a known server may have been reinstalled, and one that a state forgot is adopted still.
-        The likelier comes first, since servers count refused logins.
+        Both are tried in either case: a known server may have been reinstalled, and one that is missing from the state
+        may still be adopted. The likelier login comes first, since servers count refused logins.
         """
         users = [inputs["adminUser"], inputs["user"]] if known else [inputs["user"], inputs["adminUser"]]
         powerless, refusals = None, []
@@ -218,11 +218,11 @@ class MachineBackend:
     def _facts(self, target: ssh.Target) -> Facts:
         began = self._now()
         lines = self._run(target, _FACTS).splitlines()
-        # The server read its clock somewhere within the session; half of it is the best guess.
+        # The server read its clock at some point in the session; the middle is the best estimate.
         now = (began + self._now()) / 2
         answers = dict(line.split("=", 1) for line in lines if "=" in line)
         if "become" not in answers:
-            # Images of clouds admit root's key to print whom to log in as.
+            # Cloud images accept root's key only to print the user to log in as.
             raise ssh.LoginRefusedError(
                 f"{target}: the login ends in no shell, but in: {' '.join(lines[:1]) or 'nothing'}"
             )
@@ -241,7 +241,7 @@ class MachineBackend:
 
 
 def mismatches(facts: Facts, inputs: Properties) -> list[Failure]:
-    """Everything in which the server is less than what the environment says."""
+    """Return all requirements of the environment that the server does not meet."""
     wrong = []
     if facts.os not in inputs["os"]:
         wrong.append(Failure(property="os", reason=f"it runs {facts.os}; accepted: {', '.join(inputs['os'])}"))
@@ -286,7 +286,7 @@ def _identity(inputs: Properties) -> str:
 
 
 def _shown(facts: Facts) -> Properties:
-    """The facts worth keeping: those that change from minute to minute would make every refresh a change."""
+    """Return the facts to store; facts that change from minute to minute would make every refresh a change."""
     return {
         "foundOs": facts.os,
         "foundMachine": facts.machine,

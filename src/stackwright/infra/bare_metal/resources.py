@@ -1,4 +1,4 @@
-"""The bare-metal provider's resource as a program uses it."""
+"""The resource class of the bare-metal provider for Pulumi programs."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from stackwright.infra.resource import StackwrightResource
 
 @dataclass(frozen=True, kw_only=True)
 class MachineArgs:
-    """A server that exists, and what it must be at least."""
+    """An existing server, and its minimum requirements."""
 
     name: pulumi.Input[str]
     address: pulumi.Input[str]
@@ -27,7 +27,7 @@ class MachineArgs:
 
 
 class Machine(StackwrightResource):
-    """An adopted server. Creating it looks at the server over SSH; destroying it leaves the server alone."""
+    """An adopted server. Creating it checks the server over SSH; destroying it does not touch the server."""
 
     name: pulumi.Output[str]
     address: pulumi.Output[str]

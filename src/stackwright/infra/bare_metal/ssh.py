@@ -1,4 +1,4 @@
-"""One SSH session to a server whose host key is known: strict, without a terminal, with a clear word on failure."""
+"""SSH sessions to servers with known host keys: strict key checking, no terminal, clear messages on failure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 #: A server that does not answer within this time is treated as unreachable.
 CONNECT_TIMEOUT_SECONDS = 10
 _SCRIPT_TIMEOUT_SECONDS = 60
-#: In OpenSSH's words: the server is the recorded one, and does not want this user.
+#: Messages of OpenSSH when the server has the recorded host key, but refuses this user.
 _REFUSALS = ("Permission denied", "Too many authentication failures")
 
 
@@ -22,7 +22,7 @@ class SshError(RuntimeError):
 
 
 class LoginRefusedError(SshError):
-    """The server answers, and this user gets no shell there."""
+    """The server answers, but refuses this user."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +32,14 @@ class Target:
     address: str
     user: str
     port: int = 22
-    #: `type base64`; None trusts what the user's own known_hosts says, and nothing else.
+    #: `type base64`; None trusts only the user's own known_hosts.
     host_key: str | None = None
-    #: None leaves it to the user's agent and configuration.
+    #: None uses the user's SSH agent and configuration.
     private_key_file: str | None = None
 
     @property
     def known_as(self) -> str:
-        """The server's name in a known_hosts file."""
+        """Return the server's name in a known_hosts file."""
         return self.address if self.port == 22 else f"[{self.address}]:{self.port}"
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Target:
 
 
 def run(target: Target, script: str) -> str:
-    """What the shell script prints on the server."""
+    """Run a shell script on the server and return its output."""
     if shutil.which("ssh") is None:
         raise SshError("the OpenSSH client is not installed: run `make setup`")
     if target.private_key_file is not None and not Path(target.private_key_file).expanduser().is_file():
@@ -71,7 +71,7 @@ def run(target: Target, script: str) -> str:
 
 
 def recorded_key(target: Target) -> str:
-    """The host key that the user's own known_hosts holds for the server."""
+    """Return the host key of the server in the user's own known_hosts."""
     done = subprocess.run(["ssh-keygen", "-F", target.known_as], capture_output=True, text=True, check=False)
     keys = [line.split()[1:3] for line in done.stdout.splitlines() if not line.startswith("#")]
     keys.sort(key=lambda key: key[0] != "ssh-ed25519")
@@ -102,7 +102,7 @@ def _options(target: Target) -> Iterator[list[str]]:
         known = Path(folder) / "known_hosts"
         known.write_text(f"{target.known_as} {target.host_key}\n")
         algorithm = target.host_key.split()[0]
-        # A server offers its best key first; only the recorded one counts.
+        # A server offers its preferred key first; only the recorded one is accepted.
         offered = "rsa-sha2-512,rsa-sha2-256" if algorithm == "ssh-rsa" else algorithm
         yield [
             *options,
@@ -113,7 +113,7 @@ def _options(target: Target) -> Iterator[list[str]]:
 
 
 def _cause(stderr: str) -> str:
-    """What went wrong in a person's words; OpenSSH's own last line where it is not one of the usual cases."""
+    """Return a readable cause of the failure; OpenSSH's own last line if it is not one of the usual cases."""
     lines = [line for line in stderr.strip().splitlines() if line.strip()]
     for sign, meaning in (
         ("REMOTE HOST IDENTIFICATION HAS CHANGED", "the server's host key is not the recorded one"),

@@ -1,1 +1,1 @@
-"""What an environment is made of, the same for every provider."""
+"""The components of an environment, the same for every provider."""

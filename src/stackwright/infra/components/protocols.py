@@ -1,4 +1,4 @@
-"""What every provider has to offer, so that the program is the same for all of them."""
+"""The protocols that every provider implements, so that the program is the same for all of them."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from stackwright.infra.components.results import CloudResult, ComputeResult, Net
 
 
 class Network(Protocol):
-    """A network of the environment's own."""
+    """The environment's own network."""
 
     @property
     def result(self) -> NetworkResult: ...
 
 
 class Compute(Protocol):
-    """The hosts."""
+    """The hosts of the environment."""
 
     @property
     def result(self) -> ComputeResult: ...
 
 
 class LoadBalancer(Protocol):
-    """What users reach; endpoint `https`."""
+    """The entry point for users; endpoint `https`."""
 
     @property
     def result(self) -> ServiceResult: ...
 
 
 class Database(Protocol):
-    """PostgreSQL; endpoint `postgresql`, of whose addresses one at a time accepts writes."""
+    """PostgreSQL; endpoint `postgresql`, of whose addresses only one at a time accepts writes."""
 
     @property
     def result(self) -> ServiceResult: ...
@@ -43,21 +43,21 @@ class Cache(Protocol):
 
 
 class ObjectStore(Protocol):
-    """Where backups go; endpoints `database_backups` and `file_backups`."""
+    """The store for backups; endpoints `database_backups` and `file_backups`."""
 
     @property
     def result(self) -> ServiceResult: ...
 
 
 class Watch(Protocol):
-    """What tells people of trouble and of cost where a cloud does it; elsewhere nothing."""
+    """Alarms and cost notifications of a cloud; other providers have none."""
 
 
 class Platform(Protocol):
-    """A provider at work on an environment.
+    """A provider that creates the parts of one environment.
 
-    Each part is made when it is first asked for, after those that it stands on: what stands on what differs between
-    providers, the parts do not.
+    Each part is created on first access, after the parts that it depends on: the dependencies differ between providers,
+    the parts do not.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""What a component gives to the rest of the program, the same for every provider."""
+"""The results that components return to the rest of the program, the same for every provider."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class NetworkResult:
 
 @dataclass(frozen=True, kw_only=True)
 class HostResult:
-    """A host and how to reach it: by its recorded host key and no other."""
+    """A host and how to reach it; only its recorded host key is trusted."""
 
     address: pulumi.Input[str]
-    #: None where the host publishes it once it has booted.
+    #: None if the host publishes it once it has booted.
     host_key: pulumi.Input[str] | None
-    #: Of a cloud.
+    #: The instance ID in a cloud.
     instance_id: pulumi.Input[str] | None = None
-    #: What SSH goes through where the host admits no connection: `ssm`.
+    #: The tunnel for SSH if the host accepts no connections: `ssm`.
     through: str | None = None
 
 
@@ -38,20 +38,20 @@ class ComputeResult:
 
 @dataclass(frozen=True, kw_only=True)
 class CloudResult:
-    """Where in a cloud the environment is."""
+    """The location and the resources of an environment in a cloud."""
 
     region: str
     account: str
     #: Purpose -> name.
     buckets: Mapping[str, pulumi.Input[str]]
     secrets_prefix: str
-    #: The ARN of the secret of the database's master user, where the cloud runs a database.
+    #: The ARN of the secret of the database's master user, if the database is managed.
     master_secret: pulumi.Input[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """Where a service answers."""
+    """The addresses and the port of a service."""
 
     scheme: str
     addresses: tuple[pulumi.Input[str], ...]
@@ -60,7 +60,7 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceResult:
-    """A service: its endpoints by name, and the names of the secrets that one needs to use or run it."""
+    """A service: its endpoints by name, and the names of the secrets that are needed to use or run it."""
 
     endpoints: Mapping[str, Endpoint]
     #: Names, never values.

@@ -1,6 +1,6 @@
-"""Services that run on the environment's own hosts: nothing to make here, Ansible installs them.
+"""Services on the environment's own hosts: Pulumi creates nothing for them, Ansible installs them.
 
-What the rest of the program sees is the same as of a managed service: endpoints and names of secrets.
+To the rest of the program they look like a managed service: endpoints and names of secrets.
 """
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
@@ -17,7 +17,7 @@ from stackwright.infra.keys import KeyPair
 from stackwright.model.environment import Environment
 from stackwright.model.secrets import secret_names
 
-#: Ports of docs/architecture.md; those of the cache are the system's.
+#: Ports as in docs/architecture.md; those of the cache are defined by the system.
 HTTPS_PORT = 443
 POSTGRESQL_PORT = 5432
 PGBACKREST_PORT = 8432
@@ -38,7 +38,7 @@ class ServiceArgs:
 
 
 class SelfHostedService(pulumi.ComponentResource):
-    """Common to the four: records what the service is, creates nothing."""
+    """Base class of the four services: records the service, creates nothing."""
 
     def __init__(self, token: str, name: str, args: ServiceArgs, opts: pulumi.ResourceOptions | None) -> None:
         super().__init__(token, name, None, opts)
@@ -47,7 +47,7 @@ class SelfHostedService(pulumi.ComponentResource):
 
     @property
     def result(self) -> ServiceResult:
-        """Where it answers, and the secrets it needs."""
+        """Return the endpoints of the service, and the secrets it needs."""
         addresses = tuple(self._args.hosts.values())
         return ServiceResult(
             endpoints={
@@ -87,7 +87,7 @@ class SelfHostedObjectStore(SelfHostedService):
 
 
 class SelfHostedServices(ABC):
-    """The half of a `Platform` that is the same wherever the services run on own hosts."""
+    """The part of a `Platform` that is the same for all providers whose services run on the environment's own hosts."""
 
     def __init__(self, environment: Environment, keys: KeyPair) -> None:
         self._environment, self._keys = environment, keys
@@ -95,17 +95,17 @@ class SelfHostedServices(ABC):
     @property
     @abstractmethod
     def compute(self) -> Compute:
-        """The hosts that the services run on."""
+        """Return the hosts that the services run on."""
 
     @cached_property
     def load_balancer(self) -> SelfHostedLoadBalancer:
-        """The edge."""
+        """Return the load balancer: nginx on the edge hosts."""
         args = ServiceArgs(scheme="https", hosts=self._tier("edge"), ports={"https": HTTPS_PORT}, secrets=[])
         return SelfHostedLoadBalancer(f"{self._environment.name}-load-balancer", args)
 
     @cached_property
     def database(self) -> SelfHostedDatabase:
-        """PostgreSQL under Patroni."""
+        """Return the database: PostgreSQL under Patroni."""
         args = ServiceArgs(
             scheme="postgresql",
             hosts=self._tier("database"),
@@ -116,14 +116,14 @@ class SelfHostedServices(ABC):
 
     @cached_property
     def cache(self) -> SelfHostedCache:
-        """Redis."""
+        """Return the cache: Redis, an instance per purpose."""
         ports = {f"redis_{purpose}": redis.port for purpose, redis in self._environment.system.cache.items()}
         args = ServiceArgs(scheme="rediss", hosts=self._tier("cache"), ports=ports, secrets=self._secrets("redis/"))
         return SelfHostedCache(f"{self._environment.name}-cache", args)
 
     @cached_property
     def object_store(self) -> SelfHostedObjectStore:
-        """Repositories of pgBackRest and restic."""
+        """Return the object store: the repositories of pgBackRest and restic."""
         database = {"database_backups": PGBACKREST_PORT} if self._environment.system.database else {}
         args = ServiceArgs(
             scheme="https",
@@ -135,12 +135,12 @@ class SelfHostedServices(ABC):
 
     @property
     def watch(self) -> Watch | None:
-        """Nothing: own hosts are watched by what is installed on them."""
+        """Return None: self-hosted services are monitored by software on their hosts."""
         return None
 
     @property
     def cloud(self) -> CloudResult | None:
-        """Not in one, or it says so."""
+        """Return None, unless the provider is a cloud and overrides this."""
         return None
 
     def _tier(self, tier: str) -> dict[str, pulumi.Input[str]]:

@@ -1,4 +1,4 @@
-"""The provider `local`: an environment on this machine, as systemd containers."""
+"""The provider `local`: an environment in systemd containers on this machine."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class LocalNetworkArgs:
 
 
 class LocalNetwork(pulumi.ComponentResource):
-    """One podman bridge, named after the environment."""
+    """A podman bridge, named after the environment."""
 
     name: pulumi.Output[str]
     cidr: pulumi.Output[str]
@@ -39,7 +39,7 @@ class LocalNetwork(pulumi.ComponentResource):
 
     @property
     def result(self) -> NetworkResult:
-        """The network that the hosts are on."""
+        """Return the network that the hosts are on."""
         return NetworkResult(name=self.name, cidr=self.cidr)
 
 
@@ -65,7 +65,7 @@ class LocalComputeArgs:
 
 
 class LocalCompute(pulumi.ComponentResource):
-    """One container per host, each with a host key of its own."""
+    """A container per host, each with its own host key."""
 
     def __init__(self, name: str, args: LocalComputeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("stackwright:local:LocalCompute", name, None, opts)
@@ -90,7 +90,7 @@ class LocalCompute(pulumi.ComponentResource):
 
     @property
     def result(self) -> ComputeResult:
-        """The hosts by name."""
+        """Return the hosts by name."""
         hosts = {name: HostResult(address=host.address, host_key=host.host_key) for name, host in self._hosts.items()}
         return ComputeResult(hosts=hosts)
 
@@ -100,14 +100,14 @@ class LocalPlatform(SelfHostedServices):
 
     @cached_property
     def network(self) -> LocalNetwork:
-        """A bridge."""
+        """Return the podman bridge."""
         environment = self._environment
         args = LocalNetworkArgs(environment=environment.name, cidr=environment.network.cidr)
         return LocalNetwork(f"{environment.name}-network", args)
 
     @cached_property
     def compute(self) -> LocalCompute:
-        """Containers."""
+        """Return the containers."""
         environment = self._environment
         args = LocalComputeArgs(
             environment=environment.name,

@@ -1,4 +1,4 @@
-"""The Pulumi resource `stackwright:local:Host`: a systemd container that is reached by SSH like any server."""
+"""The Pulumi resource `stackwright:local:Host`: a systemd container that is reached over SSH like any server."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _INPUTS = (
     ),
 )
 
-#: Asked inside the host: podman before 5 neither shows nor keeps limits that were changed after creation.
+#: Read inside the host: podman before 5 neither shows nor keeps limits that were changed after creation.
 _FACTS = """
 if [ -e /sys/fs/cgroup/memory.max ]; then
   cat /sys/fs/cgroup/memory.max; cat /sys/fs/cgroup/cpu.max
@@ -73,7 +73,7 @@ cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub
 
 
 class HostBackend:
-    """Local hosts. A host that stopped is started by the next update; one that is gone is made anew."""
+    """Local hosts. A stopped host is started by the next update; a deleted one is created again."""
 
     token = "stackwright:local:Host"
     description = "A local host: a systemd container with a fixed address, reached by SSH."
@@ -86,7 +86,7 @@ class HostBackend:
 
     def __init__(self, connect: Callable[[], podman.Podman]) -> None:
         self._podman = connect
-        # Several hosts are made at once, and the first of them may have to build the image.
+        # Several hosts are created at once, and the first of them may have to build the image.
         self._image = threading.Lock()
 
     def check(self, old: Properties | None, new: Properties) -> list[Failure]:
@@ -130,7 +130,7 @@ class HostBackend:
             if container is None:
                 return None
             inputs = _declared(container)
-            # What may log in is the roles' business after the first contact; only an import has to ask.
+            # The roles manage the authorized keys after the first contact; only an import has to read them.
             status = container["State"]["Status"]
             properties: Properties = {"state": status, "hostKey": state.get("hostKey", "")}
             inputs["authorizedKeys"] = state.get("authorizedKeys", [])
@@ -167,7 +167,7 @@ class HostBackend:
 
 
 def _declared(container: dict[str, Any]) -> Properties:
-    """A host's inputs as podman knows them."""
+    """Return a host's inputs as read from podman."""
     labels = container["Config"]["Labels"]
     network, settings = next(iter(container["NetworkSettings"]["Networks"].items()))
     image = container["ImageName"].removeprefix(f"{images.REPOSITORY}/").partition(":")[0]
@@ -183,7 +183,7 @@ def _declared(container: dict[str, Any]) -> Properties:
 
 
 def _limits(memory: str, cpu: str) -> Properties:
-    """The limits in force, from the files of either version of the control groups."""
+    """Return the current limits, from the files of control groups v1 or v2."""
     limits: Properties = {}
     quota, period = cpu.split()
     if quota not in {"max", "-1"}:

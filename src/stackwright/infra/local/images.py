@@ -1,7 +1,7 @@
-"""Base images for local hosts: what a fresh server of a distribution is, built by mmdebstrap and cached by recipe.
+"""Base images for local hosts: like a fresh server of a distribution, built by mmdebstrap and cached by recipe.
 
-The image holds what an installed server holds before anybody configures it (systemd, SSH, Python, sudo) and no more:
-a role must install what it needs. No SSH host key is in it; each host gets its own.
+The image contains what an installed server contains before it is configured (systemd, SSH, Python, sudo) and no more:
+a role must install what it needs. It contains no SSH host key; each host gets its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 REPOSITORY = "localhost/stackwright"
 
-#: What the Debian installer leaves on a server, as far as a role can tell the difference.
+#: The packages that the Debian installer leaves on a server, as far as they make a difference to a role.
 _SERVER_PACKAGES = (
     "systemd",
     "systemd-sysv",
@@ -35,11 +35,11 @@ _SERVER_PACKAGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What goes into an image; its hash names the image."""
+    """The contents of an image; the hash of the recipe is the image's tag."""
 
     suite: str
     packages: tuple[str, ...] = _SERVER_PACKAGES
-    #: Raised when `_customize` changes, so that old images are not taken for new ones.
+    #: Incremented when `_customize` changes, so that old images are not used in place of new ones.
     revision: int = 2
 
     @property
@@ -52,18 +52,18 @@ RECIPES = {"debian-13": Recipe(suite="trixie"), "debian-12": Recipe(suite="bookw
 
 
 class ImageError(RuntimeError):
-    """An image cannot be had; the message names the remedy."""
+    """An image is not available; the message names the remedy."""
 
 
 def reference(image: str) -> str:
-    """The podman reference of `image`, for example `localhost/stackwright/debian-13:1f0c…`."""
+    """Return the podman reference of `image`, for example `localhost/stackwright/debian-13:1f0c…`."""
     if image not in RECIPES:
         raise ImageError(f"image {image!r} is not known; accepted: {', '.join(sorted(RECIPES))}")
     return f"{REPOSITORY}/{image}:{RECIPES[image].digest}"
 
 
 def cache_folder() -> Path:
-    """Where things that outlive a clone are kept."""
+    """Return the cache directory, which outlives a clone of the project."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stackwright"
 
 
@@ -88,7 +88,7 @@ def _build(recipe: Recipe, archive: Path) -> None:
     if builder is None:
         raise ImageError("mmdebstrap is not installed: run `make setup` (it installs the package mmdebstrap)")
     archive.parent.mkdir(parents=True, exist_ok=True)
-    # A build that is cut short must not leave a file under the final name.
+    # An interrupted build must not leave a file under the final name.
     with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
         partial = Path(folder) / "image.tar"
         done = subprocess.run(
@@ -97,9 +97,9 @@ def _build(recipe: Recipe, archive: Path) -> None:
                 "--quiet",
                 "--variant=minbase",
                 f"--include={','.join(recipe.packages)}",
-                # An installed server knows which packages there are; a dry run on it can say so, too.
+                # An installed server has package lists; check mode on the host needs them, too.
                 "--skip=cleanup/apt/lists",
-                # A host's identity is made when the host is: one key for all hosts would be worse than none.
+                # A host's identity is created with the host: one key for all hosts would be worse than none.
                 "--customize-hook=rm -f $1/etc/ssh/ssh_host_* $1/etc/machine-id",
                 "--customize-hook=touch $1/etc/machine-id",
                 # The builder's resolver and host name are not the host's.

@@ -1,4 +1,4 @@
-"""The Pulumi resource `stackwright:local:Network`: a podman bridge of an environment's own."""
+"""The Pulumi resource `stackwright:local:Network`: the podman bridge of one environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stackwright.infra.provider.backend import Computed, Failure, Found, Input, 
 
 
 class NetworkBackend:
-    """Networks of local hosts. One that exists with the same name and subnet is taken over; any other clash refused."""
+    """Networks of local hosts. An existing one of the same name and subnet is adopted; other conflicts are refused."""
 
     token = "stackwright:local:Network"
     description = "A network for local hosts: a podman bridge with a subnet of its own."
@@ -42,7 +42,7 @@ class NetworkBackend:
         if old == new:
             return []
         try:
-            # The engine asks about a replacement as if there were no predecessor.
+            # The engine checks a replacement as if there were no previous network.
             self._podman().refuse_taken_subnet(_network(new), replacing=True)
         except podman.PodmanError as error:
             return [Failure(property="cidr", reason=str(error))]
@@ -77,7 +77,7 @@ class NetworkBackend:
 
 @contextmanager
 def podman_errors() -> Iterator[None]:
-    """What podman or the image refuses is the provider's error."""
+    """Turn errors of podman and of the image into the provider's error."""
     try:
         yield
     except (podman.PodmanError, images.ImageError) as error:

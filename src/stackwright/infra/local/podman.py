@@ -1,7 +1,7 @@
-"""Local hosts: systemd containers under podman, reached by SSH like any server.
+"""Local hosts: systemd containers under podman, reached over SSH like any server.
 
-The one place that knows how such a host is made; the Pulumi provider `local` and Molecule's scenarios both use it.
-Everything made here carries the label `stackwright.environment`, by which it is found and removed again.
+The only module that creates such hosts; the Pulumi provider `local` and Molecule's scenarios both use it.
+Everything created here has the label `stackwright.environment`, by which it is found and removed again.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from stackwright.infra.local import images
 
 LABEL = "stackwright.environment"
 LABEL_HOST = "stackwright.host"
-#: podman forgets the address of a container that is stopped.
+#: podman does not keep the address of a stopped container.
 LABEL_ADDRESS = "stackwright.address"
 
-#: What systemd in a container needs beyond podman's default: SYS_ADMIN, or unit sandboxing is silently ignored;
-#: NET_ADMIN and NET_RAW for nftables and ping inside the host's own network namespace; DAC_READ_SEARCH, which units
-#: on real servers may keep to read others' files.
+#: Capabilities that systemd in a container needs beyond podman's default: SYS_ADMIN, or unit sandboxing is silently
+#: ignored; NET_ADMIN and NET_RAW for nftables and ping inside the host's own network namespace; DAC_READ_SEARCH, which
+#: units on real servers may keep to read other users' files.
 _CAPABILITIES = "DAC_READ_SEARCH,NET_ADMIN,NET_RAW,SYS_ADMIN"
 
 
-#: Inotify instances are counted per user over all containers, a booted systemd has about five of them, and without one
-#: it does not boot to the end. The kernel's usual 128 are gone with some twenty hosts.
+#: Inotify instances are counted per user over all containers; a booted systemd has about five of them, and without a
+#: free one it does not finish booting. The kernel's usual 128 are used up by about twenty hosts.
 _INOTIFY_INSTANCES = 4096
 _INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 
@@ -43,12 +43,12 @@ Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class PodmanError(RuntimeError):
-    """podman refused; the message says what and the remedy where one is known."""
+    """podman failed; the message names the problem, and the remedy if one is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A bridge of an environment's own."""
+    """The bridge of one environment."""
 
     name: str
     cidr: str
@@ -57,7 +57,7 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """A host to be: everything that has to hold before its first boot."""
+    """The definition of a host: everything that must be set before its first boot."""
 
     name: str
     environment: str
@@ -77,21 +77,21 @@ class Host:
 
 
 def container_name(environment: str, host: str) -> str:
-    """The container of a host; the environment in front keeps environments apart."""
+    """Return the container name of a host; the prefix keeps environments apart."""
     return f"{environment}-{host}"
 
 
 def mac_address(address: str) -> str:
-    """A locally administered MAC derived from the IPv4 address.
+    """Return a locally administered MAC address derived from the IPv4 address.
 
-    A host that is made anew under its old address keeps its MAC: neighbours with a cached entry reach it at once.
+    A host that is created again with its old address keeps its MAC: neighbours with a cached entry reach it at once.
     """
     octets = ipaddress.IPv4Address(address).packed
     return "02:53:" + ":".join(f"{octet:02x}" for octet in octets)
 
 
 def generate_key() -> tuple[str, str]:
-    """A fresh ed25519 pair: (private key in OpenSSH's PEM, public key line)."""
+    """Return a new ed25519 pair: (private key in OpenSSH's PEM, public key line)."""
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
@@ -100,7 +100,7 @@ def generate_key() -> tuple[str, str]:
 
 
 def public_key(private: str) -> str:
-    """The public key line (`ssh-ed25519 AAAA…`) of an OpenSSH private key."""
+    """Return the public key line (`ssh-ed25519 AAAA…`) of an OpenSSH private key."""
     loaded = serialization.load_ssh_private_key(private.encode(), password=None)
     line = loaded.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return line.decode()
@@ -119,7 +119,7 @@ class Podman:
         return listed
 
     def find_network(self, name: str) -> Network | None:
-        """The network of that name."""
+        """Return the network with the name; None if there is none."""
         for network in self.networks():
             if _value(network, "name") == name:
                 environment = (_value(network, "labels") or {}).get(LABEL, "")
@@ -127,16 +127,17 @@ class Podman:
         return None
 
     def create_network(self, network: Network) -> None:
-        """Create the network; one of the same name, subnet and environment is taken as it is."""
+        """Create the network; use an existing one with the same name, subnet and environment as it is."""
         self.refuse_taken_subnet(network)
         if self.find_network(network.name) is None:
             label = f"{LABEL}={network.environment}"
             self._run("network", "create", "--subnet", network.cidr, "--label", label, network.name)
 
     def refuse_taken_subnet(self, network: Network, *, replacing: bool = False) -> None:
-        """An error if the name or the subnet is already something else's.
+        """Raise PodmanError if the name or the subnet is already in use.
 
-        With `replacing`, the environment's own network may have another subnet: it goes before its successor comes.
+        With `replacing`, the environment's own network may have another subnet: it is deleted before the new one is
+        created.
         """
         subnet, own_subnets = ipaddress.ip_network(network.cidr), list[Subnet]()
         for existing in self.networks():
@@ -162,12 +163,12 @@ class Podman:
         self._refuse_routed(subnet, own_subnets)
 
     def remove_network(self, name: str) -> None:
-        """Remove the network if it is there."""
+        """Remove the network if it exists."""
         if any(_value(network, "name") == name for network in self.networks()):
             self._run("network", "rm", name)
 
     def _refuse_routed(self, subnet: Subnet, own_subnets: Sequence[Subnet]) -> None:
-        """A subnet that this machine already routes would cut it off from those hosts."""
+        """Refuse a subnet that this machine already routes: a new bridge would cut it off from the hosts there."""
         for destination, interface in self.routes():
             if destination not in own_subnets and subnet.overlaps(destination):
                 raise PodmanError(
@@ -176,7 +177,7 @@ class Podman:
                 )
 
     def routes(self) -> list[tuple[Subnet, str]]:
-        """The networks that this machine reaches other than by default, and the interface that leads to each."""
+        """Return the networks that this machine does not reach by its default route, with the interface of each."""
         shown = subprocess.run(["ip", "-json", "route"], capture_output=True, text=True, check=False)
         routes = [route for route in json.loads(shown.stdout or "[]") if route["dst"] != "default"]
         return [(ipaddress.ip_network(route["dst"]), route.get("dev", "no interface")) for route in routes]
@@ -184,12 +185,12 @@ class Podman:
     # --- hosts --------------------------------------------------------------------------------------------------
 
     def create_host(self, host: Host) -> str:
-        """Create and boot a host; return the container's id. Nothing is left where this raises."""
+        """Create and boot a host; return the container's ID. If this raises, nothing is left behind."""
         existing = self.inspect(host.container)
         if existing is not None:
             if existing["Config"]["Labels"].get(LABEL) != host.environment:
                 raise PodmanError(f"a container {host.container} exists that is not of environment {host.environment}")
-            # Left by a run that was cut short before it was recorded: its state is unknown, so it is made anew.
+            # Left by an interrupted run before it was recorded: its state is unknown, so it is created again.
             self.remove_host(host.container)
         image = images.ensure(host.image, self.command)
         _raise_inotify_limit()
@@ -246,7 +247,7 @@ class Podman:
             self._run("cp", f"{folder}/root/.", f"{host.container}:/")
 
     def wait_until_booted(self, container: str, seconds: int = 60) -> None:
-        """Wait until systemd has finished booting; a degraded host is an error with the failed units."""
+        """Wait until systemd has finished booting; raise PodmanError with the failed units for a degraded host."""
         script = (
             f"for i in $(seq {seconds}); do [ -S /run/systemd/private ] && break; sleep 0.2; done;"
             f" timeout {seconds} systemctl is-system-running --wait"
@@ -263,12 +264,12 @@ class Podman:
         self._run("update", f"--cpus={cpus}", f"--memory={memory_mb}m", container)
 
     def start_host(self, container: str) -> None:
-        """Boot a host that is there but does not run, for example after a reboot of this machine."""
+        """Boot an existing host that does not run, for example after a reboot of this machine."""
         self._run("start", container)
         self.wait_until_booted(container)
 
     def execute(self, container: str, script: str, stdin: str = "") -> str:
-        """What a shell script prints inside a running host; an error if it fails."""
+        """Run a shell script inside a running host and return its output; raise PodmanError if it fails."""
         command = [*self.command, "exec", "--interactive", container, "sh", "-euc", script]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -276,16 +277,16 @@ class Podman:
         return done.stdout
 
     def remove_host(self, container: str) -> None:
-        """Stop and remove the container, with what it stored, if it is there.
+        """Stop and remove the container, with its volumes, if it exists.
 
-        podman 4.3 fails where a container ends by itself just before it is killed; it can be removed then.
+        podman 4.3 fails if a container ends by itself just before it is killed; a second attempt removes it.
         """
         command = ("rm", "--force", "--ignore", "--time", "5", "--volumes", container)
         if self._try(*command).returncode != 0:
             self._run(*command)
 
     def inspect(self, container: str) -> dict[str, Any] | None:
-        """What podman knows of a container; None if there is none of that name."""
+        """Return podman's description of a container; None if there is none with that name."""
         done = self._try("container", "inspect", container)
         if done.returncode != 0:
             if "no such container" in done.stderr.lower() or "no container with name" in done.stderr.lower():
@@ -295,24 +296,24 @@ class Podman:
         return containers[0]
 
     def find_address(self, address: str) -> str | None:
-        """The container of a host that has the address, running or not."""
+        """Return the container of the host with the address, running or not."""
         out = self._run("ps", "--all", "--filter", f"label={LABEL_ADDRESS}={address}", "--format", "{{.Names}}")
         return next(iter(out.split()), None)
 
     def hosts(self, environment: str) -> list[str]:
-        """The containers that carry the environment's label."""
+        """Return the containers with the environment's label."""
         out = self._run("ps", "--all", "--filter", f"label={LABEL}={environment}", "--format", "{{.Names}}")
         return out.split()
 
     def remove_environment(self, environment: str) -> None:
-        """Remove every container and network that carries the environment's label, whoever made it."""
+        """Remove every container and network with the environment's label, regardless of who created it."""
         for container in self.hosts(environment):
             self.remove_host(container)
         for network in self.networks():
             if (_value(network, "labels") or {}).get(LABEL) == environment:
                 self.remove_network(_value(network, "name"))
 
-    # --- plumbing -----------------------------------------------------------------------------------------------
+    # --- helpers ------------------------------------------------------------------------------------------------
 
     def _try(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*self.command, *arguments], capture_output=True, text=True, check=False)
@@ -329,14 +330,14 @@ def _command() -> tuple[str, ...]:
         raise PodmanError("podman is not installed: run `make setup`")
     if os.geteuid() == 0:
         return ("podman",)
-    # Fixed addresses on a bridge and nftables inside the hosts are not to be had without root.
+    # Fixed addresses on a bridge and nftables inside the hosts need root.
     if shutil.which("sudo") is None or subprocess.run(["sudo", "-n", "true"], check=False).returncode != 0:
         raise PodmanError("local hosts need rootful podman: run as root, or allow sudo without a password")
     return ("sudo", "-n", "podman")
 
 
 def runtime_options() -> list[str]:
-    """The options that this machine's control groups and limits ask for."""
+    """Return the podman options that this machine's control groups and limits require."""
     options: list[str] = []
     if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
         # crun, podman's default, does not start systemd on the v1 and hybrid hierarchies.
@@ -355,7 +356,7 @@ def runtime_options() -> list[str]:
 
 
 def _raise_inotify_limit() -> None:
-    """Let enough hosts boot side by side; lasts until this machine's next boot."""
+    """Raise the limit so that enough hosts can run at once; this lasts until this machine's next boot."""
     if not _INOTIFY_LIMIT.is_file() or int(_INOTIFY_LIMIT.read_text()) >= _INOTIFY_INSTANCES:
         return
     setting = f"fs.inotify.max_user_instances={_INOTIFY_INSTANCES}"
@@ -369,7 +370,7 @@ def _raise_inotify_limit() -> None:
 
 
 def _value(network: dict[str, Any], key: str) -> Any:
-    """Podman 3 and 4 with CNI write `Name` and `Labels` where netavark writes them small."""
+    """Return a value of a network: podman 3 and 4 with CNI capitalise keys (`Name`), netavark uses lower case."""
     return network.get(key, network.get(key.capitalize()))
 
 

@@ -1,4 +1,4 @@
-"""The local provider's resources as a program uses them."""
+"""The resource classes of the local provider for Pulumi programs."""
 
 # No postponed annotations: Pulumi's analyzer reads the args' types at run time.
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from stackwright.infra.resource import StackwrightResource
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
-    """A network of an environment's own."""
+    """The network of one environment."""
 
     name: pulumi.Input[str]
     environment: pulumi.Input[str]
@@ -19,7 +19,7 @@ class NetworkArgs:
 
 
 class Network(StackwrightResource):
-    """A podman bridge. Refuses a subnet that anything on this machine already uses."""
+    """A podman bridge. A subnet that is already in use on this machine is refused."""
 
     name: pulumi.Output[str]
     cidr: pulumi.Output[str]
@@ -31,7 +31,7 @@ class Network(StackwrightResource):
 
 @dataclass(frozen=True, kw_only=True)
 class HostArgs:
-    """A host; CPUs and memory can change later, everything else makes a new host."""
+    """A host; CPUs and memory can change later, any other change replaces the host."""
 
     name: pulumi.Input[str]
     environment: pulumi.Input[str]
@@ -44,7 +44,7 @@ class HostArgs:
 
 
 class Host(StackwrightResource):
-    """A systemd container that answers SSH when this resource is there. `host_key` is what to trust it by."""
+    """A systemd container that accepts SSH once this resource is created. `host_key` is its SSH host key."""
 
     name: pulumi.Output[str]
     address: pulumi.Output[str]

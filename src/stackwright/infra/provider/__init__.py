@@ -1,5 +1,5 @@
-"""The Pulumi provider `stackwright`: hosts that no cloud makes, managed like any other resource.
+"""The Pulumi provider `stackwright`: hosts outside of a cloud, managed like any other resource.
 
 Three layers, so that the experimental part of Pulumi's SDK stays in one file:
-`backend` says what a kind of resource is, `values` translates what travels, `adapter` speaks Pulumi's protocol.
+`backend` defines kinds of resources, `values` converts property values, `adapter` implements Pulumi's protocol.
 """

@@ -1,6 +1,6 @@
-"""Pulumi's provider protocol over the backends. Experimental in Pulumi's SDK, hence this one file knows it.
+"""Pulumi's provider protocol on top of the backends. It is experimental in Pulumi's SDK, so only this file uses it.
 
-Nothing here may print: the first line of standard output is the port, and the engine reads it.
+Nothing here may print: the engine reads the port from the first line of standard output.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class StackwrightProvider(api.Provider):
         return api.GetSchemaResponse(schema=schema.package(tuple(self._backends.values()), self._version))
 
     async def check_config(self, request: api.CheckRequest) -> api.CheckResponse:
-        # `version` and the like are the engine's; the provider has no configuration of its own.
+        # `version` and similar keys come from the engine; the provider has no configuration of its own.
         return api.CheckResponse(inputs=request.new_inputs)
 
     async def diff_config(self, request: api.DiffRequest) -> api.DiffResponse:
         return api.DiffResponse(changes=False)
 
     async def configure(self, request: api.ConfigureRequest) -> api.ConfigureResponse:
-        # Output values carry dependencies that no resource here needs, and the SDK fails to read some of them.
+        # Output values carry dependencies that no resource here needs, and the SDK cannot read some of them.
         return api.ConfigureResponse(
             accept_secrets=True, supports_preview=True, accept_resources=False, accept_outputs=False
         )
@@ -72,7 +72,7 @@ class StackwrightProvider(api.Provider):
         return api.DiffResponse(
             changes=bool(detailed),
             replaces=replaces,
-            # Names and addresses are fixed: old and new cannot be there at once.
+            # Names and addresses are fixed: the old and the new resource cannot exist at the same time.
             delete_before_replace=bool(replaces),
             diffs=list(detailed),
             detailed_diff=detailed,
@@ -94,7 +94,7 @@ class StackwrightProvider(api.Provider):
         state = normalise(backend.inputs, values.plain(request.properties))
         resource = await asyncio.to_thread(backend.read, request.resource_id, state)
         if resource is None:
-            # The engine takes the empty id for "is gone" and drops the resource.
+            # The engine treats an empty ID as a deleted resource and drops it from the state.
             return api.ReadResponse(resource_id="")
         secret = values.secrets(request.properties) | values.secrets(request.inputs)
         return api.ReadResponse(
@@ -121,7 +121,7 @@ class StackwrightProvider(api.Provider):
         await asyncio.to_thread(backend.delete, request.resource_id, values.plain(request.properties))
 
     async def cancel(self) -> None:
-        # What runs finishes within seconds and is recorded; breaking it off would leave what nobody knows of.
+        # Running operations finish within seconds and are recorded; aborting them would leave unrecorded resources.
         self._cancelled = True
 
     async def _previewed(self, backend: Backend, inputs: Properties) -> Properties:
@@ -143,7 +143,7 @@ class StackwrightProvider(api.Provider):
 
 
 def _failure(backend: Backend, failure: Failure, secret: Collection[str]) -> api.CheckFailure:
-    """The engine prints the value of a property that fails, and our reasons quote it: neither may show a secret."""
+    """Return the failure for the engine, which prints the value, as our reasons do; for a secret, leave out both."""
     if failure.property not in secret:
         return api.CheckFailure(failure.property, failure.reason)
     accepted = next((prop.description for prop in backend.inputs if prop.name == failure.property), "not a property")

@@ -1,4 +1,4 @@
-"""What a kind of resource is, without a word of Pulumi: its properties and the five things one can do with it."""
+"""The definition of a kind of resource, independent of Pulumi: its properties and its operations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Properties = dict[str, Any]
 
 
 class ProviderError(RuntimeError):
-    """An operation failed; the message is for the person who ran it and says what to do."""
+    """An operation failed; the message is for the user and says what to do."""
 
 
 class Kind(StrEnum):
@@ -26,17 +26,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """A property that the user sets. Names are camelCase, as Pulumi's other languages expect them."""
+    """A property that the user sets. Names are in camelCase, as Pulumi's other languages expect."""
 
     name: str
     kind: Kind
     description: str
-    #: Used where the user gives none; without a default the property is required unless it is `optional`.
+    #: Used if the user sets none; without a default the property is required unless it is `optional`.
     default: Any = None
     optional: bool = False
-    #: A change makes a new resource; otherwise the resource is updated in place.
+    #: A change creates a new resource; otherwise the resource is updated in place.
     replaces: bool = False
-    #: What is wrong with a value of the right type; None if nothing is.
+    #: Returns what is wrong with a value of the right type; None if it is valid.
     accepts: Callable[[Any], str | None] | None = None
 
     @property
@@ -55,7 +55,7 @@ class Computed:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """What is wrong with one property."""
+    """An invalid property and the reason."""
 
     property: str
     reason: str
@@ -63,7 +63,7 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A resource as it really is: its id, its inputs as they would have to be written, and all of its properties."""
+    """The actual state of a resource: its ID, the inputs that describe it, and all of its properties."""
 
     id: str
     inputs: Properties
@@ -75,7 +75,7 @@ class Backend(Protocol):
 
     @property
     def token(self) -> str:
-        """The type token, `stackwright:<area>:<Class>`."""
+        """Return the type token, `stackwright:<area>:<Class>`."""
         ...
 
     @property
@@ -88,36 +88,36 @@ class Backend(Protocol):
     def computed(self) -> tuple[Computed, ...]: ...
 
     def check(self, old: Properties | None, new: Properties) -> list[Failure]:
-        """What makes `new` impossible on this machine now; `old` is None for a resource that is not there yet."""
+        """Return what makes `new` impossible on this machine now; `old` is None if the resource does not exist yet."""
         ...
 
     def preview(self, inputs: Properties) -> Properties:
-        """The computed properties that are known before creation. Changes nothing."""
+        """Return the computed properties that are known before creation. Change nothing."""
         ...
 
     def create(self, inputs: Properties) -> Found:
-        """Make it. Where this raises, nothing is left."""
+        """Create the resource. If this raises, nothing is left behind."""
         ...
 
     def read(self, resource_id: str, state: Properties) -> Found | None:
-        """Find it; None if it is gone for certain. `state` is empty for an import."""
+        """Return the resource; None if it certainly does not exist any more. `state` is empty for an import."""
         ...
 
     def needs_repair(self, state: Properties) -> list[str]:
-        """The computed properties in `state` that an update has to put right."""
+        """Return the computed properties in `state` that an update has to correct."""
         ...
 
     def update(self, resource_id: str, state: Properties, inputs: Properties) -> Properties:
-        """Change it in place; return all properties."""
+        """Change the resource in place; return all properties."""
         ...
 
     def delete(self, resource_id: str, state: Properties) -> None:
-        """Remove it; being gone already is success."""
+        """Remove the resource; succeed if it does not exist any more."""
         ...
 
 
 def normalise(declared: Sequence[Input], properties: Mapping[str, Any]) -> Properties:
-    """Defaults filled in, and whole numbers as int (all numbers travel as float)."""
+    """Return the properties with defaults filled in, and integers as int (Pulumi transfers all numbers as float)."""
     known = {prop.name: prop for prop in declared}
     out: Properties = {prop.name: prop.default for prop in declared if prop.default is not None}
     for name, value in properties.items():
@@ -129,7 +129,7 @@ def normalise(declared: Sequence[Input], properties: Mapping[str, Any]) -> Prope
 
 
 def validate(declared: Sequence[Input], properties: Properties, *, unknown: Any) -> list[Failure]:
-    """Everything that is wrong with the properties taken one by one; a value that is still `unknown` passes."""
+    """Return all problems of single properties; a value that is still `unknown` passes."""
     names = [prop.name for prop in declared]
     failures = [Failure(property=name, reason=_not_a_property(name, names)) for name in properties if name not in names]
     for prop in declared:

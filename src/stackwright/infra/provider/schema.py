@@ -1,4 +1,4 @@
-"""The package schema that the provider shows to Pulumi, made from the backends' own declarations."""
+"""The package schema that the provider returns to Pulumi, generated from the backends' declarations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TYPES: dict[Kind, dict[str, Any]] = {
 
 
 def package(backends: Sequence[Backend], version: str) -> str:
-    """The schema as JSON."""
+    """Return the schema as JSON."""
     return json.dumps(
         {
             "name": "stackwright",

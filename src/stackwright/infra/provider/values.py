@@ -1,4 +1,4 @@
-"""Between Pulumi's property values and plain Python, without losing what is secret or not yet known."""
+"""Conversion between Pulumi's property values and plain Python, which keeps track of secret and unknown values."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime import rpc
 
-#: How a value that a preview cannot know travels. `PropertyValue.computed()` cannot be marshalled.
+#: Represents a value that a preview cannot know. `PropertyValue.computed()` cannot be marshalled.
 UNKNOWN: str = rpc.UNKNOWN
 
 
 def plain(values: Mapping[str, PropertyValue]) -> dict[str, Any]:
-    """Plain values; a null is the same as nothing, and what is or holds an unknown is `UNKNOWN`."""
+    """Return plain values without nulls; a value that is or contains an unknown is `UNKNOWN`."""
     return {name: _plain(value) for name, value in values.items() if value.value is not None}
 
 
 def secrets(values: Mapping[str, PropertyValue]) -> frozenset[str]:
-    """The names of the properties that are, or hold, a secret."""
+    """Return the names of the properties that are, or contain, a secret."""
     return frozenset(name for name, value in values.items() if value.contains_secret())
 
 
 def wire(values: Mapping[str, Any], secret: Collection[str] = ()) -> dict[str, PropertyValue]:
-    """Property values; those named in `secret` are marked, so that the engine encrypts them."""
+    """Return property values; those named in `secret` are marked, so that the engine encrypts them."""
     return {
         name: _wire(value).with_secret(is_secret=True) if name in secret else _wire(value)
         for name, value in values.items()

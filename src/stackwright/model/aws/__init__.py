@@ -1,1 +1,1 @@
-"""What is known of AWS without asking it: names, regions, sizes, subnets. Pure functions and tables."""
+"""What is known about AWS without calling its API: names, regions, sizes, subnets. Pure functions and tables."""

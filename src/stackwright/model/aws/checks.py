@@ -1,4 +1,4 @@
-"""Checks of an environment on AWS: everything that AWS would refuse after half of it exists, said before anything does."""
+"""Checks of an environment on AWS: what AWS would reject only after half of the resources exist is reported before."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from stackwright.model.stackfile import StackFile
     from stackwright.model.system import System
 
-#: Releases of PostgreSQL that RDS offers new instances of, and whose master user can make a database of another role
-#: without being a superuser (the role managed_postgresql).
+#: Releases of PostgreSQL that RDS offers for new instances, and whose master user can create a database of another
+#: role without being a superuser (the role managed_postgresql).
 POSTGRESQL = ("16", "17")
 
-#: Accounts of AWS's own documentation.
+#: Accounts that AWS's own documentation uses.
 EXAMPLE_ACCOUNTS = ("111122223333", "123456789012", "444455556666", "555555555555", "999999999999")
 EXAMPLE_ZONE = "Z0123456789ABCDEFGHIJ"
 RESERVED_TOP_LEVELS = ("example", "invalid", "localhost", "test")
 
 
 def problems(location: Place, parsed: Parsed[StackFile], stack: StackFile, system: System | None) -> Iterator[Problem]:
-    """Every problem of the section, and of keys that mean something else on AWS."""
+    """Yield every problem of the section, and of keys that have a different meaning on AWS."""
     if (stack.provider == "aws") != (stack.aws is not None):
         message = "is missing" if stack.aws is None else f"goes with `provider: aws`, and this is {stack.provider}"
         yield parsed.problem(("aws",), message, accepted="region, account, hosted_zone, ... for `provider: aws`")
@@ -54,7 +54,7 @@ def problems(location: Place, parsed: Parsed[StackFile], stack: StackFile, syste
 
 
 def _placeholders(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iterator[Problem]:
-    """Values that documentation uses; some of them cannot be corrected once servers exist."""
+    """Yield a problem for each value from documentation; some cannot be corrected once servers exist."""
     agent = aws.ssm_agent
     values = [
         (("aws", "account"), aws.account, aws.account in EXAMPLE_ACCOUNTS, "the number of your account"),
@@ -76,13 +76,13 @@ def _placeholders(parsed: Parsed[StackFile], stack: StackFile, aws: Aws) -> Iter
 
 
 def _reserved(domain: str) -> bool:
-    """Whether nobody can register the domain (RFC 2606 and RFC 6761)."""
+    """Return whether the domain is reserved and cannot be registered (RFC 2606 and RFC 6761)."""
     labels = domain.lower().rstrip(".").split(".")
     return labels[-1] in RESERVED_TOP_LEVELS or labels[-2:] in [["example", top] for top in ("com", "net", "org")]
 
 
 def _name(location: Place, parsed: Parsed[StackFile]) -> Iterator[Problem]:
-    """Everything on AWS begins with the environment's name, and some services refuse what others take."""
+    """Check the environment's name: all names on AWS begin with it, and some services reject what others accept."""
     refused = []
     for kind in ("load_balancer", "database", "security_group", "bucket", "log_group"):
         try:
@@ -249,7 +249,7 @@ def _database(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: Sys
     elif settings.instance_class is None:
         yield from _offered(parsed, ("sizes", "database"), partial(plan.database_type, stack, aws))
     storage = settings.storage_gb or plan.STORAGE_GB[stack.class_]
-    # RDS refuses a limit that is less than a tenth above the storage.
+    # RDS rejects a limit that is less than a tenth above the storage.
     if settings.max_storage_gb is not None and settings.max_storage_gb * 10 < storage * 11:
         accepted = f"at least {-(-storage * 11 // 10)}, a tenth more than `storage_gb`"
         yield parsed.problem(
@@ -274,7 +274,7 @@ def _restore(parsed: Parsed[StackFile], restore: AwsRestore | None) -> Iterator[
 
 
 def _replicas(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: System) -> Iterator[Problem]:
-    """RDS makes no replica of a database while it manages the master's password, which a first `up` begins with."""
+    """Check that no replica is requested while RDS manages the master's password, as it does on the first `up`."""
     settings = aws.database
     if system.database is None or "database" not in topology.managed(stack) or settings.master_secret is not None:
         return
@@ -340,7 +340,7 @@ def _cache(parsed: Parsed[StackFile], stack: StackFile, aws: Aws, system: System
 
 
 def _uploads(parsed: Parsed[StackFile], stack: StackFile, system: System) -> Iterator[Problem]:
-    """What are folders of hosts elsewhere is one bucket in size C."""
+    """Check that there is one upload directory: in size C the directories of hosts become one bucket."""
     folders = [f"apps.{name}.uploads.{folder}" for name, app in system.apps.items() for folder in app.uploads]
     if topology.managed(stack) and len(folders) > 1:
         message = f"keeps uploads in {', '.join(folders)}; in size C they go into a bucket, which is one for all"

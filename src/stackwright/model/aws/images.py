@@ -1,44 +1,44 @@
-"""Which image a server of AWS starts from: the newest of an operating system, as its maker publishes it in each region."""
+"""Images that servers on AWS start from: the newest of an operating system that its vendor publishes in each region."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: Our word for a processor -> the image makers'.
+#: Our name for a processor architecture -> the name that image vendors use.
 _MACHINES: Mapping[str, str] = {"x86_64": "amd64", "arm64": "arm64"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """What has to be known of an image before a server of it exists."""
+    """What has to be known about an image before a server is created from it."""
 
     system: str
     architecture: str
-    #: Public parameter of Systems Manager that holds the id of the newest image of a region.
+    #: Public parameter of Systems Manager that holds the id of the newest image in a region.
     parameter: str
-    #: Who may log in at first.
+    #: The user that may log in at first.
     user: str
-    #: Device of the root disk; under another name a disk would be an additional one.
+    #: Device of the root disk; a disk with another name would be an additional one.
     root_device: str
-    #: GB; the image's own disk, which a root disk must not be smaller than.
+    #: GB; the size of the image's own disk, which is the minimum for a root disk.
     least_disk_gb: int
-    #: None of these entries has been looked up with an account; see `_SYSTEMS`.
+    #: Whether the entry was verified with an account; none has been, see `_SYSTEMS`.
     verified: bool = False
 
     @property
     def image_id(self) -> str:
-        """For launch templates alone: looked up by AWS each time that a server starts."""
+        """Return the reference for launch templates only: AWS resolves it each time a server starts."""
         return f"resolve:ssm:{self.parameter}"
 
     @property
     def windows(self) -> bool:
-        """Whether it is no Linux."""
+        """Return whether the image is Windows."""
         return self.system.startswith("windows-")
 
     @property
     def has_agent(self) -> bool:
-        """Whether the SSM agent is in the image; Debian's have none."""
+        """Return whether the SSM agent is in the image; Debian's images have none."""
         return not self.system.startswith("debian-")
 
 
@@ -51,8 +51,8 @@ class _System:
     architectures: tuple[str, ...] = ("x86_64", "arm64")
 
 
-#: From memory (2026-11) of Debian's wiki "Cloud/AmazonEC2Image", of Canonical's "Find Ubuntu images on AWS" and of the EC2
-#: guide for Windows. `aws ssm get-parameter --name PARAMETER` shows whether one still holds.
+#: From memory (2026-11) of Debian's wiki "Cloud/AmazonEC2Image", of Canonical's "Find Ubuntu images on AWS" and of the
+#: EC2 guide for Windows. `aws ssm get-parameter --name PARAMETER` shows whether an entry is still valid.
 _SYSTEMS: Mapping[str, _System] = {
     "debian-12": _System(
         parameter="/aws/service/debian/release/12/latest/{machine}",
@@ -88,7 +88,7 @@ ARCHITECTURES = tuple(_MACHINES)
 
 
 def image(system: str, architecture: str) -> Image:
-    """The newest image of an operating system for a processor. Raises ValueError where there is none."""
+    """Return the newest image of an operating system for a processor. Raises ValueError if there is none."""
     entry = _SYSTEMS.get(system)
     if entry is None:
         raise ValueError(f"{system!r} is no operating system that is known here, accepted: {', '.join(SYSTEMS)}")

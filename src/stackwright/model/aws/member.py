@@ -1,4 +1,4 @@
-"""What Ansible sees on a server of a group: itself, its share of every budget, and where the cloud's services are."""
+"""What Ansible sees on a server of a group: the server itself, its share of every budget, and the cloud's endpoints."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from stackwright.model.environment import Environment
 from stackwright.model.inventory import InventoryError, stack
 from stackwright.model.secrets import application_names
 
-#: AWS calls each server by a name of its own, and nobody has to tell them apart by ours.
+#: AWS gives each server its own name, and they need not be distinguishable by ours.
 _CALLED = "{{ ansible_facts.hostname }}"
 
 
 def inventory(environment: Environment, output: Mapping[str, Any], admin_key: str) -> dict[str, Any]:
-    """The inventory of each server of the environment's group, as Ansible's plugin `yaml` reads it. It holds no secret.
+    """Return the inventory of each server of the environment's group, as Ansible's `yaml` plugin reads it.
 
-    `output` is what the Pulumi program exported; `admin_key` the public key of who logs in through Systems Manager.
-    Raises InventoryError where a service that AWS runs is not provisioned yet.
+    It contains no secret. `output` is what the Pulumi program exported; `admin_key` is the public key of the user who
+    logs in through Systems Manager. Raises InventoryError if a service that AWS manages is not provisioned yet.
     """
     cloud = output.get("cloud")
     if cloud is None or not environment.slots:
         raise InventoryError(f"{environment.name} has no group of servers on AWS")
     _require_services(environment, output)
-    # All places are alike: the first stands for whichever server reads this.
+    # All slots are alike: the first one represents the server that reads this.
     slot = replace(environment.slots[0], address="127.0.0.1")
     known = (*environment.hosts, slot)
-    # Where the database's master user has its password is none of its business.
+    # The server does not need to know where the password of the database's master user is stored.
     facts = stack(environment, known, output["endpoints"], {**cloud, "master_secret": None})
     domain = "amazonaws.com.cn" if cloud["region"].startswith("cn-") else "amazonaws.com"
     facts["secrets"] |= {
@@ -59,7 +59,7 @@ def inventory(environment: Environment, output: Mapping[str, Any], admin_key: st
         **topology.groups(known),
         **topology.playbook_groups(environment.stack, known, environment.system),
     }
-    # Others have no place in it; a group that is empty is a play without hosts. Backups are those of servers that stay.
+    # Other hosts are not in this inventory; an empty group is a play without hosts. Permanent servers have the backups.
     mine = {group for group, names in groups.items() if slot.name in names} - {"backup"}
     membership: dict[str, Any] = {"hosts": {slot.name: {}}}
     children = {group: membership if group in mine else {} for group in groups}

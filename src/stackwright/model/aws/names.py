@@ -1,4 +1,4 @@
-"""Names of AWS resources: each service has its own length and characters, known here and nowhere else."""
+"""Names of AWS resources. Each service has its own limits on length and characters, which are defined only here."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 from stackwright.model.naming import bounded
 
-#: Of the metrics of CloudWatch's agent; the role `host_metrics` sends under the same name.
+#: Namespace of the CloudWatch agent's metrics; the role `host_metrics` uses the same name.
 AGENT_NAMESPACE = "CWAgent"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What a service takes as a name."""
+    """What a service accepts as a name."""
 
     limit: int
-    #: The whole name.
+    #: Matches the whole name.
     pattern: str
     separator: str = "-"
 
@@ -25,8 +25,8 @@ class Rule:
 _HYPHENS = r"[a-zA-Z](-?[a-zA-Z0-9])*"
 _IAM = r"[\w+=,.@-]+"
 
-#: By kind; limits and characters from each service's API reference (2026-11), checked against botocore's service models
-#: where those say something (`tests/pulumi/aws/test_names.py`).
+#: By kind; limits and characters from each service's API reference (2026-11), checked against botocore's service
+#: models where those define them (`tests/pulumi/aws/test_names.py`).
 RULES: Mapping[str, Rule] = {
     "alarm": Rule(limit=255, pattern=r"[\w .:/-]+"),
     "auto_scaling_group": Rule(limit=255, pattern=r"[^:]+"),
@@ -73,9 +73,9 @@ RULES: Mapping[str, Rule] = {
 
 
 def name(kind: str, *parts: str) -> str:
-    """The name that `parts` make for a `kind` of RULES, cut and made unique by a hash where it would be too long.
+    """Return the name that `parts` make for a `kind` of RULES; one that is too long is cut and made unique by a hash.
 
-    Raises ValueError for a name that the service would refuse.
+    Raises ValueError for a name that the service would reject.
     """
     rule = RULES[kind]
     text = bounded(*parts, limit=rule.limit, separator=rule.separator)
@@ -85,38 +85,38 @@ def name(kind: str, *parts: str) -> str:
 
 
 def auto_scaling_group(environment: str, tier: str) -> str:
-    """Return the name of the group of servers of a tier."""
+    """Return the name of the Auto Scaling group of a tier."""
     return name("auto_scaling_group", environment, tier)
 
 
 def bucket(environment: str, purpose: str, account: str) -> str:
-    """Return the name of the environment's bucket; the account makes it unique in the world."""
+    """Return the name of the environment's bucket; the account makes it globally unique."""
     return name("bucket", environment, purpose, account)
 
 
 def cache_user(environment: str, purpose: str, user: str) -> str:
-    """What an application logs in to the cloud's cache as, and the user's id.
+    """Return the name that an application logs in to the cloud's cache with, which is also the user's id.
 
-    Unique in account and region, as IAM wants both the same.
+    It is unique in account and region, as IAM requires both to be the same.
     """
-    # ElastiCache stores ids in lower case, and refuses two hyphens in a row.
+    # ElastiCache stores ids in lower case, and rejects two consecutive hyphens.
     return name("cache_user", environment, purpose.replace("_", "-"), user).lower()
 
 
 def cache_group(environment: str, purpose: str) -> str:
-    """The id of the cloud's store for a purpose."""
-    # ElastiCache makes lower case of it, and takes no underscore.
+    """Return the id of the cloud's replication group for a purpose."""
+    # ElastiCache converts it to lower case, and accepts no underscore.
     return name("cache_group", environment, purpose.replace("_", "-")).lower()
 
 
 def database_instance(environment: str, part: str = "database") -> str:
-    """The identifier of an instance of the cloud's database: `database` takes writes, `replica-<n>` is for reading.
+    """Return the identifier of a database instance of the cloud: `database` takes writes, `replica-<n>` serves reads.
 
-    RDS makes lower case of it.
+    RDS converts it to lower case.
     """
     return name("database", environment, *dict.fromkeys(("database", part))).lower()
 
 
 def group_component(environment: str) -> str:
-    """Of the component whose servers configure themselves, in the environment's program."""
+    """Return the name of the component whose servers configure themselves, in the environment's program."""
     return f"{environment}-app"

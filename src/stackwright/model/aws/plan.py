@@ -1,4 +1,4 @@
-"""An environment's section `aws` with every default filled in: what the components are made from."""
+"""An environment's section `aws` with every default filled in, which the components are created from."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from stackwright.model.stackfile import StackFile
     from stackwright.model.system import Purpose, System
 
-#: How long any second can be restored, in days, where nobody says.
+#: Days within which any second can be restored, by default.
 BACKUP_DAYS: Mapping[str, int] = {"development": 1, "staging": 7, "production": 14}
-#: GB; gp3 of RDS gives 3000 operations a second from the first.
+#: GB; gp3 on RDS provides 3000 operations per second at any size.
 STORAGE_GB: Mapping[str, int] = {"development": 20, "staging": 20, "production": 100}
 
 
-#: GB of a server's disk where nobody says.
+#: GB of a server's disk, by default.
 DISK_GB: Mapping[str, int] = {"development": 20, "staging": 20, "production": 50}
-#: The image takes 30, and Windows keeps a page file and what an update replaces.
+#: The image takes 30 GB; Windows also needs space for a page file and for files that an update replaces.
 WINDOWS_DISK_GB = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabasePlan:
-    """PostgreSQL run by AWS."""
+    """PostgreSQL managed by AWS."""
 
     instance_class: str
-    #: MB; what its settings are derived from.
+    #: MB; the settings are derived from it.
     memory_mb: int
     cpus: int
     storage_gb: int
@@ -42,13 +42,13 @@ class DatabasePlan:
 
     @property
     def usable_mb(self) -> int:
-        """MB that PostgreSQL has of it; the rest is the system's and AWS's own processes (a tenth, rounded from AWS's docs)."""
+        """Return the MB for PostgreSQL; the rest is for system and AWS processes (a tenth, rounded from AWS's docs)."""
         return self.memory_mb * 9 // 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class CachePlan:
-    """A replication group of one purpose."""
+    """A replication group for one purpose."""
 
     node_type: str
     replicas: int
@@ -57,20 +57,20 @@ class CachePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class AwsPlan:
-    """Everything that follows from the section and from the class of the environment."""
+    """What follows from the section and from the class of the environment."""
 
     zones: tuple[str, ...]
     #: Kind -> zone -> CIDR.
     subnets: Mapping[str, Mapping[str, str]]
     nat: str
-    #: None where the environment runs its own.
+    #: None if the environment runs its own database.
     database: DatabasePlan | None
-    #: Purpose -> its group; empty where the environment runs its own.
+    #: Purpose -> its group; empty if the environment runs its own caches.
     caches: Mapping[str, CachePlan]
 
 
 def make_plan(stack: StackFile, system: System, aws: Aws) -> AwsPlan:
-    """The plan. Raises ValueError for what `checks` reports with its place."""
+    """Return the plan. Raises ValueError for problems that `checks` reports with their location."""
     zones = regions.zones(aws.region, aws.zones)
     managed = topology.managed(stack)
     return AwsPlan(
@@ -83,7 +83,7 @@ def make_plan(stack: StackFile, system: System, aws: Aws) -> AwsPlan:
 
 
 def database_type(stack: StackFile, aws: Aws) -> sizes.Type:
-    """The class that is named, else the smallest that will do. Raises ValueError where there is none."""
+    """Return the configured class, else the smallest that is sufficient. Raises ValueError if there is none."""
     if aws.database.instance_class is not None:
         return sizes.DATABASES[aws.database.instance_class]
     cpus, memory_mb = topology.SIZES[stack.class_]["database"]
@@ -96,7 +96,7 @@ def database_type(stack: StackFile, aws: Aws) -> sizes.Type:
 
 
 def cache_memory_mb(stack: StackFile, system: System, purpose: Purpose) -> int:
-    """What the purpose may hold."""
+    """Return the memory of a purpose in MB."""
     overrides = {name: override.memory_mb for name, override in stack.cache.items()}
     defaults = {name: instance.memory_mb for name, instance in system.cache.items()}
     return (defaults | overrides)[purpose]
@@ -118,7 +118,7 @@ def _database(stack: StackFile, aws: Aws) -> DatabasePlan:
 
 
 def replicas(stack: StackFile, aws: Aws) -> int:
-    """Replicas for reading; where nobody says, as many as on own hosts once RDS can make any."""
+    """Return the number of read replicas; by default as many as on own hosts, once RDS can create any."""
     if aws.database.replicas is not None:
         return aws.database.replicas
     count = stack.topology.database if stack.topology else None
@@ -128,7 +128,7 @@ def replicas(stack: StackFile, aws: Aws) -> int:
 
 
 def backup_days(stack: StackFile, aws: Aws) -> int:
-    """How long any second of the database can be restored."""
+    """Return for how many days any second of the database can be restored."""
     return aws.database.backup_days if aws.database.backup_days is not None else BACKUP_DAYS[stack.class_]
 
 

@@ -1,10 +1,10 @@
-"""What RDS decides about a PostgreSQL server, and what every database of ours has there."""
+"""What RDS decides about a PostgreSQL server, and the parameters that every database of this project has there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: RDS decides these: where files are, how archiving and replication work, and what keeps data safe.
+#: Decided by RDS: where files are, how archiving and replication work, and what keeps data safe.
 NOT_SETTABLE = frozenset(
     {
         *("archive_command", "archive_library", "archive_mode", "restore_command", "primary_conninfo", "wal_level"),
@@ -15,12 +15,12 @@ NOT_SETTABLE = frozenset(
         *("ssl_ca_file", "ssl_cert_file", "ssl_crl_file", "ssl_key_file", "zero_damaged_pages"),
     }
 )
-#: What every database here has, whatever is asked for. In RDS's words.
+#: Parameters of every database, independent of the configured ones. In RDS's words.
 ALWAYS: Mapping[str, str] = {
-    # Nobody without TLS, and no password kept or sent as MD5.
+    # TLS is required, and no password is stored or sent as MD5.
     "rds.force_ssl": "1",
     "password_encryption": "scram-sha-256",
     "rds.accepted_password_auth_method": "scram",
-    # Which statements cost most; Performance Insights shows their texts by it.
+    # Shows which statements cost most; Performance Insights takes their texts from it.
     "shared_preload_libraries": "pg_stat_statements",
 }

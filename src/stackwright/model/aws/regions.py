@@ -1,8 +1,8 @@
 """Regions and their availability zones.
 
-Zones are letters of this table, not a question to AWS, so that addresses and names are known before anything exists and
-a preview needs no account. An account may lack a zone; the first `pulumi up` then says so. Zones are those in which AWS
-offered servers when moto 5.2.5 recorded its answers (a test compares).
+Zones are letters in this table and not requested from AWS, so that addresses and names are known before anything
+exists and a preview needs no account. An account may lack a zone; the first `pulumi up` then reports it. The zones are
+those in which AWS offered servers when moto 5.2.5 recorded its answers (compared by a test).
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ ZONES: Mapping[str, str] = {
     "sa-east-1": "abc",
     "us-east-1": "abcdef",
     "us-east-2": "abc",
-    # New accounts are given two of three; which ones differs.
+    # New accounts get two of three zones; which ones varies.
     "us-west-1": "ac",
     "us-west-2": "abcd",
 }
 
-#: CloudFront's certificates and its firewall live here, wherever the environment is.
+#: CloudFront's certificates and its firewall are in this region, independent of the environment's region.
 GLOBAL_REGION = "us-east-1"
 
 
 def zones(region: str, count_or_letters: int | tuple[str, ...]) -> tuple[str, ...]:
-    """The names of the zones: the first `count_or_letters` of the region, or those with the letters.
+    """Return the names of the zones: the first `count_or_letters` of the region, or those with the letters.
 
-    Raises ValueError where the region has no such zones.
+    Raises ValueError if the region has no such zones.
     """
     letters = ZONES[region]
     chosen = letters[:count_or_letters] if isinstance(count_or_letters, int) else "".join(count_or_letters)

@@ -1,7 +1,7 @@
-"""What AWS offers by size: types of servers, of databases, of caches. From neutral sizes to types, as pure functions.
+"""Instance types of servers, databases and caches on AWS, and pure functions that select them by neutral sizes.
 
-Servers are as AWS described them (DescribeInstanceTypes and -Offerings, as moto 5.2.5 recorded the answers: a test compares);
-databases and caches are those of AWS's product pages as remembered in 2026-11, unverified against an account.
+Servers are as AWS described them (DescribeInstanceTypes and -Offerings, recorded by moto 5.2.5 and compared by a test);
+databases and caches are from AWS's product pages as remembered in 2026-11, not verified with an account.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Type:
-    """A type that can be had."""
+    """An available instance type."""
 
     name: str
     cpus: int
     memory_mb: int
-    #: `x86_64` or `arm64`; for data run by AWS it does not matter.
+    #: `x86_64` or `arm64`; irrelevant for data managed by AWS.
     architecture: str
 
 
-#: Size -> virtual CPUs of the families that count them alike.
+#: Size -> virtual CPUs, for the families that count them alike.
 _CPUS: Mapping[str, int] = {
     "large": 2,
     "xlarge": 4,
@@ -32,7 +32,7 @@ _CPUS: Mapping[str, int] = {
     "12xlarge": 48,
     "16xlarge": 64,
 }
-#: Size -> (CPUs, MB) of the families with credits for bursts; their price is their point.
+#: Size -> (CPUs, MB) of the burstable families, which are chosen for their price.
 _BURST: Mapping[str, tuple[int, int]] = {
     "micro": (2, 1024),
     "small": (2, 2048),
@@ -51,7 +51,7 @@ _FAMILIES: Mapping[str, tuple[int, str]] = {
     "r7g": (8192, "arm64"),
 }
 _BURST_FAMILIES: Mapping[str, str] = {"t3": "x86_64", "t4g": "arm64"}
-#: Region -> families of which it has no server. By region alone: which zone of an account is called `a` differs.
+#: Region -> families that it has no servers of. By region only: which zone is called `a` differs between accounts.
 NOT_OFFERED: Mapping[str, tuple[str, ...]] = {
     "af-south-1": ("r7i",),
     "ap-east-1": ("r7i",),
@@ -61,7 +61,7 @@ NOT_OFFERED: Mapping[str, tuple[str, ...]] = {
     "me-central-1": ("c7g", "r7i"),
     "me-south-1": ("c7i", "m7i", "r7i"),
 }
-#: Usable memory of a cache node, MB: less than the machine's.
+#: Usable memory of a cache node in MB, which is less than the machine's memory.
 _CACHE: Mapping[str, int] = {
     "cache.t4g.micro": 512,
     "cache.t4g.small": 1402,
@@ -91,7 +91,7 @@ def _types() -> dict[str, Type]:
 
 
 SERVERS: Mapping[str, Type] = _types()
-#: RDS offers PostgreSQL 17 on these families; sizes as the servers'.
+#: RDS offers PostgreSQL 17 on these families; sizes are those of the servers.
 DATABASES: Mapping[str, Type] = {
     f"db.{name}": Type(name=f"db.{name}", cpus=type_.cpus, memory_mb=type_.memory_mb, architecture=type_.architecture)
     for name, type_ in SERVERS.items()
@@ -101,14 +101,14 @@ CACHES: Mapping[str, int] = _CACHE
 
 
 def offered(name: str, region: str) -> bool:
-    """Whether the region has servers of that type."""
+    """Return whether the region offers servers of that type."""
     return name.partition(".")[0] not in NOT_OFFERED.get(region, ())
 
 
 def server(cpus: int, memory_mb: int, *, architecture: str, bursts: bool, region: str) -> Type:
-    """The smallest server of the region with at least that; without `bursts` none whose CPUs are rationed.
+    """Return the smallest server of the region with at least these sizes; without `bursts` no burstable one.
 
-    Raises ValueError where there is none.
+    Raises ValueError if there is none.
     """
     fitting = [
         type_
@@ -119,14 +119,14 @@ def server(cpus: int, memory_mb: int, *, architecture: str, bursts: bool, region
 
 
 def named(name: str) -> Type:
-    """The server of that name. Raises ValueError where there is none."""
+    """Return the server type with that name. Raises ValueError if there is none."""
     if name not in SERVERS:
         raise ValueError(f"no server is called {name}")
     return SERVERS[name]
 
 
 def database(cpus: int, memory_mb: int, *, bursts: bool) -> Type:
-    """The smallest database class with at least that, on arm64, which costs less for the same."""
+    """Return the smallest database class with at least these sizes, on arm64, which costs less for the same."""
     fitting = [
         type_ for type_ in DATABASES.values() if type_.architecture == "arm64" and (bursts or not _rationed(type_.name))
     ]
@@ -134,9 +134,9 @@ def database(cpus: int, memory_mb: int, *, bursts: bool) -> Type:
 
 
 def cache(memory_mb: int) -> str:
-    """The smallest node that holds `memory_mb` of data, a quarter being kept for copies and connections (AWS's default).
+    """Return the smallest node for `memory_mb` of data, with a quarter kept for copies and connections (AWS's default).
 
-    Rationed CPUs will do: a store of that size is seldom busy. Raises ValueError where there is none.
+    A burstable node is sufficient: a store of that size is seldom busy. Raises ValueError if there is none.
     """
     fitting = [(usable, name) for name, usable in CACHES.items() if usable * 0.75 >= memory_mb]
     if not fitting:
@@ -157,5 +157,5 @@ def _smallest(types: list[Type], cpus: int, memory_mb: int, what: str) -> Type:
         raise ValueError(
             f"no {what} has {cpus} CPUs and {memory_mb} MB: at most {largest.cpus} and {largest.memory_mb}"
         )
-    # Of two that have as much, the one with rationed CPUs costs less; the name decides between equals.
+    # Of two types with the same size, the burstable one costs less; the name decides between equals.
     return min(fitting, key=lambda type_: (type_.memory_mb, type_.cpus, not _rationed(type_.name), type_.name))

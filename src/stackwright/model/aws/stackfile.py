@@ -1,4 +1,4 @@
-"""What an environment on AWS says beyond what it says anywhere: the section `aws` of `inventories/<env>/stack.yml`."""
+"""The schema of the section `aws` of `inventories/<env>/stack.yml`: settings that only an environment on AWS has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _region(value: str) -> str:
     return value
 
 
-#: What CloudWatch Logs takes (API reference of PutRetentionPolicy).
+#: Values that CloudWatch Logs accepts (API reference of PutRetentionPolicy).
 RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
@@ -66,7 +66,7 @@ Schedule = Annotated[str, words("five fields of cron, such as 0 6 * * MON-FRI", 
 
 @schema
 class HostedZone:
-    """The public zone in Route 53 that the domain is in; it exists before."""
+    """The existing public zone in Route 53 that the domain is in."""
 
     name: Domain
     id: Annotated[str, words("an id such as Z0123456789ABCDEFGHIJ", pattern=r"^Z[A-Z0-9]{6,31}$")]
@@ -74,7 +74,7 @@ class HostedZone:
 
 @schema
 class ScheduledSize:
-    """A size of the group at known times."""
+    """A size of the group at scheduled times."""
 
     name: Annotated[str, words("lower-case letters, digits and hyphens", pattern=r"^[a-z][a-z0-9-]{0,29}$")]
     at: Schedule
@@ -85,26 +85,26 @@ class ScheduledSize:
 
 @schema
 class Spot:
-    """Part of the group on capacity that AWS may take back with two minutes' notice."""
+    """Part of the group on Spot capacity, which AWS may reclaim with two minutes' notice."""
 
     on_demand: Annotated[int, Field(ge=0, le=90)] = 1
-    """Instances that are never of that kind."""
+    """Number of instances that are always On-Demand."""
     percent_on_demand: Annotated[int, Field(ge=0, le=100)] = 50
-    """Of those above `on_demand`."""
+    """Percentage of On-Demand instances among those above `on_demand`."""
     types: tuple[str, ...] = ()
-    """Further instance types that will do; the more, the less often one is taken back."""
+    """Further suitable instance types; with more types, instances are reclaimed less often."""
 
 
 @schema
 class ScalingGroup:
-    """Application servers that come and go with the load, and configure themselves."""
+    """An Auto Scaling group of application servers that configure themselves."""
 
     min: Positive = 2
     max: Positive = 6
     cpu_percent: Percent = 55
-    """Average that the group aims at."""
+    """Average CPU utilization that the group scales to."""
     requests_per_instance: Positive | None = None
-    """Requests a minute and server that it aims at, too."""
+    """Requests per minute and server that the group scales to as well."""
     warm: Annotated[int, Field(ge=0, le=90)] = 0
     """Servers kept stopped and configured, so that a new one serves sooner."""
     schedules: tuple[ScheduledSize, ...] = ()
@@ -115,12 +115,12 @@ class ScalingGroup:
 class SsmAgent:
     """The agent of Systems Manager, through which servers are reached; Debian's images have none.
 
-    Nothing is installed whose checksum is not the one here: take both from a version that you have tried.
+    Only a package with a checksum given here is installed: take both values from a version that you have tried.
     """
 
     version: Annotated[str, words("a version such as 3.3.2299.0", pattern=r"^[0-9]+(\.[0-9]+){3}$")]
     sha256: Annotated[dict[Literal["x86_64", "arm64"], Checksum], Field(min_length=1)]
-    """Of amazon-ssm-agent.deb, by architecture."""
+    """Checksum of amazon-ssm-agent.deb, by architecture."""
 
 
 @schema
@@ -128,104 +128,104 @@ class AwsApp:
     """The application servers."""
 
     instance_type: str | None = None
-    """Otherwise the smallest that has what `sizes.app` says."""
+    """Instance type; default: the smallest that has what `sizes.app` requires."""
     image: Image | None = None
-    """Otherwise the newest of the operating system."""
+    """Image of the servers; default: the newest of the operating system."""
     architecture: Literal["x86_64", "arm64"] = "x86_64"
     group: ScalingGroup | None = None
-    """Otherwise `topology.app` servers with names, which Ansible configures."""
+    """Auto Scaling group; by default there are `topology.app` named servers, which Ansible configures."""
 
 
 @schema
 class AwsLoadBalancer:
-    """What users reach."""
+    """The load balancer that users connect to."""
 
     kind: Literal["application", "network"] = "application"
     cdn: bool = True
-    """CloudFront in front, which keeps `/_next/static` and the like."""
+    """Whether CloudFront is in front, which caches `/_next/static` and similar paths."""
     price_class: Literal["PriceClass_100", "PriceClass_200", "PriceClass_All"] | None = None
-    """Where CloudFront serves from; otherwise the cheapest class with edge locations on the region's continent."""
+    """Where CloudFront serves from; default: the cheapest class with edge locations on the region's continent."""
     firewall: bool = True
-    """WAF with AWS's managed rules and the system's rate limits."""
+    """Whether WAF is enabled, with AWS's managed rules and the system's rate limits."""
     sticky_seconds: Annotated[int, Field(ge=1, le=604_800)] | None = None
-    """Keep a client on its server that long; sessions are in the cache, so that none needs it."""
+    """Keep a client on its server for this time; not required, as sessions are in the cache."""
     log_days: Days = 90
 
 
 @schema
 class AwsRestore:
-    """What the database begins with; it has an effect only when the database is created."""
+    """Initial content of the database; takes effect only when the database is created."""
 
     snapshot: Annotated[str, words("the name or ARN of a snapshot", pattern=r"^[A-Za-z][A-Za-z0-9:/_-]*$")] | None = (
         None
     )
-    """A snapshot of RDS in the region, by hand or by itself (`rds:...`); of another account by its ARN."""
+    """An RDS snapshot in the region, manual or automated (`rds:...`); the ARN for one of another account."""
     source: (
         Annotated[str, words("an instance of RDS, or the ARN of its backups", pattern=r"^[a-z][A-Za-z0-9:-]*$")] | None
     ) = None
-    """An instance in the region, or the ARN of its automated backups (`arn:...:auto-backup:ab-...`), which outlive it."""
+    """An instance in the region, or the ARN of its automated backups (`arn:...:auto-backup:ab-...`), kept after it."""
     time: Annotated[str, AfterValidator(_moment), words("a time such as 2026-11-22T10:00:00Z, in UTC")] | None = None
-    """Of `source`; otherwise the newest that can be restored."""
+    """Point in time of `source`; default: the latest restorable time."""
 
 
 @schema
 class AwsDatabase:
-    """PostgreSQL."""
+    """PostgreSQL on AWS."""
 
     run_by: Literal["aws", "hosts"] = "aws"
-    """`hosts`: our own under Patroni, as on bare metal."""
+    """`aws`: Amazon RDS; `hosts`: the environment's own servers with Patroni, as on bare metal."""
     instance_class: str | None = None
-    """Otherwise the smallest that has what `sizes.database` says."""
+    """Instance class; default: the smallest that has what `sizes.database` requires."""
     storage_gb: Annotated[int, Field(ge=20, le=65_536)] | None = None
     max_storage_gb: Annotated[int, Field(ge=22, le=65_536)] | None = None
-    """It grows by itself up to here; otherwise four times `storage_gb`."""
+    """Limit for automatic growth of the storage; default: four times `storage_gb`."""
     multi_az: bool | None = None
-    """A standby in another zone; otherwise so outside development."""
+    """Whether there is a standby in another zone; default: true, except in development."""
     replicas: Annotated[int, Field(ge=0, le=15)] | None = None
-    """For reading; otherwise `topology.database` less the primary. RDS makes none before `master_secret` is there."""
+    """Read replicas; default: `topology.database` less the primary. RDS creates none before `master_secret` is set."""
     backup_days: Annotated[int, Field(ge=0, le=35)] | None = None
-    """Any second of these days can be restored; otherwise 14 in production, 7 in staging, 1 in development."""
+    """Any second of these days can be restored; default: 14 in production, 7 in staging, 1 in development."""
     restore: AwsRestore | None = None
-    """Begin with a snapshot, or with another database as it was (docs/how-to/restore.md); otherwise empty. It stays in the file."""
+    """Snapshot or other database to start from (docs/how-to/restore.md); default: an empty one. Keep it in the file."""
     copy_region: Region | None = None
-    """Backups are copied there."""
+    """Region that backups are copied to."""
     replica_region: Region | None = None
-    """One more replica there, to go on with when the region fails."""
+    """Region of one more replica, for use when the main region fails."""
     master_secret: SecretArn | None = None
-    """Of the secret with the master's password, once somebody has taken it over from RDS (docs/adr/0010-aws.md)."""
+    """ARN of the secret with the master's password, once it has been taken over from RDS (docs/adr/0010-aws.md)."""
     ca_file: ProjectPath | None = None
-    """The authority of RDS's servers in this region, PEM; otherwise `stackwright` fetches it from AWS once."""
+    """CA of RDS's servers in this region, in PEM format; by default `stackwright` fetches it from AWS once."""
     iam_authentication: bool = False
     blue_green: bool = True
-    """Changes that need a restart are made on a copy, and then switched to, wherever RDS can: not with replicas, or copies elsewhere."""
+    """Make changes that need a restart on a copy, then switch to it, if RDS can: not with replicas or remote copies."""
     maintenance: Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"] = "Sun"
     maintenance_time: TimeOfDay = "04:00"
-    """UTC, as the time of backups."""
+    """Start of the maintenance window, in UTC like the time of backups."""
 
 
 @schema
 class AwsCache:
-    """Redis or its successor Valkey, a replication group per purpose."""
+    """Redis or its successor Valkey, with one replication group per purpose."""
 
     engine: Literal["valkey", "redis"] = "valkey"
     node_type: str | None = None
-    """Otherwise the smallest that has the memory of the purpose."""
+    """Node type; default: the smallest that has the memory of the purpose."""
     replicas: Annotated[int, Field(ge=0, le=5)] | None = None
-    """Of each primary; otherwise 1 outside development."""
+    """Replicas of each primary; default: 1, except in development."""
     snapshot_days: Annotated[int, Field(ge=0, le=35)] | None = None
-    """For what persists; otherwise as long as the database's backups."""
+    """Retention of snapshots for instances that persist data; default: as long as the database's backups."""
     restore: dict[Purpose, Annotated[str, words("the name of a snapshot", pattern=_CACHE_SNAPSHOT)]] = Field(
         default_factory=dict
     )
-    """The snapshot of ElastiCache in the region that a purpose begins with (docs/how-to/restore.md). It stays in the file."""
+    """Purpose -> ElastiCache snapshot in the region to start from (docs/how-to/restore.md). Keep it in the file."""
 
 
 @schema
 class AwsBudget:
-    """When to be warned of cost."""
+    """When to warn about cost."""
 
     usd: Usd
-    """A month."""
+    """Limit per month in US dollars."""
 
 
 @schema
@@ -234,23 +234,23 @@ class Aws:
 
     region: Region
     account: Account
-    """Nothing is done in any other."""
+    """AWS account of the environment; nothing is done in any other."""
     example: bool = False
-    """The environment is documentation: placeholders are accepted, and nothing is ever created."""
+    """Whether the environment is documentation: placeholders are accepted, and nothing is ever created."""
     hosted_zone: HostedZone
     zones: Annotated[int, Field(ge=2, le=6)] | tuple[Annotated[str, Field(pattern=r"^[a-f]$")], ...] = 3
-    """How many, or which by letter; two will do for staging."""
+    """Number of availability zones, or their letters; two are enough for staging."""
     ipv6: bool = False
     nat: Literal["single", "per_zone"] | None = None
-    """How servers reach the Internet, where packages come from; otherwise one in each zone in production, one in all elsewhere."""
+    """NAT gateways, through which servers reach packages; default: one per zone in production, else a single one."""
     peers: tuple[Cidr, ...] = ()
-    """Networks that this one will be connected with, and must not overlap."""
+    """Networks that will be connected to this one, and must not overlap with it."""
     flow_log_days: LogDays = 30
     notify: tuple[Email, ...] = ()
-    """Who gets alarms; each address has to confirm once."""
+    """Addresses that receive alarms; each has to confirm once."""
     budget: AwsBudget | None = None
     ssm_agent: SsmAgent | None = None
-    """For servers of Debian."""
+    """For servers with Debian."""
     app: AwsApp = Field(default_factory=AwsApp)
     load_balancer: AwsLoadBalancer = Field(default_factory=AwsLoadBalancer)
     database: AwsDatabase = Field(default_factory=AwsDatabase)

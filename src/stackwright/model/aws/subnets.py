@@ -1,4 +1,4 @@
-"""How the network of an environment on AWS is divided: a subnet per zone and kind, stable when a zone is added."""
+"""The division of an AWS environment's network: a subnet per zone and kind, stable when a zone is added."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from stackwright.model.addressing import AddressError, places
 
 #: Kind -> its share of the network, as bits below the network's prefix, and its first block of that size.
-#: Public holds load balancers and NAT, private the servers, isolated the data: half for servers, an eighth for the others each.
-#: The order and the shares are part of the addresses.
+#: Public holds load balancers and NAT, private the servers, isolated the data: half is for servers, an eighth for each
+#: of the others. The order and the shares determine the addresses.
 _KINDS: Mapping[str, tuple[int, int]] = {"private": (1, 0), "public": (3, 4), "isolated": (3, 5)}
-#: Room for as many zones as any region has, so that one more moves no subnet.
+#: Room for as many zones as any region has, so that an additional zone moves no subnet.
 _ZONE_BITS = 3
 _ZONES = 8
-#: AWS takes subnets from /16 to /28, and keeps five addresses of each for itself.
+#: AWS accepts subnets from /16 to /28, and reserves five addresses of each.
 SMALLEST_PREFIX, LARGEST_PREFIX = 28, 16
 KINDS = tuple(_KINDS)
 #: Kind of the subnets -> the tiers whose hosts are in them.
@@ -22,15 +22,15 @@ _TIERS: Mapping[str, tuple[str, ...]] = {
     "public": ("server", "edge"),
     "private": ("app", "database", "cache", "ops"),
 }
-#: Reservations are whole blocks of eight, so that they are few; the first has the addresses that AWS keeps for itself.
+#: Reservations are whole blocks of eight, to keep their number small; the first has the addresses that AWS reserves.
 _RESERVED_BLOCK = 8
 
 
 def plan(cidr: str, zones: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Kind -> zone -> subnet.
+    """Return kind -> zone -> subnet.
 
-    Depends for each zone on its letter alone: removing `b` does not move `c`. Raises AddressError where the network is
-    too small (smaller than /22) or larger than a VPC may be (/16).
+    The result for a zone depends only on its letter: removing `b` does not move `c`. Raises AddressError if the network
+    is too small (smaller than /22) or larger than a VPC may be (/16).
     """
     network = ipaddress.IPv4Network(cidr)
     longest = network.prefixlen + max(bits for bits, _ in _KINDS.values()) + _ZONE_BITS
@@ -48,10 +48,10 @@ def kind(tier: str) -> str:
 def reserved(
     blocks: Mapping[str, Mapping[str, str]], addresses: Collection[str]
 ) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Return what AWS must give to nothing else: kind -> zone -> CIDRs, of the kinds that have hosts at `addresses`.
+    """Return the CIDRs that AWS must not assign: kind -> zone -> CIDRs, for the kinds that have hosts at `addresses`.
 
-    These are the places of the kind's tiers, so that a host that comes later finds its address free, and the address of
-    a host that is elsewhere.
+    They cover the positions of the kind's tiers, so that the address of a host that is added later is free, and the
+    addresses of hosts outside of these positions.
     """
     reservations: dict[str, dict[str, tuple[str, ...]]] = {}
     hosts = [ipaddress.IPv4Address(address) for address in addresses]
@@ -69,7 +69,7 @@ def reserved(
 def _reserved(
     network: ipaddress.IPv4Network, first: int, last: int, hosts: Sequence[ipaddress.IPv4Address]
 ) -> tuple[str, ...]:
-    # The last address of a subnet is AWS's.
+    # AWS reserves the last address of a subnet.
     last = min(last, network.num_addresses - _RESERVED_BLOCK - 1)
     ranges = list(ipaddress.summarize_address_range(network[first], network[last])) if first <= last else []
     outliers = [host for host in hosts if host in network and not any(host in block for block in ranges)]
@@ -77,7 +77,7 @@ def _reserved(
 
 
 def ipv6_index(kind: str, zone: str) -> int:
-    """Which /64 of the VPC's /56 a subnet has."""
+    """Return the index of the subnet's /64 in the VPC's /56."""
     return KINDS.index(kind) * _ZONES + _place(zone)
 
 

@@ -1,7 +1,7 @@
-"""What a server of AWS is told at its first boot: as little as makes it reachable, or able to configure itself.
+"""User data of a server on AWS: only what makes it reachable, or able to configure itself.
 
-Everybody on the host can read user data, and so can everybody who may describe it in the account: it holds names, ARNs and
-public keys, and whatever looks like a secret is refused.
+All users on the host can read user data, and so can everyone who may describe it in the account: it holds names, ARNs
+and public keys, and values that look like a secret are rejected.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stackwright.model.aws.user_data_windows import WindowsSettings, script
 
 #: Bytes before base64, after compression ("Run commands when you launch an EC2 instance with user data input", EC2 guide).
 LIMIT_BYTES = 16_384
-#: Amazon Time Sync Service: answers on every instance, whatever its subnet and its security groups are.
+#: Amazon Time Sync Service: responds on every instance, independent of subnet and security groups.
 _TIME = "169.254.169.123"
 _FOLDER = "/usr/local/lib/stackwright"
 _SETTINGS = "/etc/stackwright"
@@ -37,7 +37,7 @@ _SECRET_VALUES: Mapping[str, re.Pattern[str]] = {
     "a password in a URL": re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/@]+@"),
 }
 _HOST_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
-#: Longer names of Windows hosts are cut for their older protocols.
+#: Longer names of Windows hosts are truncated for older protocols.
 _NETBIOS_LIMIT = 15
 
 
@@ -45,36 +45,36 @@ _NETBIOS_LIMIT = 15
 class AgentPackage:
     """The SSM agent for images without one."""
 
-    #: Such as 3.3.2299.0.
+    #: A version such as 3.3.2299.0.
     version: str
-    #: Of the .deb for the image's architecture.
+    #: Checksum of the .deb for the image's architecture.
     sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Boot:
-    """What a server that configures itself has to know; all names, known before anything exists."""
+    """What a server that configures itself has to know; all names are known before anything exists."""
 
     environment: str
     tier: str
-    #: `s3://<bucket>/<key>` of the bundle (`.tar.gz`); its signature is beside it as `<key>.sig`.
+    #: `s3://<bucket>/<key>` of the bundle (`.tar.gz`); its signature is next to it as `<key>.sig`.
     bundle: str
-    #: Ed25519, PEM.
+    #: Ed25519 public key in PEM format.
     public_key: str
     #: The Auto Scaling group and its hooks.
     group: str
     launch_hook: str
     terminate_hook: str
-    #: On the host itself.
+    #: URL on the host itself.
     health_url: str
-    #: In the bundle.
+    #: Path in the bundle.
     playbook: str = "playbooks/configure-self.yml"
     inventory: str = "inventory"
-    #: Run before the host goes, where the bundle has it.
+    #: Playbook that runs before the host is removed, if the bundle has it.
     drain_playbook: str = "playbooks/drain.yml"
-    #: An older bundle is refused.
+    #: Lowest accepted serial number; an older bundle is rejected.
     minimum_serial: int = 0
-    #: Until the hook's time is over; after that AWS has decided.
+    #: Time until the hook times out; after that AWS has decided.
     deadline_seconds: int = 1500
     drain_seconds: int = 120
     health_seconds: int = 300
@@ -92,14 +92,14 @@ class UserData:
 
     image: Image
     region: str
-    #: None for servers of a group, which are called as AWS calls them.
+    #: None for servers of a group, which keep the name that AWS gives them.
     hostname: str | None = None
-    #: Public keys of who logs in as the image's user; nobody logs in with a password.
+    #: Public keys of the users who log in as the image's user; there is no login with a password.
     authorized_keys: Sequence[str] = ()
     agent: AgentPackage | None = None
     #: Where the host writes its public host key.
     host_key_parameter: str | None = None
-    #: Networks that reach SSH of a Windows host without Systems Manager.
+    #: Networks that may reach SSH of a Windows host without Systems Manager.
     ssh_from: Sequence[str] = ()
     boot: Boot | None = None
 
@@ -110,20 +110,20 @@ class UserData:
 
     @property
     def domain(self) -> str:
-        """What names of AWS's services end with."""
+        """Return the domain that names of AWS's services end with."""
         return "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
 
     def text(self) -> str:
-        """As cloud-init or EC2Launch reads it."""
+        """Return the text as cloud-init or EC2Launch reads it."""
         return _windows(self) if self.image.windows else _linux(self)
 
     def encoded(self) -> str:
-        """In base64; compressed where it would be too long, which Windows does not know.
+        """Return the text in base64, compressed if it would be too long, which Windows does not support.
 
-        Raises ValueError where it is too long even so.
+        Raises ValueError if it is too long even so.
         """
         raw = self.text().encode()
-        # Not always: another zlib makes other bytes, and other bytes are new servers.
+        # Not always compressed: another zlib produces other bytes, and other bytes mean new servers.
         small = raw if len(raw) <= LIMIT_BYTES or self.image.windows else gzip.compress(raw, 9, mtime=0)
         if len(small) > LIMIT_BYTES:
             raise ValueError(
@@ -178,7 +178,7 @@ def _boot_problems(boot: Boot) -> Iterator[str]:
     for key, value in (boot.facts or {}).items():
         if _SECRET_NAME.search(key) and not _REFERENCE.fullmatch(value):
             yield f"boot.facts[{key}] looks like a secret, accepted: the ARN or the name of one, never its value"
-    # The values are not repeated: the message ends in a log.
+    # The values are not repeated, as the message ends up in a log.
     text = json.dumps(dict(boot.facts or {}))
     for what, pattern in _SECRET_VALUES.items():
         if pattern.search(text) or pattern.search(boot.public_key):
@@ -199,7 +199,7 @@ def _linux(data: UserData) -> str:
     if data.hostname is not None:
         config |= {"hostname": data.hostname, "preserve_hostname": False}
     config |= {
-        # The image's user, whose password is locked, and no other.
+        # Only the image's user, whose password is locked.
         "users": ["default"],
         "disable_root": True,
         "ssh_pwauth": False,
@@ -208,8 +208,8 @@ def _linux(data: UserData) -> str:
         "growpart": {"mode": "auto", "devices": ["/"]},
         "resize_rootfs": True,
         "ntp": {"enabled": True, "servers": [_TIME], "pools": []},
-        # Packages are Ansible's business, and a subnet without a way out would wait for mirrors: Python is in every image,
-        # as cloud-init is made of it.
+        # Ansible installs packages, and a subnet without Internet access would wait for mirrors. Python is in every
+        # image, as cloud-init is written in it.
         "package_update": False,
         "package_upgrade": False,
         "write_files": [_file(path, content) for path, content in _files(data).items()],
@@ -264,7 +264,7 @@ def _commands(data: UserData) -> Iterator[list[str]]:
         yield ["systemctl", "daemon-reload"]
         units = ["stackwright-boot.service", "stackwright-drain.service"]
         yield ["systemctl", "enable", *units]
-        # Their start waits for cloud-init, which waits for this command.
+        # The start of these units waits for cloud-init, which waits for this command.
         yield ["systemctl", "start", "--no-block", *units]
 
 
@@ -275,7 +275,7 @@ def _once(unit: str, module: str) -> list[str]:
 
 
 def _agent_url(region: str, domain: str, architecture: str, version: str) -> str:
-    """Of the region's own bucket, which the VPC's endpoint for S3 leads to ("Install SSM Agent on Debian", SSM guide)."""
+    """Return the URL in the region's bucket behind the VPC's S3 endpoint ("Install SSM Agent on Debian", SSM guide)."""
     machine = {"x86_64": "amd64", "arm64": "arm64"}[architecture]
     return f"https://s3.{region}.{domain}/amazon-ssm-{region}/{version}/debian_{machine}/amazon-ssm-agent.deb"
 
@@ -301,7 +301,7 @@ def _json(value: Mapping[str, Any]) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Files as they are, not as one long line of escapes."""
+    """Dumps files as literal blocks, not as one long line with escapes."""
 
 
 def _represent(dumper: yaml.SafeDumper, text: str) -> Any:

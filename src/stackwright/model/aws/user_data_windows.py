@@ -1,6 +1,6 @@
 """User data of a Windows server: PowerShell that EC2Launch runs, as cloud-init runs that of Linux.
 
-A script that is the same for every server (`boot/windows.ps1`), after the values that are its own.
+It consists of the values of one server, followed by a script that is the same for all (`boot/windows.ps1`).
 """
 
 from __future__ import annotations
@@ -9,37 +9,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-#: Where SSH listens unless people use it directly: there the SSM agent connects, from the server itself.
+#: Addresses that SSH listens on unless users connect directly: the SSM agent connects from the server itself.
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowsSettings:
-    """What one server is told beyond what all are."""
+    """Settings that differ from server to server."""
 
     region: str
     time_server: str
-    #: None where AWS's name for it will do.
+    #: None to keep the name that AWS gives.
     hostname: str | None
-    #: Public keys of who logs in as Administrator.
+    #: Public keys of the users who log in as Administrator.
     authorized_keys: Sequence[str]
-    #: Where it publishes its host key; None where nobody asks.
+    #: Parameter where the server publishes its host key; None if it is not needed.
     host_key_parameter: str | None
-    #: Networks that reach SSH directly.
+    #: Networks that may reach SSH directly.
     ssh_from: Sequence[str]
 
 
 def script(settings: WindowsSettings) -> str:
-    """The user data, tags included. Raises ValueError for a value that would end the script or a line of it.
+    """Return the user data, tags included. Raises ValueError for a value that would end the script or a line of it.
 
-    It runs at each boot, as a first one may be interrupted; once it has come to its end it does nothing any more.
+    It runs at each boot, as the first run may be interrupted; once it has completed, it does nothing.
     """
     values = {
         "ComputerName": quoted(settings.hostname or ""),
         "Region": quoted(settings.region),
         "TimeServer": quoted(settings.time_server),
         "HostKeyParameter": quoted(settings.host_key_parameter or ""),
-        # Without comments: they are for people, in whatever characters.
+        # Without comments: they are for humans and may contain any characters.
         "AuthorizedKeys": _array([" ".join(key.split()[:2]) for key in settings.authorized_keys]),
         "SshFrom": _array(settings.ssh_from),
         "SshdConfig": _array(sshd_config(settings.ssh_from)),
@@ -49,18 +49,18 @@ def script(settings: WindowsSettings) -> str:
 
 
 def sshd_config(ssh_from: Sequence[str]) -> list[str]:
-    """Lines of the SSH server's configuration: administrators, by key, through the SSM agent unless people are let in."""
+    """Return sshd's configuration: administrators log in by key, through the SSM agent unless `ssh_from` is set."""
     return [
         "# Written at the first boot by stackwright.",
         "Port 22",
         *(f"ListenAddress {address}" for address in (() if ssh_from else _LOOPBACK)),
-        # The one that is published.
+        # The key that is published.
         "HostKey __PROGRAMDATA__/ssh/ssh_host_ed25519_key",
         "PubkeyAuthentication yes",
         "PasswordAuthentication no",
         "KbdInteractiveAuthentication no",
         "PermitEmptyPasswords no",
-        # Names in lower case, as sshd compares them on Windows.
+        # Names in lower case, as sshd on Windows compares them.
         "AllowGroups administrators",
         "AuthorizedKeysFile none",
         "Subsystem sftp sftp-server.exe",
@@ -70,7 +70,7 @@ def sshd_config(ssh_from: Sequence[str]) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """A literal of PowerShell, in which nothing is expanded. Raises ValueError for what it cannot hold.
+    """Return a PowerShell literal in which nothing is expanded. Raises ValueError for text that it cannot hold.
 
     Windows PowerShell reads a script in the server's own code page, where letters that are not ASCII may become quotes.
     """

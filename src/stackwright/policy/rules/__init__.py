@@ -1,11 +1,11 @@
-"""The rules, one module a subject."""
+"""The rules, one module per subject."""
 
 from __future__ import annotations
 
 from stackwright.policy.rule import merged
 from stackwright.policy.rules import durability, encryption, exposure, governance, identity, observability, transit
 
-#: By name.
+#: Rules by name.
 RULES = merged(
     encryption.RULES,
     transit.RULES,

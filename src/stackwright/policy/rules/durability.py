@@ -1,4 +1,4 @@
-"""What data and service survive: a mistake, a broken disk, a lost zone."""
+"""Rules for durability: data and service survive a mistake, a broken disk and the loss of a zone."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from stackwright.policy.resources import UNKNOWN, Graph, Resource, as_list
 from stackwright.policy.rule import Finding, Rules, Settings
 
 RULES = Rules()
-#: How far back a database can be restored at least, in days.
+#: Minimum number of days that a database can be restored back to.
 BACKUP_DAYS: Mapping[str, int] = {"development": 1, "staging": 7, "production": 7}
-#: How long a deleted key or secret can be taken back at least, in days, outside development.
+#: Minimum number of days in which a deleted key or secret can be recovered, outside development.
 _RECOVERY_DAYS = {"kms/key": 30, "secretsmanager/secret": 7}
 _PROTECTED = ("elasticache/replicationGroup", "kms/key", "rds/instance", "s3/bucket")
 
@@ -29,7 +29,7 @@ def _is_replica(resource: Resource) -> bool:
     references=fsbp("RDS.8", "ELB.6"),
 )
 def _deletion(resource: Resource, settings: Settings) -> Iterator[str]:
-    """Outside development AWS refuses to delete a database or a load balancer at the first asking."""
+    """Outside development, databases and load balancers have deletion protection."""
     name = "deletionProtection" if resource.kind == "rds/instance" else "enableDeletionProtection"
     if settings.keeps_data and not resource.on(name):
         yield f"{name} is off"
@@ -37,10 +37,10 @@ def _deletion(resource: Resource, settings: Settings) -> Iterator[str]:
 
 @RULES.resource("protected-by-pulumi", "high", *_PROTECTED, fix="declare it with ResourceOptions(protect=True)")
 def _protect(resource: Resource, settings: Settings) -> Iterator[str]:
-    """Outside development Pulumi refuses to delete what holds data, and the keys without which data is lost."""
+    """Outside development, Pulumi protects resources that hold data, and the keys without which data is lost."""
     if not settings.keeps_data or _is_replica(resource):
         return
-    # A cache without snapshots holds nothing that could be lost.
+    # A cache without snapshots holds no data that could be lost.
     holds_data = resource.kind != "elasticache/replicationGroup" or bool(resource.get("snapshotRetentionLimit"))
     if holds_data and not resource.protect:
         yield "protect is off"
@@ -48,7 +48,7 @@ def _protect(resource: Resource, settings: Settings) -> Iterator[str]:
 
 @RULES.resource("no-force-destroy", "high", "s3/bucket", "route53/zone", fix="leave forceDestroy off", references=())
 def _force(resource: Resource, settings: Settings) -> Iterator[str]:
-    """Outside development a bucket or zone that is not empty cannot be deleted."""
+    """Outside development, a bucket or hosted zone that is not empty cannot be deleted."""
     if settings.keeps_data and resource.get("forceDestroy") is True:
         yield "forceDestroy is on"
 
@@ -61,7 +61,7 @@ def _force(resource: Resource, settings: Settings) -> Iterator[str]:
     fix="set finalSnapshotIdentifier, and skipFinalSnapshot to false",
 )
 def _final(resource: Resource, settings: Settings) -> Iterator[str]:
-    """Outside development the last state of a data store is kept when it is deleted."""
+    """Outside development, the final state of a data store is kept when it is deleted."""
     if not settings.keeps_data or _is_replica(resource):
         return
     if resource.kind == "elasticache/replicationGroup" and not resource.get("snapshotRetentionLimit"):
@@ -80,7 +80,7 @@ def _final(resource: Resource, settings: Settings) -> Iterator[str]:
     references=fsbp("RDS.11"),
 )
 def _backups(resource: Resource, settings: Settings) -> Iterator[str]:
-    """A database can be restored to any second of at least a week, of a day in development."""
+    """A database can be restored to any second of at least the last week, in development of the last day."""
     if _is_replica(resource):
         return
     days, required_days = resource.get("backupRetentionPeriod"), BACKUP_DAYS[settings.environment_class]
@@ -99,7 +99,7 @@ def _backups(resource: Resource, settings: Settings) -> Iterator[str]:
     references=fsbp("RDS.5", "ElastiCache.3"),
 )
 def _multi_az(resource: Resource, settings: Settings) -> Iterator[str]:
-    """In production a data store survives the loss of a zone."""
+    """In production, a data store survives the loss of a zone."""
     if not settings.is_production or _is_replica(resource):
         return
     names = ("multiAz",) if resource.kind == "rds/instance" else ("automaticFailoverEnabled", "multiAzEnabled")
@@ -115,7 +115,7 @@ def _multi_az(resource: Resource, settings: Settings) -> Iterator[str]:
     references=fsbp("AutoScaling.2", "ELB.13"),
 )
 def _zones(resource: Resource, settings: Settings) -> Iterator[str]:
-    """In production servers and load balancers are in more than one zone."""
+    """In production, servers and load balancers are in more than one zone."""
     if not settings.is_production:
         return
     name = "vpcZoneIdentifiers" if resource.kind == "autoscaling/group" else "subnets"
@@ -131,7 +131,7 @@ def _zones(resource: Resource, settings: Settings) -> Iterator[str]:
     references=fsbp("S3.14"),
 )
 def _versioning(graph: Graph, _settings: Settings) -> Iterator[Finding]:
-    """An overwritten or deleted object can be had back."""
+    """An overwritten or deleted object can be recovered."""
     for bucket in graph.of("s3/bucket"):
         versionings = graph.pointing_at(bucket, "s3/bucketVersioning", "bucket")
         if not any(
@@ -147,7 +147,7 @@ def _versioning(graph: Graph, _settings: Settings) -> Iterator[Finding]:
     references=fsbp("S3.10", "S3.13"),
 )
 def _lifecycle(graph: Graph, _settings: Settings) -> Iterator[Finding]:
-    """What nobody needs any more leaves a bucket by itself: old versions and broken uploads cost for ever."""
+    """A bucket has lifecycle rules, because old versions and incomplete uploads cost money for ever."""
     for bucket in graph.of("s3/bucket"):
         if not any(True for _ in graph.pointing_at(bucket, "s3/bucketLifecycleConfiguration", "bucket")):
             yield bucket, "it has no lifecycle"
@@ -162,10 +162,10 @@ def _lifecycle(graph: Graph, _settings: Settings) -> Iterator[Finding]:
     references=fsbp("KMS.3"),
 )
 def _recovery(resource: Resource, settings: Settings) -> Iterator[str]:
-    """Outside development a deleted key or secret can be taken back for a while."""
+    """Outside development, a deleted key or secret can be recovered for a while."""
     name = "deletionWindowInDays" if resource.kind == "kms/key" else "recoveryWindowInDays"
     days, required_days = resource.get(name), _RECOVERY_DAYS[resource.kind]
-    # Both services take 30 where nothing is said.
+    # Both services default to 30 days.
     if settings.keeps_data and isinstance(days, (int, float)) and days < required_days:
         yield f"{name} is {days:g}, of at least {required_days}"
 
@@ -179,13 +179,13 @@ def _recovery(resource: Resource, settings: Settings) -> Iterator[str]:
     references=(*fsbp("RDS.13", "ElastiCache.2"), *cis("2.3.2")),
 )
 def _upgrades(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """Security fixes of the engine arrive by themselves, in the maintenance window."""
+    """Security fixes of the engine are installed automatically, in the maintenance window."""
     if resource.get("autoMinorVersionUpgrade") in (False, "false"):
         yield "autoMinorVersionUpgrade is off"
 
 
 @RULES.resource("snapshot-tags", "low", "rds/instance", fix="set copyTagsToSnapshot", references=fsbp("RDS.17"))
 def _snapshot_tags(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A snapshot says whose it is, as its database does."""
+    """A snapshot carries the tags of its database, so that its owner is known."""
     if not resource.on("copyTagsToSnapshot"):
         yield "copyTagsToSnapshot is off"

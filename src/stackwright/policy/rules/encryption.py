@@ -1,4 +1,4 @@
-"""Encryption at rest, with a key of the environment's own wherever AWS takes one."""
+"""Rules for encryption at rest, with the environment's own key wherever AWS supports one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stackwright.policy.rule import Finding, Rules, Settings
 
 RULES = Rules()
 _KEY = "hand in the ARN of the environment's key"
-#: Who writes logs into buckets. Load balancers and S3's own logs cannot use a customer's key.
+#: Services that write logs to buckets. Load balancers and S3's own access logs cannot use a customer managed key.
 _LOG_WRITERS = (
     "delivery.logs.amazonaws.com",
     "logdelivery.elasticloadbalancing.amazonaws.com",
@@ -48,7 +48,7 @@ def _disks(resource: Resource) -> Iterator[tuple[str, Any]]:
             return
         mappings = [mapping for mapping in as_list(resource.get("blockDeviceMappings")) if isinstance(mapping, Mapping)]
         disks = [(f"disk {mapping.get('deviceName')}", mapping["ebs"]) for mapping in mappings if mapping.get("ebs")]
-        # Without a mapping, the image's disk comes as the image has it.
+        # Without a mapping, the root disk is as the image defines it.
         yield from disks or [("the image's root disk", {})]
     else:
         root = resource.get("rootBlockDevice")
@@ -68,7 +68,7 @@ def _disks(resource: Resource) -> Iterator[tuple[str, Any]]:
 def _rds(resource: Resource, _settings: Settings) -> Iterator[str]:
     """A database, its backups, its insights and its master secret are encrypted with the environment's key."""
     source = resource.get("replicateSourceDb")
-    # A replica in its source's region has the source's encryption and key; RDS refuses others.
+    # A replica in its source's region has the source's encryption and key; RDS refuses other keys.
     inherits = bool(source) and not resource.given("kmsKeyId") and not str(source).startswith("arn:")
     if not inherits:
         if not resource.on("storageEncrypted") and not (source and resource.given("kmsKeyId")):
@@ -103,7 +103,7 @@ def _cache(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("S3.17"),
 )
 def _buckets(graph: Graph, _settings: Settings) -> Iterator[Finding]:
-    """A bucket's objects are encrypted with the environment's key, except logs that AWS cannot write with one."""
+    """Objects in a bucket are encrypted with the environment's key, except logs that AWS cannot write with it."""
     for bucket in graph.of("s3/bucket"):
         configurations = list(graph.pointing_at(bucket, "s3/bucketServerSideEncryptionConfiguration", "bucket"))
         if not configurations:
@@ -137,7 +137,7 @@ def _takes_logs(graph: Graph, bucket: Resource) -> bool:
     "sns-encrypted", "medium", "sns/topic", fix="set kmsMasterKeyId to the environment's key", references=fsbp("SNS.1")
 )
 def _topics(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """Messages of a topic are encrypted with a key that CloudWatch may use, which AWS's own is not."""
+    """Messages of a topic are encrypted with a key that CloudWatch may use; it may not use AWS's own key."""
     if not resource.given("kmsMasterKeyId"):
         yield "kmsMasterKeyId is missing"
     elif str(resource.get("kmsMasterKeyId")).endswith("alias/aws/sns"):
@@ -146,14 +146,14 @@ def _topics(resource: Resource, _settings: Settings) -> Iterator[str]:
 
 @RULES.resource("log-group-encrypted", "medium", "cloudwatch/logGroup", fix=_KEY)
 def _logs(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """Logs are encrypted with the environment's key: they hold what people typed."""
+    """Logs are encrypted with the environment's key, as they contain what users typed."""
     if not resource.given("kmsKeyId"):
         yield "kmsKeyId is missing"
 
 
 @RULES.resource("secret-encrypted", "high", "secretsmanager/secret", fix=_KEY)
 def _secrets(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """Secrets are encrypted with the environment's key, so that its policy says who may read them."""
+    """Secrets are encrypted with the environment's key, so that the key's policy controls who may read them."""
     if not resource.given("kmsKeyId"):
         yield "kmsKeyId is missing: every principal of the account could decrypt it"
 
@@ -176,7 +176,7 @@ def _vaults(resource: Resource, _settings: Settings) -> Iterator[str]:
     "kms-rotation", "medium", "kms/key", fix="set enableKeyRotation", references=(*fsbp("KMS.4"), *cis("3.6"))
 )
 def _rotation(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """AWS renews a symmetric key every year."""
+    """AWS rotates a symmetric key every year."""
     symmetric = resource.get("customerMasterKeySpec") in (None, "SYMMETRIC_DEFAULT")
     if symmetric and not resource.on("enableKeyRotation"):
         yield "enableKeyRotation is off"

@@ -1,4 +1,4 @@
-"""What the world may reach, and what it may not: public addresses, open ports, public policies and snapshots."""
+"""Rules for exposure to the Internet: public addresses, open ports, public policies and snapshots."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stackwright.policy.rule import Finding, Rules, Settings
 
 RULES = Rules()
 _WORLD = ("0.0.0.0/0", "::/0")
-#: What a load balancer may offer to everybody.
+#: Ports that a load balancer may open to the Internet.
 _WEB = {80, 443}
-#: Tiers of hosts that users reach without a load balancer: an edge of its own, or the one server of size A.
+#: Tiers of hosts that users reach without a load balancer: an own edge, or the single server of size A.
 _EDGE = ("edge", "server")
-#: Remote control and data stores: never, not even from a load balancer's group.
+#: Remote access and data stores: never open, not even in a load balancer's group.
 _NEVER = {22: "SSH", 3389: "Remote Desktop", 5432: "PostgreSQL", 6379: "Redis"}
 _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 _RULE_KINDS = ("vpc/securityGroupIngressRule", "ec2/securityGroupRule")
@@ -29,7 +29,7 @@ _RULE_KINDS = ("vpc/securityGroupIngressRule", "ec2/securityGroupRule")
     references=(*fsbp("S3.8"), *cis("2.1.4")),
 )
 def _buckets(graph: Graph, _settings: Settings) -> Iterator[Finding]:
-    """No bucket can be made public, by whatever policy or ACL."""
+    """No policy or ACL can make a bucket public."""
     for bucket in graph.of("s3/bucket"):
         blocks = list(graph.pointing_at(bucket, "s3/bucketPublicAccessBlock", "bucket"))
         if not blocks:
@@ -47,7 +47,7 @@ def _buckets(graph: Graph, _settings: Settings) -> Iterator[Finding]:
     references=fsbp("S3.12"),
 )
 def _ownership(graph: Graph, _settings: Settings) -> Iterator[Finding]:
-    """Access to a bucket is said by its policy alone, never by ACLs."""
+    """Access to a bucket is controlled by its policy alone, never by ACLs."""
     for bucket in graph.of("s3/bucket"):
         rules = [
             controls.get("rule.objectOwnership")
@@ -80,7 +80,7 @@ def _rds(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("EC2.9", "EC2.25"),
 )
 def _instances(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """No host is given a public address by the way."""
+    """No host is assigned a public address at launch."""
     interfaces = [
         interface for interface in as_list(resource.get("networkInterfaces")) if isinstance(interface, Mapping)
     ]
@@ -97,7 +97,7 @@ def _instances(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("EC2.15"),
 )
 def _subnets(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A subnet gives no host a public address by itself."""
+    """A subnet does not assign public addresses to hosts automatically."""
     if resource.get("mapPublicIpOnLaunch") in (True, "true"):
         yield "mapPublicIpOnLaunch is on"
 
@@ -113,7 +113,7 @@ def _subnets(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("EC2.1", "RDS.1"),
 )
 def _snapshots(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """No snapshot or image is everybody's."""
+    """No snapshot or image is shared publicly."""
     if resource.get("group") == "all" or "all" in as_list(resource.get("sharedAccounts")):
         yield "it is shared with everybody"
     if resource.get("accountId") == "all":
@@ -128,14 +128,14 @@ def _snapshots(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("S3.2", "S3.3", "SNS.4", "SQS.3", "KMS.5"),
 )
 def _policies(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """No policy of a resource admits everybody without saying under which condition."""
+    """No policy of a resource admits every principal without a condition."""
     for name, document in statements.documents(resource, statements.RESOURCE_BASED):
         for statement in statements.allowed(document):
             if statements.is_everybody(statement.get("Principal")) and not narrows(statement.get("Condition")):
                 yield f"{name}: {statement.get('Sid') or 'a statement'} admits everybody"
 
 
-#: Conditions on who is calling; one on TLS or on the time leaves everybody.
+#: Conditions that restrict the caller; a condition on TLS or on the time still admits everyone.
 _NARROWING = (
     "aws:principalaccount",
     "aws:principalarn",
@@ -151,7 +151,7 @@ _NARROWING = (
 
 
 def narrows(condition: Any) -> bool:
-    """Whether a condition leaves less than everybody."""
+    """Return whether a condition restricts who is admitted."""
     if not isinstance(condition, Mapping):
         return False
     return any(
@@ -174,7 +174,7 @@ def narrows(condition: Any) -> bool:
     references=(*fsbp("EC2.8", "EC2.170"), *cis("5.6")),
 )
 def _metadata(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A host's credentials are given to its own processes alone: IMDSv2, one hop."""
+    """A host's credentials are available to its own processes alone: IMDSv2, one hop."""
     if resource.kind == "ec2/instance" and resource.given("launchTemplate") and not resource.given("metadataOptions"):
         return
     if resource.get("metadataOptions.httpEndpoint") == "disabled":
@@ -193,7 +193,7 @@ def _metadata(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=(*fsbp("EC2.18", "EC2.19"), *cis("5.2", "5.3")),
 )
 def _open(graph: Graph, _settings: Settings) -> Iterator[Finding]:
-    """The whole Internet reaches 80 and 443 of load balancers and of edge hosts, and nothing else."""
+    """The Internet reaches ports 80 and 443 of load balancers and of edge hosts, and nothing else."""
     balancers = list(graph.of("lb/loadBalancer"))
     edges = [security_group for security_group in graph.of("ec2/securityGroup") if _tier(security_group) in _EDGE]
     for rule in graph.of(*_RULE_KINDS):
@@ -249,8 +249,8 @@ def _has_group(graph: Graph, balancer: Resource, group_id: Any) -> bool:
     references=(*fsbp("EC2.18", "EC2.19"), *cis("5.2", "5.3")),
 )
 def _open_inline(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A rule inside a security group lets nobody in from the Internet."""
-    # Not in the rule of the graph: there the engine shows outputs, where a group lists the rules of others as its own.
+    """An inline rule of a security group does not admit the Internet."""
+    # Not part of the graph rule: there the engine shows outputs, in which a group lists rules of others as its own.
     for inline in as_list(resource.get("ingress")):
         if isinstance(inline, Mapping) and _from_world(inline):
             yield "an inline rule is open to the world"
@@ -263,7 +263,7 @@ def _open_inline(resource: Resource, _settings: Settings) -> Iterator[str]:
     fix="declare SecurityGroupIngressRule and SecurityGroupEgressRule",
 )
 def _inline(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """Rules of a security group are resources of their own: an inline list fights with them, and has no reason beside it."""
+    """Rules of a security group are separate resources: an inline list conflicts with them and has no descriptions."""
     for name in ("ingress", "egress"):
         if resource.given(name):
             yield f"{name} is inline"
@@ -278,7 +278,7 @@ def _inline(resource: Resource, _settings: Settings) -> Iterator[str]:
     fix="set description to the reason, and exactly one source",
 )
 def _reasons(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """Each rule of a security group says why it is there and whom it is for."""
+    """Each rule of a security group describes why it exists and for whom."""
     if not resource.given("description"):
         yield "description is missing"
     sources = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId", "cidrBlocks", "ipv6CidrBlocks",
@@ -295,7 +295,7 @@ def _reasons(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("EC2.19"),
 )
 def _egress(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """Nobody may send everything to everywhere."""
+    """No security group allows all traffic to every destination."""
     if _from_world(resource.inputs) and resource.get("ipProtocol") in ("-1", "all"):
         yield "all traffic to the whole world"
 
@@ -307,7 +307,7 @@ def _egress(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=(*fsbp("EC2.2"), *cis("5.4")),
 )
 def _default_group(graph: Graph, _settings: Settings) -> Iterator[Finding]:
-    """A VPC's default security group lets nothing through: what nobody put into a group is alone."""
+    """A VPC's default security group allows no traffic, so resources that have no group are isolated."""
     for vpc in graph.of("ec2/vpc"):
         groups = list(graph.pointing_at(vpc, "ec2/defaultSecurityGroup", "vpcId"))
         if not groups:

@@ -1,4 +1,4 @@
-"""Whose it is, and what it costs."""
+"""Rules for ownership and cost."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from stackwright.policy.resources import UNKNOWN, Graph, Resource, as_list, is_t
 from stackwright.policy.rule import Finding, Rules, Settings
 
 RULES = Rules()
-#: What `stackwright.infra.aws.context.Context.tags` gives.
+#: The tags that `stackwright.infra.aws.context.Context.tags` sets.
 REQUIRED_TAGS = ("Name", "stackwright:class", "stackwright:environment", "stackwright:system")
 
 
 def tags(resource: Resource) -> Any:
-    """A resource's tags, however it says them; UNKNOWN where only AWS knows."""
+    """Return a resource's tags, in whichever form it declares them; UNKNOWN if only AWS knows them."""
     resource_tags = resource.get("tags")
     if isinstance(resource_tags, list):
         return {tag.get("key"): tag.get("value") for tag in resource_tags if isinstance(tag, Mapping)}
@@ -27,7 +27,7 @@ def tags(resource: Resource) -> Any:
     fix="set tags=context.tags(name)",
 )
 def _tags(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """Each resource says whose it is: costs, permissions and Ansible's groups go by tags."""
+    """Each resource has the ownership tags: costs, permissions and Ansible's groups depend on tags."""
     if not is_taggable(resource.type):
         return
     resource_tags = tags(resource)
@@ -45,7 +45,7 @@ def _tags(resource: Resource, _settings: Settings) -> Iterator[str]:
     fix="set tagSpecifications for instance and volume; propagateAtLaunch of a group's tags",
 )
 def _launched(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """What a launch template or a group makes says whose it is, too."""
+    """Resources that a launch template or an Auto Scaling group creates have the ownership tags, too."""
     if resource.kind == "autoscaling/group":
         for tag in as_list(resource.get("tags")):
             if isinstance(tag, Mapping) and tag.get("propagateAtLaunch") is False:
@@ -66,7 +66,7 @@ def _launched(resource: Resource, _settings: Settings) -> Iterator[str]:
 
 @RULES.graph("budget", "medium", fix="declare a Budget with a notification that somebody reads")
 def _budget(graph: Graph, _settings: Settings) -> Iterator[Finding]:
-    """Somebody hears of it before an environment costs more than it may."""
+    """A budget notifies a subscriber before an environment costs more than it may."""
     if not any(resource.is_aws for resource in graph.resources):
         return
     budgets = list(graph.of("budgets/budget"))
@@ -87,7 +87,7 @@ def _budget(graph: Graph, _settings: Settings) -> Iterator[Finding]:
 
 @RULES.graph("cost-within-budget", "medium", fix="choose smaller sizes, or raise the budget")
 def _cost(graph: Graph, settings: Settings) -> Iterator[Finding]:
-    """The estimated cost of a month is within the budget."""
+    """The estimated monthly cost is within the budget."""
     if settings.monthly_usd is None:
         return
     for budget in graph.of("budgets/budget"):

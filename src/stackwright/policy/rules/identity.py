@@ -1,4 +1,4 @@
-"""Who may do what: no wildcard, no key that outlives its owner, no secret in the open."""
+"""Rules for permissions and secrets: no wildcards, no keys that outlive their owner, no secrets in plain text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stackwright.policy.rule import Rules, Settings
 
 RULES = Rules()
 _ALL: Mapping[str, tuple[str, ...]] = {**statements.RESOURCE_BASED, **statements.IDENTITY}
-#: Inputs that hold a secret's value; AWS-managed secrets and ARNs are the way.
+#: Inputs that hold the value of a secret; use AWS-managed secrets and ARNs instead.
 _VALUES = (
     "authToken",
     "masterPassword",
@@ -23,7 +23,7 @@ _VALUES = (
     "secretBinary",
     "secretString",
 )
-#: The write-only ones, which never reach the state; a plain value is in a preview's output all the same.
+#: The write-only inputs, which never reach the state; a plain value still appears in the output of a preview.
 _WRITE_ONLY = ("authTokenWo", "passwordWo", "passwordsWo", "secretStringWo", "valueWo")
 _LOOKS_SECRET = (
     (re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"), "an access key of AWS"),
@@ -34,7 +34,7 @@ _LOOKS_SECRET = (
         "a password",
     ),
 )
-#: Managed policies that give everything.
+#: Managed policies that grant everything.
 _ADMINISTRATORS = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
 
 
@@ -46,7 +46,7 @@ _ADMINISTRATORS = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
     references=(*fsbp("IAM.1", "IAM.21"), *cis("1.16")),
 )
 def _actions(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A policy allows actions by their names."""
+    """A policy allows actions by name."""
     for name, document in statements.documents(resource, _ALL):
         for statement in statements.allowed(document):
             where = f"{name}: {statement.get('Sid') or 'a statement'}"
@@ -65,7 +65,7 @@ def _actions(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=(*fsbp("IAM.1"), *cis("1.16")),
 )
 def _resources(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A policy of an identity names the resources, wherever the action has any."""
+    """An identity policy names the resources, wherever the action supports resource-level permissions."""
     for name, document in statements.documents(resource, statements.IDENTITY):
         for statement in statements.allowed(document):
             where = f"{name}: {statement.get('Sid') or 'a statement'}"
@@ -88,7 +88,7 @@ def _resources(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=(*fsbp("IAM.1"), *cis("1.16")),
 )
 def _administrators(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """Nobody in the environment is an administrator."""
+    """No principal in the environment is an administrator."""
     for arn in (*as_list(resource.get("policyArn")), *as_list(resource.get("managedPolicyArns"))):
         if str(arn).rpartition("/")[2] in _ADMINISTRATORS:
             yield f"{arn} is attached"
@@ -101,7 +101,7 @@ def _administrators(resource: Resource, _settings: Settings) -> Iterator[str]:
     fix="name the service or the account, with the conditions that its documentation asks for",
 )
 def _trust(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A role is taken by those whom it names."""
+    """A role can be assumed only by the principals that it names."""
     for name, document in statements.documents(resource, statements.TRUST):
         for statement in statements.allowed(document):
             if statements.is_everybody(statement.get("Principal")):
@@ -118,7 +118,7 @@ def _trust(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=(*fsbp("IAM.2", "IAM.3"), *cis("1.14", "1.15")),
 )
 def _keys(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """No user and no access key belongs to an environment: a key leaks and stays valid."""
+    """An environment has no IAM users and no access keys: a key that leaks stays valid."""
     yield f"{resource.kind} is declared"
 
 
@@ -126,7 +126,7 @@ def _keys(resource: Resource, _settings: Settings) -> Iterator[str]:
     "no-secret-value", "critical", fix="let AWS manage the secret, or put its value by a command; hand on its ARN"
 )
 def _secrets(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """No value of a secret is in an input: inputs are in the state, in previews and in logs."""
+    """No input contains the value of a secret: inputs appear in the state, in previews and in logs."""
     secret = resource.secrets
     yield from (f"{name} is set" for name in _VALUES if resource.given(name))
     if secret is not None:
@@ -157,7 +157,7 @@ def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     fix="set manageMasterUserPassword",
 )
 def _master(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """RDS makes, keeps and rotates the password of a database's owner; nobody types it."""
+    """RDS creates, stores and rotates the password of a database's owner; no user enters it."""
     if resource.given("replicateSourceDb") or resource.given("snapshotIdentifier"):
         return
     if not resource.on("manageMasterUserPassword"):

@@ -1,4 +1,4 @@
-"""What people are told, and what can be looked up afterwards: logs, alarms, monitoring."""
+"""Rules for logs, alarms and monitoring."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stackwright.policy.resources import UNKNOWN, Graph, Resource, as_list
 from stackwright.policy.rule import Finding, Rules, Settings
 
 RULES = Rules()
-#: Kind -> what it is to people; each has at least one alarm.
+#: Kind -> its name in messages; each resource of these kinds has at least one alarm.
 _WATCHED: Mapping[str, str] = {
     "autoscaling/group": "group of servers",
     "cloudfront/distribution": "distribution",
@@ -29,7 +29,7 @@ _WEB_FIREWALL_SCOPES = ("lb/loadBalancer", "cloudfront/distribution")
     references=(*fsbp("EC2.6"), *cis("3.7")),
 )
 def _flow_logs(graph: Graph, _settings: Settings) -> Iterator[Finding]:
-    """A VPC keeps a record of who talked to whom."""
+    """A VPC records its network traffic in a flow log."""
     for vpc in graph.of("ec2/vpc"):
         kinds = [flow_log.get("trafficType") for flow_log in graph.pointing_at(vpc, "ec2/flowLog", "vpcId")]
         if not any(kind in ("ALL", "REJECT", UNKNOWN) for kind in kinds):
@@ -44,7 +44,7 @@ def _flow_logs(graph: Graph, _settings: Settings) -> Iterator[Finding]:
     references=fsbp("CloudWatch.16"),
 )
 def _retention(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """Logs are kept for a time that somebody chose: without one AWS keeps, and bills, for ever."""
+    """Log groups have an explicit retention: without one AWS keeps, and bills, logs for ever."""
     if not resource.get("retentionInDays"):
         yield "retentionInDays is missing: for ever"
 
@@ -53,7 +53,7 @@ def _retention(resource: Resource, _settings: Settings) -> Iterator[str]:
     "load-balancer-logs", "medium", "lb/loadBalancer", fix="set accessLogs with a bucket", references=fsbp("ELB.5")
 )
 def _access_logs(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A load balancer writes down each request."""
+    """A load balancer logs each request."""
     if not resource.on("accessLogs.enabled"):
         yield "accessLogs is off"
 
@@ -65,7 +65,7 @@ def _access_logs(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("CloudFront.5"),
 )
 def _cdn_logs(graph: Graph, _settings: Settings) -> Iterator[Finding]:
-    """A distribution writes down each request."""
+    """A distribution logs each request."""
     for distribution in graph.of("cloudfront/distribution"):
         delivered = any(True for _ in graph.pointing_at(distribution, "cloudwatch/logDeliverySource", "resourceArn"))
         if not delivered and not distribution.given("loggingConfig"):
@@ -79,7 +79,7 @@ def _cdn_logs(graph: Graph, _settings: Settings) -> Iterator[Finding]:
     references=fsbp("ELB.16", "CloudFront.6"),
 )
 def _firewall(graph: Graph, settings: Settings) -> Iterator[Finding]:
-    """In production what the world reaches first is behind a web firewall."""
+    """In production, the first component that the Internet reaches is behind a web firewall."""
     if not settings.is_production:
         return
     guarded = [cdn for cdn in graph.of("cloudfront/distribution") if cdn.given("webAclId")]
@@ -87,7 +87,7 @@ def _firewall(graph: Graph, settings: Settings) -> Iterator[Finding]:
         if not distribution.given("webAclId"):
             yield distribution, "webAclId is missing"
     for balancer in graph.of("lb/loadBalancer"):
-        # A network load balancer reads no requests, and an internal one has a distribution in front.
+        # A network load balancer does not read requests, and an internal one has a distribution in front.
         if balancer.get("loadBalancerType") in ("network", UNKNOWN) or balancer.on("internal") or guarded:
             continue
         if not any(True for _ in graph.pointing_at(balancer, "wafv2/webAclAssociation", "resourceArn")):
@@ -101,7 +101,7 @@ def _firewall(graph: Graph, settings: Settings) -> Iterator[Finding]:
     references=fsbp("WAF.11"),
 )
 def _firewall_logs(graph: Graph, _settings: Settings) -> Iterator[Finding]:
-    """A web firewall writes down what it refused."""
+    """A web firewall logs the requests that it refuses."""
     for acl in graph.of("wafv2/webAcl"):
         if not any(True for _ in graph.pointing_at(acl, "wafv2/webAclLoggingConfiguration", "resourceArn")):
             yield acl, "it has no log"
@@ -115,7 +115,7 @@ def _firewall_logs(graph: Graph, _settings: Settings) -> Iterator[Finding]:
     references=fsbp("RDS.9"),
 )
 def _database_logs(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A database's log is where the others are."""
+    """A database's log is exported to where the other logs are."""
     exports = as_list(resource.get("enabledCloudwatchLogsExports"))
     if exports != [UNKNOWN] and "postgresql" not in exports:
         yield f"enabledCloudwatchLogsExports is {exports}"
@@ -129,7 +129,7 @@ def _database_logs(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("RDS.6"),
 )
 def _monitoring(resource: Resource, settings: Settings) -> Iterator[str]:
-    """In production the cause of a slow database can be looked up afterwards."""
+    """In production, the cause of a slow database can be determined afterwards."""
     if not settings.is_production:
         return
     if not resource.get("monitoringInterval"):
@@ -147,7 +147,7 @@ def _monitoring(resource: Resource, settings: Settings) -> Iterator[str]:
     fix="declare a MetricAlarm with the component in its dimensions",
 )
 def _alarms(graph: Graph, settings: Settings) -> Iterator[Finding]:
-    """Outside development every component that can fail has an alarm."""
+    """Outside development, every component that can fail has an alarm."""
     if not settings.keeps_data:
         return
     watched = [value for alarm in graph.of("cloudwatch/metricAlarm") for value in _dimensions(alarm)]
@@ -173,7 +173,7 @@ def _dimensions(alarm: Resource) -> Iterator[Any]:
 def _is_of(resource: Resource, value: Any) -> bool:
     if resource.is_meant_by(value):
         return True
-    # Members of a replication group are called after it: `<group>-001`.
+    # Members of a replication group are named after it: `<group>-001`.
     return (
         resource.kind == "elasticache/replicationGroup"
         and isinstance(value, str)
@@ -189,7 +189,7 @@ def _is_of(resource: Resource, value: Any) -> bool:
     references=fsbp("CloudWatch.15", "CloudWatch.17"),
 )
 def _heard(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """An alarm tells somebody."""
+    """An alarm notifies a recipient."""
     if resource.get("actionsEnabled") is False:
         yield "actionsEnabled is off"
     elif not resource.given("alarmActions"):

@@ -1,4 +1,4 @@
-"""Encryption on the way, and which versions of TLS are good enough."""
+"""Rules for encryption in transit and for TLS versions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from stackwright.policy.resources import UNKNOWN, Graph, Resource, as_list
 from stackwright.policy.rule import Finding, Rules, Settings
 
 RULES = Rules()
-#: Nothing below TLS 1.2. ELB's policies `...TLS13-1-0...` and `...1-1...` let older versions in, and so do those without a year of 2017 or later.
+#: TLS 1.2 is the minimum. ELB's policies `...TLS13-1-0...` and `...1-1...` allow older versions, and so do those
+#: without a year of 2017 or later.
 _LOAD_BALANCER_TLS = re.compile(
     r"ELBSecurityPolicy-(TLS13-1-[23]-.*20\d\d-\d\d|TLS-1-2(-Ext)?-20\d\d-\d\d|FS-1-2-.*20\d\d-\d\d)"
 )
-#: What viewers get at least.
+#: The minimum for viewers.
 _CDN_TLS = re.compile(r"TLSv1\.2_20(2[1-9]|[3-9]\d)|TLSv1\.3_20\d\d")
 _ORIGIN_TLS = {"TLSv1.2", "TLSv1.3"}
 
@@ -41,7 +42,7 @@ def _force_ssl(resource: Resource, _settings: Settings) -> Iterator[str]:
     "rds-own-parameters", "high", "rds/instance", fix="set parameterGroupName to a group of the environment's own"
 )
 def _own_parameters(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A database has a parameter group of its own: AWS's default group of older versions does not force TLS."""
+    """A database has its own parameter group, as AWS's default group of older versions does not force TLS."""
     group = resource.get("parameterGroupName")
     if not resource.given("parameterGroupName") or str(group).startswith("default."):
         yield f"parameterGroupName is {group!r}"
@@ -55,7 +56,7 @@ def _own_parameters(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("ElastiCache.5"),
 )
 def _cache(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A cache speaks TLS with everybody."""
+    """A cache accepts TLS connections only."""
     if not resource.on("transitEncryptionEnabled"):
         yield "transitEncryptionEnabled is off"
     elif resource.get("transitEncryptionMode") not in (None, UNKNOWN, "required"):
@@ -70,7 +71,7 @@ def _cache(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("ElastiCache.6"),
 )
 def _cache_login(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A cache asks who is there: users of its own (RBAC), or a token where the engine has no users."""
+    """A cache authenticates its clients: with its own users (RBAC), or with a token where the engine has no users."""
     if not any(resource.given(name) for name in ("userGroupIds", "authToken", "authTokenWo")):
         yield "userGroupIds is empty: whoever reaches the port is in"
 
@@ -102,7 +103,7 @@ def _https(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("ELB.17"),
 )
 def _tls(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A load balancer speaks TLS 1.2 and 1.3 alone."""
+    """A load balancer accepts TLS 1.2 and 1.3 only."""
     policy = resource.get("sslPolicy")
     if resource.get("protocol") not in ("HTTPS", "TLS") or policy is UNKNOWN:
         return
@@ -112,8 +113,8 @@ def _tls(resource: Resource, _settings: Settings) -> Iterator[str]:
 
 @RULES.resource("target-tls", "medium", "lb/targetGroup", fix="set protocol to HTTPS or TLS", references=fsbp("ELB.22"))
 def _targets(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """Between load balancer and hosts requests are encrypted, too."""
-    # TCP passes on what the client has encrypted.
+    """Requests between the load balancer and the hosts are encrypted, too."""
+    # TCP passes on the client's encrypted traffic.
     if resource.get("protocol") in ("HTTP", "UDP", "TCP_UDP"):
         yield f"protocol is {resource.get('protocol')}"
 
@@ -173,7 +174,7 @@ def _cdn(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("CloudFront.7", "CloudFront.15"),
 )
 def _cdn_tls(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A distribution speaks TLS 1.2 and newer alone; AWS's default certificate would let TLS 1.0 in."""
+    """A distribution accepts TLS 1.2 and newer only; AWS's default certificate would allow TLS 1.0."""
     certificate = resource.get("viewerCertificate")
     if certificate is UNKNOWN:
         return
@@ -193,7 +194,7 @@ def _cdn_tls(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("CloudFront.9", "CloudFront.10"),
 )
 def _origins(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """A distribution reaches its origin by TLS 1.2 alone."""
+    """A distribution connects to its origin with TLS 1.2 only."""
     for origin in as_list(resource.get("origins")):
         custom = origin.get("customOriginConfig") if isinstance(origin, Mapping) else None
         if not isinstance(custom, Mapping):
@@ -217,7 +218,7 @@ def _origins(resource: Resource, _settings: Settings) -> Iterator[str]:
     references=fsbp("ELB.4", "ELB.12"),
 )
 def _requests(resource: Resource, _settings: Settings) -> Iterator[str]:
-    """An application load balancer passes on no request that two parsers could read in two ways."""
+    """An application load balancer forwards no request that two parsers could interpret differently."""
     if resource.get("loadBalancerType") not in (None, "application"):
         return
     if not resource.on("dropInvalidHeaderFields"):

@@ -1,7 +1,7 @@
-"""Whether AWS's provider would take the inputs of a resource: every key, every required one, every type, at any depth.
+"""Checks whether AWS's provider would accept the inputs of a resource: keys, required keys and types, at any depth.
 
-Stricter than the provider in one way: it would turn `"8080"` into a number, this does not, for it is most often a slip.
-It does not know the rules between properties ("one of these two"), nor the values that AWS accepts.
+It is stricter than the provider in one way: the provider converts `"8080"` to a number, this check does not, as it is
+usually a mistake. It knows neither the rules between properties ("one of these two") nor the values that AWS accepts.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from stackwright.testing.aws.sdk_schema import Kind, Property, Type, members
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """What is wrong with a property, by its path."""
+    """A problem with a property, which is named by its path."""
 
     path: str
     reason: str
 
 
 def check(what: str, properties: Mapping[str, Property], inputs: Mapping[str, Any]) -> list[Failure]:
-    """Everything that is wrong; `what` names whose properties they are."""
+    """Return every problem; `what` names the owner of the properties."""
     return list(_object(what, properties, inputs, ""))
 
 
@@ -49,11 +49,11 @@ def _value(types: tuple[Type, ...], wrapped: Any, path: str) -> Iterator[Failure
     fitting = [declared for declared in types if _FITS[declared.kind](value)]
     if not fitting:
         expected = " or ".join(dict.fromkeys(declared.kind.value for declared in types))
-        # Not the value: it may be secret, and its kind says enough.
+        # Without the value: it may be secret, and its kind is enough.
         yield Failure(path=path, reason=f"has to be {expected}, not {_kind(value)}")
         return
     failure_lists = [list(_inside(declared, value, path)) for declared in fitting]
-    # Of several alternatives, the one with the least to complain about is the one that was meant.
+    # Of several alternatives, the one with the fewest problems is probably the intended one.
     yield from min(failure_lists, key=len)
 
 
@@ -111,7 +111,7 @@ def _kind(value: object) -> str:
 def completed(
     properties: Mapping[str, Property], inputs: Mapping[str, Any], default_tags: Mapping[str, str], name: str
 ) -> wire.Values:
-    """The inputs as the provider keeps them: named, with the provider's tags, and policy documents as text."""
+    """Return the inputs as the provider keeps them: named, with the provider's tags, and policy documents as text."""
     completed_inputs = {key: _as_text(properties.get(key), value) for key, value in inputs.items()}
     tags = properties.get("tags")
     resource_tags = completed_inputs.get("tags", {})
@@ -135,7 +135,7 @@ def completed(
 
 
 def _as_text(declared: Property | None, value: Any) -> Any:
-    """A policy may be given as an object; AWS takes, and gives back, a string."""
+    """Return a policy as a string: it may be given as an object, but AWS accepts and returns a string."""
     text_or_object = declared and declared.type(Kind.STRING) and declared.type(Kind.OBJECT)
     if not text_or_object or not _mapping(value) or wire.holds_unknown(value) or wire.holds_secret(value):
         return value

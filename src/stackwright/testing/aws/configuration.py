@@ -1,4 +1,4 @@
-"""How the provider itself is configured: where it works, for whom, and with which tags."""
+"""The configuration of the provider itself: its region, account and tags."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from stackwright.testing.aws.sdk_schema import Kind, provider
 
 #: AWS's own example account.
 EXAMPLE_ACCOUNT = "123456789012"
-#: Put beside the configuration by the engine.
+#: Added to the configuration by the engine.
 _ENGINES_OWN = ("version", "pluginDownloadURL")
 
 
 class ConfigurationError(ValueError):
-    """The provider cannot work like this."""
+    """Raised if the provider cannot work with its configuration."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """What a configured provider knows."""
+    """The settings of a configured provider."""
 
-    #: "" if none was given: then nothing can be done.
+    #: Empty if not set: then no operation is possible.
     region: str = ""
     account: str = EXAMPLE_ACCOUNT
     default_tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def decoded(settings: Mapping[str, Any]) -> wire.Values:
-    """Whatever is no string travels as JSON in a string: so does Pulumi's provider configuration."""
+    """Return the decoded settings: Pulumi passes provider configuration that is not a string as JSON in a string."""
     decoded_settings = {}
     for name, value in settings.items():
         inner = wire.unwrap(value)
@@ -49,12 +49,12 @@ def decoded(settings: Mapping[str, Any]) -> wire.Values:
 
 
 def problems(settings: Mapping[str, Any]) -> list[Failure]:
-    """What is wrong with a configuration. A missing region is not: it may yet come."""
+    """Return the problems of a configuration. A missing region is not one: it may be set later."""
     return check("provider aws", provider(), decoded(settings))
 
 
 def configured(settings: Mapping[str, Any], logged_in: str) -> Configuration:
-    """The configuration; `logged_in` is the account to pretend to be in, "" for the first that is allowed."""
+    """Return the configuration; `logged_in` is the account to simulate, empty for the first allowed one."""
     plain_settings = wire.plain(decoded(settings))
     allowed = plain_settings.get("allowedAccountIds") or []
     account = logged_in or (allowed[0] if allowed else EXAMPLE_ACCOUNT)

@@ -1,4 +1,4 @@
-"""What a change of inputs means for a resource that is there: nothing, an update, or a new one in its place."""
+"""Determines what a change of inputs means for an existing resource: nothing, an update, or a replacement."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 from stackwright.testing.aws import wire
 from stackwright.testing.aws.sdk_schema import Resource
 
-#: Names are unique in an account: if one was given, the old resource has to go before the new one comes. So does the
-#: real provider (nameRequiresDeleteBeforeReplace of the Terraform bridge) for the properties that it can name itself.
+#: Names are unique in an account: if a name was given, the old resource has to be deleted before the new one is
+#: created. The real provider does the same (nameRequiresDeleteBeforeReplace of the Terraform bridge) for the properties
+#: that it can name itself.
 _NAMES = ("name", "identifier", "clusterIdentifier", "replicationGroupId", "bucket")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A property that differs, by its path."""
+    """A property that differs, named by its path."""
 
     path: str
     #: `add`, `delete` or `update`.
@@ -26,13 +27,13 @@ class Change:
 
     @property
     def name(self) -> str:
-        """The property of the resource that it is in."""
+        """Return the top-level property of the resource that contains it."""
         return re.split(r"[.\[]", self.path, maxsplit=1)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """All that differs."""
+    """All changes between two sets of inputs."""
 
     changes: tuple[Change, ...]
     delete_before_replace: bool
@@ -50,7 +51,7 @@ def diff(
     ignore: Collection[str] = (),
     more: Mapping[str, Collection[str]] | None = None,
 ) -> Difference:
-    """The difference of two sets of inputs; `more` names, by type, properties that replace beside the documented."""
+    """Return the difference of two sets of inputs; `more` lists, by type, further properties that force replacement."""
     also = (more or {}).get(resource.token, ())
     documented = {path for path, replacement in resource.replacements.items() if not replacement.conditional}
     changes = tuple(
@@ -100,7 +101,7 @@ def _joined(path: str, name: str) -> str:
 
 
 def _replaces(path: str, replacing: Collection[str]) -> bool:
-    """Whether the property, or one that it is in, replaces."""
+    """Return whether the property, or a property that contains it, forces replacement."""
     bare = re.sub(r"\[\d+\]", "[]", path)
     parts = re.split(r"(?=\.|\[)", bare)
     return any("".join(parts[: end + 1]).removesuffix("[]") in replacing for end in range(len(parts)))

@@ -1,4 +1,4 @@
-"""What only the prose of the SDK says: which changes replace a resource, and what its id is made of."""
+"""Extracts what only the SDK's documentation text says: which changes replace a resource, and how its id is formed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 #: The wordings of 7.51.1, counted over the whole package: "forces a new resource" 482 times, "forces replacement if
-#: changed" 126, "forces recreation of the ..." 21, "will re-create the resource" 38, and the rest seldom.
+#: changed" 126, "forces recreation of the ..." 21, "will re-create the resource" 38, and the others rarely.
 _FORCES = re.compile(
     r"forces? (?:a |the )?(?:creation of )?(?:a )?(?:new|replacement|recreation|re-creation|resource recreation)\b"
     r"|(?:creates?|requires?) (?:a )?(?:new resource|replacement)"
@@ -16,7 +16,7 @@ _FORCES = re.compile(
     re.IGNORECASE,
 )
 _NEGATED = re.compile(r"(?:not|n't|without) (?:\w+ )?(?:force|trigger|cause|require|re-?creat)", re.IGNORECASE)
-#: "For Memcached, changing this value will re-create the resource": true of some, hence not taken for a rule.
+#: "For Memcached, changing this value will re-create the resource" is true for some resources only, hence not a rule.
 _CONDITIONAL = re.compile(
     r"^\W*(?:if|when|for|unless|once)\b|\b(?:if|when) (?!changed|modified|updated)", re.IGNORECASE
 )
@@ -27,26 +27,26 @@ _USING = re.compile(r"(?:using|by)\b[^.\n]*?`(?P<name>\w+)`")
 
 @dataclass(frozen=True, kw_only=True)
 class Replacement:
-    """What is said about a change of a property."""
+    """A statement of the documentation about changing a property."""
 
-    #: The documentation's own, or where else it was read.
+    #: The sentence of the documentation, or the other source that it is from.
     sentence: str
-    #: It holds only under a condition, which nothing here can judge: the change is then taken for an update.
+    #: Whether it depends on a condition, which cannot be evaluated here: the change then counts as an update.
     conditional: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportHint:
-    """How the documentation shows an id where it explains `pulumi import`."""
+    """How the documentation of `pulumi import` shows an id."""
 
-    #: An example of an id; "" if there is none.
+    #: An example of an id; empty if there is none.
     example: str = ""
-    #: The property, by its name on the wire, whose value the id is; "" if none is named.
+    #: The property whose value is the id, by its name on the wire; empty if none is named.
     property: str = ""
 
 
 def replacement(text: str) -> Replacement | None:
-    """What the documentation of one property says about its replacement."""
+    """Return what the documentation of one property says about replacement."""
     sentences = [
         sentence for sentence in _SENTENCE.split(text) if _FORCES.search(sentence) and not _NEGATED.search(sentence)
     ]
@@ -60,7 +60,7 @@ def replacement(text: str) -> Replacement | None:
 
 
 def replaced_by_the_text(source: str, names: Mapping[str, str]) -> dict[str, Replacement]:
-    """Arguments that a class's own text names in a sentence about replacement; `names`: in Python -> on the wire."""
+    """Return the arguments that a class docstring names in a sentence about replacement; `names`: Python -> wire."""
     prose = source.partition('"""')[2].partition("## Import")[0].partition(":param ")[0]
     replacements: dict[str, Replacement] = {}
     for paragraph in re.split(r"\n\s*\n", prose):
@@ -75,12 +75,12 @@ def replaced_by_the_text(source: str, names: Mapping[str, str]) -> dict[str, Rep
 
 
 def import_hint(source: str, names: Mapping[str, str]) -> ImportHint:
-    """The example of `pulumi import`; `names`: in Python -> on the wire."""
+    """Return the id example of `pulumi import`; `names`: Python -> wire."""
     example = _IMPORT.search(source)
     if example is None:
         return ImportHint()
     before = source[: example.start()].rpartition("Using ")[2].partition("For example")[0]
     named = [names[argument] for argument in _USING.findall("using " + before) if argument in names]
-    # More than one: the id is put together, and how is said in prose.
+    # More than one: the id is composed, and only prose explains how.
     single = named[0] if len(set(named)) == 1 and "separated" not in before else ""
     return ImportHint(example=example["id"].strip("\"'"), property=single)

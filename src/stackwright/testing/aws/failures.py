@@ -1,7 +1,7 @@
 """Failures that a test orders: "the creation of `db` fails once", "every deletion fails", "from the tenth creation on".
 
-Orders are a JSON list of objects in a file; see `Order` for the keys. How often each was carried out stands beside the file, so
-that `once` holds over the plugin's processes: every `pulumi up` starts a new one.
+Orders are a JSON list of objects in a file; see `Order` for the keys. The number of times that each was carried out is
+stored next to the file, so that `once` is valid across the plugin's processes: every `pulumi up` starts a new one.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from pathlib import Path
 
 
 class OrderError(ValueError):
-    """The file of orders cannot be read."""
+    """Raised if the file of orders cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What is to fail."""
+    """An order to make operations fail."""
 
     #: `create`, `update`, `delete` or `read`; "*" for all four.
     operation: str = "*"
-    #: Of the resource's name, its type or its URN, with `*` and `?`.
+    #: Pattern for the resource's name, type or URN, with `*` and `?`.
     resource: str = "*"
-    #: How often; 0 for always.
+    #: Number of times; 0 for always.
     times: int = 1
     #: Only after this many operations of that kind have succeeded in this run.
     after: int = 0
@@ -34,7 +34,7 @@ class Order:
 
 
 class Failures:
-    """Carries the orders of a file out."""
+    """Carries out the orders of a file."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -43,7 +43,7 @@ class Failures:
         self._lock = threading.Lock()
 
     def due(self, operation: str, urn: str, token: str) -> str:
-        """The message of the failure that is due; "" if none is."""
+        """Return the message of the failure that is due; empty if none is."""
         with self._lock:
             for number, order in enumerate(self._orders):
                 if self._fits(order, operation, urn, token) and self._take(number, order):

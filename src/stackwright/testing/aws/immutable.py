@@ -1,8 +1,8 @@
-"""What replaces a resource though the SDK's documentation does not say so, for the types that most others hang on.
+"""Properties that force replacement, though the SDK's docs do not say so, for the types that most others depend on.
 
-Of 1,748 types, 118 have a word about it. Read in hashicorp/terraform-provider-aws (`ForceNew`, `RequiresReplace`), in stored versions of
-2022 to 2026; what newer versions are known to update in place, such as a database's identifier, is left out. More can be told to
-the plugin by a file, see `stackwright.testing.aws.REPLACES`.
+The documentation of 118 of 1,748 types mentions replacement. The lists were read in hashicorp/terraform-provider-aws
+(`ForceNew`, `RequiresReplace`), in stored versions of 2022 to 2026; what newer versions are known to update in place,
+such as a database's identifier, is left out. A file can add more, see `stackwright.testing.aws.REPLACES`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SOURCE = "ForceNew or RequiresReplace in internal/service/{} of hashicorp/terra
 
 @dataclass(frozen=True, kw_only=True)
 class Immutable:
-    """What can be set once."""
+    """Properties of a type that can only be set at creation."""
 
     properties: tuple[str, ...]
     source: str

@@ -1,4 +1,4 @@
-"""The few questions to AWS that have one answer without AWS; every other is refused by name."""
+"""Answers the few invokes that have a definite answer without AWS; all others are refused by name."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from stackwright.testing.aws.configuration import Configuration
 from stackwright.testing.aws.plausible import partition
 from stackwright.testing.aws.wire import Values
 
-#: Regions whose zones are not called a, b, c in every account (Regions and Availability Zones, AWS).
+#: Regions whose zones are not named a, b, c in every account (Regions and Availability Zones, AWS).
 _ZONES = {"us-east-1": "abcdef", "us-west-1": "ac", "us-west-2": "abcd", "ap-northeast-1": "acd"}
 _DIRECTIONS = {"north": "n", "south": "s", "east": "e", "west": "w", "central": "c"}
 
 
 class RefusedError(LookupError):
-    """A question that cannot be answered here."""
+    """Raised for an invoke that cannot be answered here."""
 
 
 def answer(token: str, arguments: Mapping[str, Any], configuration: Configuration) -> Values:
-    """The answer to an invoke such as `aws:index/getRegion:getRegion`."""
+    """Return the answer to an invoke such as `aws:index/getRegion:getRegion`."""
     handler = _ANSWERS.get(token)
     if handler is None:
         known = ", ".join(known_token.rsplit(":", 1)[-1] for known_token in _ANSWERS)
@@ -99,7 +99,7 @@ def _prefix_list(arguments: Mapping[str, Any], configuration: Configuration) -> 
 
 
 def _parameter(arguments: Mapping[str, Any], configuration: Configuration) -> Values:
-    """A public parameter that holds the id of an image."""
+    """Return a public parameter that holds the id of an image."""
     name, region = arguments["name"], arguments.get("region") or configuration.region
     if not name.startswith("/aws/service/"):
         raise RefusedError(f"aws:ssm/getParameter:getParameter: {name} is not a public parameter of an image")

@@ -1,4 +1,4 @@
-"""What the plugin was asked to do, in a file that a test reads afterwards; several processes may write to it."""
+"""The plugin's journal: a file of all operations, which tests read afterwards; several processes may write to it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from stackwright.testing.aws import wire
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One operation, written when it was over."""
+    """One operation, written when it has finished."""
 
     #: `create`, `update`, `delete`, `read`, `invoke` or `configure`.
     operation: str
-    #: "" for what concerns no resource.
+    #: Empty for operations without a resource.
     urn: str = ""
     type: str = ""
     id: str = ""
-    #: A preview changes nothing.
+    #: Whether it was a preview, which changes nothing.
     preview: bool = False
-    #: Secrets are masked.
+    #: With secrets masked.
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    #: Why it failed; "" if it did not.
+    #: Reason of the failure; empty if it succeeded.
     error: str = ""
     #: Seconds since 1970.
     began: float
@@ -36,12 +36,12 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """The resource's name in the program."""
+        """Return the resource's name in the program."""
         return self.urn.rsplit("::", 1)[-1]
 
 
 class Journal:
-    """Appends to a file."""
+    """Appends entries to a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -61,7 +61,7 @@ class Journal:
 
 
 def read(path: Path, *operations: str, preview: bool = False) -> tuple[Entry, ...]:
-    """The entries in the order of time, of these operations (of all if none is named), without previews unless asked."""
+    """Return the entries in order of time, filtered by operation if any is given; previews only with `preview`."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     entries = (Entry(**json.loads(line)) for line in lines)
     return tuple(

@@ -1,6 +1,7 @@
-"""What AWS would answer to a creation: an id and every declared output, the same for the same URN and inputs.
+"""Outputs that AWS could return for a creation: an id and every declared output, the same for the same URN and inputs.
 
-Made of names, types and the forms of `plausible_tables`; plausible, not true. An output that AWS alone knows is unknown in a preview.
+They are composed of names, types and the forms of `plausible_tables`; plausible, not true. In a preview, an output that
+only AWS knows is unknown.
 """
 
 from __future__ import annotations
@@ -24,32 +25,32 @@ _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
 def partition(region: str) -> str:
-    """What the ARNs of a region begin with."""
+    """Return the partition in the ARNs of a region."""
     prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
     return next((name for prefix, name in prefixes.items() if region.startswith(prefix)), "aws")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """A resource that is to be answered for."""
+    """A resource for which outputs are generated."""
 
     resource: Resource
     urn: str
     account: str
     region: str
     inputs: Mapping[str, Any]
-    #: Its id, once there is one.
+    #: The id, once there is one.
     known_id: str = ""
     seen: Mapping[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        # No secret goes into a name, an address or a digest.
+        # Secrets must not appear in a name, an address or a digest.
         visible = {name: argument for name, argument in self.inputs.items() if not wire.holds_secret(argument)}
         object.__setattr__(self, "seen", visible)
 
     @property
     def name(self) -> str:
-        """The last part of the URN."""
+        """Return the last part of the URN."""
         return self.urn.rsplit("::", 1)[-1]
 
     @cached_property
@@ -57,7 +58,7 @@ class Made:
         return f"{self.urn}|{wire.canonical(self.seen)}"
 
     def digits(self, label: str, length: int, alphabet: str = "0123456789abcdef") -> str:
-        """Characters that look random and are always the same."""
+        """Return characters that look random and are always the same."""
         number = int.from_bytes(hashlib.sha512(f"{self._digest}|{label}".encode()).digest())
         characters = ""
         for _ in range(length):
@@ -70,7 +71,7 @@ class Made:
         return "-".join((raw[:8], raw[8:12], raw[12:16], raw[16:20], raw[20:]))
 
     def fill(self, template: str) -> str:
-        """A template of the tables with its values."""
+        """Return a template of the tables, filled with its values."""
         return "".join(
             text + (self._placeholder(name) if name else "") for text, name, _, _ in string.Formatter().parse(template)
         )
@@ -114,7 +115,7 @@ class Made:
 
     @cached_property
     def id(self) -> str:
-        """The id: as the tables say, else as the example of `pulumi import` shows it."""
+        """Return the id: from the tables, else in the form of the `pulumi import` example."""
         if self.known_id:
             return self.known_id
         hint, token = self.resource.import_hint, self.resource.token
@@ -133,10 +134,10 @@ class Made:
 
     @cached_property
     def arn(self) -> str:
-        """The ARN: as the tables say, else as the example shows it, else service, kind and id."""
+        """Return the ARN: from the tables, else in the form of the example, else from service, kind and id."""
         prefix = f"arn:{partition(self.region)}:"
         if self.resource.token in tables.ARNS:
-            # Paths and names of parameters begin with a slash of their own.
+            # Paths and names of parameters begin with a slash already.
             return prefix + re.sub("//+", "/", self.fill(tables.ARNS[self.resource.token]))
         region = "" if self.service in tables.GLOBAL else self.region
         account = "" if self.service in tables.NO_ACCOUNT else self.account
@@ -146,13 +147,13 @@ class Made:
             kind = re.sub(r"[^:/]*$", "", example[5])
             return f"{prefix}{example[2]}:{region if example[3] else ''}:{account if example[4] else ''}:{kind}{last}"
         kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", self.resource.token.rsplit(":", 1)[-1]).lower()
-        # An id that is the ARN would ask for itself.
+        # An id that is itself the ARN would cause a recursion.
         tail = last if self.resource.import_hint.example.startswith("arn:") else self.id
         return f"{prefix}{self.service}:{region}:{account}:{kind}/{tail}"
 
 
 def outputs(made: Made, previous: Mapping[str, Any] | None = None, *, preview: bool = False) -> wire.Values:
-    """Every output: what was put in as it is, what was there before, and the rest plausible, or unknown in a preview."""
+    """Return every output: inputs unchanged, previous values, and the rest plausible, or unknown in a preview."""
     all_outputs: wire.Values = {name: argument for name, argument in made.inputs.items() if not name.startswith("__")}
     for name, declared in made.resource.outputs.items():
         if name in all_outputs or not (declared.required or made.resource.computed(name)):
@@ -172,7 +173,7 @@ def outputs(made: Made, previous: Mapping[str, Any] | None = None, *, preview: b
 
 
 def _known(made: Made, name: str) -> Any:
-    """What is known before AWS was asked."""
+    """Return a value that is known without AWS."""
     if name == "tagsAll":
         tags = wire.unwrap(made.inputs.get("tags", {}))
         return tags if wire.is_unknown(tags) else wire.plain(tags)
@@ -225,7 +226,7 @@ def _typed(made: Made, declared: Type, name: str, *, computed: bool) -> Any:
 
 
 def _shallow(declared: Property) -> bool:
-    """Objects in objects stay empty: types may hold themselves."""
+    """Return whether a property is not nested: objects in objects stay empty, as types may contain themselves."""
     return declared.types[0].kind not in {Kind.OBJECT, Kind.LIST}
 
 
@@ -233,7 +234,7 @@ def _string(made: Made, name: str, *, computed: bool) -> str:
     for pattern, make in _STRINGS:
         if pattern.search(name):
             return make(made, name)
-    # What one may put in and did not is most often empty.
+    # An optional input that was not set is usually empty.
     return f"{made.name}-{name}-{made.digits(name, 8)}".lower() if computed else ""
 
 
@@ -285,7 +286,7 @@ _STRINGS: Sequence[tuple[re.Pattern[str], Callable[[Made, str], str]]] = (
 
 
 def _validation(made: Made) -> list[wire.Values]:
-    """One record for each name of a certificate."""
+    """Return one record for each name of a certificate."""
     names = [made.seen.get("domainName"), *(made.seen.get("subjectAlternativeNames") or ())]
     return [
         {
@@ -295,7 +296,7 @@ def _validation(made: Made) -> list[wire.Values]:
             "resourceRecordValue": f"_{made.digits(f'value {bare}', 32)}.acm-validations.aws.",
         }
         for name in dict.fromkeys(filter(None, names))
-        # A wildcard is proved by the record of its domain.
+        # A wildcard is validated by the record of its domain.
         for bare in (str(name).removeprefix("*."),)
     ]
 
@@ -318,7 +319,7 @@ def _name_servers(made: Made) -> list[str]:
     return [f"ns-{number}.awsdns-{number % 64:02}.{end}" for end in ("com", "net", "org", "co.uk")]
 
 
-#: Outputs of more than one value, by name: each name means one thing in the whole SDK.
+#: Outputs that are not a single value, by name: each name has one meaning in the whole SDK.
 _SPECIAL: Mapping[str, Callable[[Made], Any]] = {
     "domainValidationOptions": _validation,
     "masterUserSecrets": _master_secrets,

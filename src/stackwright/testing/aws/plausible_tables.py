@@ -1,14 +1,15 @@
-"""What ids, ARNs and endpoints of the common types look like, where the SDK's documentation does not show it.
+"""The forms of ids, ARNs and endpoints of common types, where the SDK's documentation does not show them.
 
-Templates are filled from a resource's inputs and from `id`, `account`, `region`, `partition`, `uuid`, `hexN` (N digits) and `baseN`
-(N capitals and digits). Forms: Service Authorization Reference of AWS ("Resource types defined by ...") and the services' user guides.
+Templates are filled from a resource's inputs and from `id`, `account`, `region`, `partition`, `uuid`, `hexN` (N digits)
+and `baseN` (N capitals and digits). Sources: Service Authorization Reference of AWS ("Resource types defined by ...")
+and the services' user guides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: Part of the token before the slash -> service in ARNs, where it is another.
+#: The part of the token before the slash -> service in ARNs, where the two differ.
 SERVICES: Mapping[str, str] = {
     "alb": "elasticloadbalancing",
     "appautoscaling": "application-autoscaling",
@@ -24,7 +25,7 @@ SERVICES: Mapping[str, str] = {
     "vpc": "ec2",
 }
 
-#: Services whose ARNs have no region, and those that have no account either.
+#: Services whose ARNs have no region, including those that have no account either.
 GLOBAL = frozenset({"cloudfront", "iam", "route53", "s3", "globalaccelerator", "organizations"})
 NO_ACCOUNT = frozenset({"route53", "s3"})
 
@@ -96,12 +97,12 @@ IDS: Mapping[str, str] = {
     "aws:secretsmanager/secretVersion:SecretVersion": "{secretId}|{uuid}",
 }
 
-#: Type -> output -> template; digits alone become a number where the output is one.
+#: Type -> output -> template; a template of digits only becomes a number if the output is one.
 OUTPUTS: Mapping[str, Mapping[str, str]] = {
     "aws:autoscaling/group:Group": {"name": "{id}"},
     "aws:cloudfront/distribution:Distribution": {
         "domainName": "d{hex13}.cloudfront.net",
-        # The one zone of all distributions (Route 53 API reference, AliasTarget).
+        # The single hosted zone of all distributions (Route 53 API reference, AliasTarget).
         "hostedZoneId": "Z2FDTNDATAQYW2",
         "status": "Deployed",
     },
@@ -140,10 +141,10 @@ OUTPUTS: Mapping[str, Mapping[str, str]] = {
     "aws:sqs/queue:Queue": {"url": "{id}"},
 }
 
-#: Outputs that every change gives another value.
+#: Outputs whose value every change increments.
 COUNTERS: Mapping[str, frozenset[str]] = {"aws:ec2/launchTemplate:LaunchTemplate": frozenset({"latestVersion"})}
 
-#: Name of a property that ends like this -> prefix of the id that it holds.
+#: Suffix of a property's name -> prefix of the id that it holds.
 ID_PREFIXES: Mapping[str, str] = {
     "vpcid": "vpc",
     "subnetid": "subnet",

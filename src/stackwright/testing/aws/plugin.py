@@ -1,7 +1,7 @@
-"""The plugin's process: Pulumi's provider protocol for every resource of the installed `pulumi_aws`.
+"""The plugin's process: implements Pulumi's provider protocol for every resource of the installed `pulumi_aws`.
 
-On the plain gRPC servicer, not on `pulumi.provider.experimental`: that one cannot send an unknown, and converts every value twice.
-Nothing here may print: the first line of standard output is the port, and the engine reads it.
+It uses the plain gRPC servicer, not `pulumi.provider.experimental`, which cannot send an unknown and converts every
+value twice. Nothing here may print: the first line of standard output is the port, and the engine reads it.
 """
 # ruff: noqa: ARG002, N802 - the methods have gRPC's names and arguments
 
@@ -36,7 +36,7 @@ _MAX_MESSAGE_BYTES = 1024 * 1024 * 400
 
 
 class OrderedFailureError(RuntimeError):
-    """What a test asked for."""
+    """A failure that a test requested."""
 
 
 _EXPLAINED = (
@@ -50,7 +50,7 @@ _EXPLAINED = (
 
 
 def _explained(method: Callable[..., Any]) -> Callable[..., Any]:
-    """With errors as a person wants to read them; gRPC would put its own words in front."""
+    """Report errors with their own message; gRPC would add a prefix."""
 
     @wraps(method)
     def call(self: Recorder, request: Any, context: Any) -> Any:
@@ -63,7 +63,7 @@ def _explained(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Recorder(provider_pb2_grpc.ResourceProviderServicer):
-    """Answers the engine as AWS's provider would, and writes down what it was asked to do."""
+    """Answers the engine as AWS's provider would, and records the requested operations."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
 
     @_explained
     def GetSchema(self, request: Any, context: Any) -> Any:
-        """Names alone: reading the properties of all types takes ten seconds, and programs in Python need none."""
+        """Return names only: reading the properties of all types takes ten seconds, and Python programs need none."""
         shown = {
             "name": "aws",
             "version": sdk_source.version(),
@@ -101,7 +101,7 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
     def DiffConfig(self, request: Any, context: Any) -> Any:
         old, new = (wire.values(message) for message in (request.old_inputs or request.olds, request.news))
         same = wire.plain(old) == wire.plain(new)
-        # Resources notice by themselves that they are in another region.
+        # Resources detect a change of region themselves.
         kinds = provider_pb2.DiffResponse
         return kinds(changes=kinds.DIFF_NONE if same else kinds.DIFF_SOME)
 
@@ -125,7 +125,7 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
         if failures:
             return _checked(inputs, failures, resource.secrets)
         old = wire.values(request.olds)
-        # A name that was chosen once stays.
+        # A name that was generated once is kept.
         chosen = old["name"] if "name" in old.get("__defaults", ()) else self._chosen_name(resource, request.urn)
         return _checked(completed(resource.inputs, inputs, self._configuration.default_tags, chosen), [])
 
@@ -149,7 +149,7 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
 
     @_explained
     def Read(self, request: Any, context: Any) -> Any:
-        """Echoes. With an id alone, as `Vpc.get` has it, the rest is made up."""
+        """Return the given state. With an id alone, as in `Vpc.get`, the rest is made up."""
         with self._operation("read", request, request.inputs) as resource:
             state = wire.values(request.properties)
             if not any(name in state for name in resource.outputs if resource.computed(name)):
@@ -192,7 +192,7 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
 
     @contextmanager
     def _operation(self, operation: str, request: Any, inputs: Any) -> Iterator[sdk_schema.Resource]:
-        """Around one operation: fails if it is to fail, and writes it down either way."""
+        """Wrap one operation: fail if a failure is due, and write the journal entry in either case."""
         began, token, preview = time.time(), _token(request), getattr(request, "preview", False)
         error = ""
         made_id = getattr(request, "id", "")
@@ -246,7 +246,7 @@ class Recorder(provider_pb2_grpc.ResourceProviderServicer):
     def _moved(
         self, resource: sdk_schema.Resource, state: wire.Values, new: wire.Values, difference: Difference
     ) -> tuple[Change, ...]:
-        """A resource whose provider works in another region now is replaced, as since version 7 of the provider."""
+        """Return the changes, with a replacement if the provider's region changed, as in version 7 and later."""
         new_region = wire.unwrap(new.get("region", self._configuration.region))
         there = wire.unwrap(state.get("region", new_region))
         other_changes = tuple(change for change in difference.changes if change.name != "region")
@@ -262,7 +262,7 @@ def _token(request: Any) -> str:
 
 
 def _checked(inputs: wire.Values, failures: Sequence[Failure], secrets: Collection[str] = ()) -> Any:
-    """The engine prints the value of a property that fails, secret or not: then the path goes into the text alone."""
+    """Return the failures. The engine prints the value of a failed property, so a secret's path goes into the text."""
     return provider_pb2.CheckResponse(
         inputs=wire.message(inputs),
         failures=[
@@ -319,12 +319,12 @@ def main() -> None:
     # The handshake with the engine: the port, alone on the first line.
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    # An engine that was killed ends nobody.
+    # A killed engine does not end this process.
     try:
         while os.getppid() == parent:
             time.sleep(1)
     except KeyboardInterrupt:
-        # Ctrl-C reaches the whole process group; the engine decides when a run is over, and asks by `Cancel`.
+        # Ctrl-C reaches the whole process group; the engine decides when a run is over, and calls `Cancel`.
         pass
     server.stop(grace=None)
 

@@ -1,6 +1,6 @@
-"""Requests that the provider sends before it creates a resource, and what AWS refuses in them.
+"""Requests that the provider sends before it creates a resource, and the errors with which AWS refuses them.
 
-A program can have every input right and still fail at its first `up`, since the provider looks something up first.
+A program can have every input right and still fail at its first `up`, as the provider looks something up first.
 Sources: the provider's code (version 7) and its issues.
 """
 
@@ -16,11 +16,11 @@ _IMAGE_ID = re.compile(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 
 class PreflightError(RuntimeError):
-    """AWS refuses a request that the provider sends before the creation."""
+    """Raised if AWS would refuse a request that the provider sends before the creation."""
 
 
 def check(token: str, inputs: Mapping[str, Any]) -> None:
-    """Raise PreflightError where AWS would refuse what the provider asks first."""
+    """Raise PreflightError if AWS would refuse a request that the provider sends first."""
     find_problem = _CHECKS.get(token)
     problem = find_problem(inputs) if find_problem else ""
     if problem:
@@ -28,7 +28,7 @@ def check(token: str, inputs: Mapping[str, Any]) -> None:
 
 
 def _root_device(inputs: Mapping[str, Any]) -> str:
-    """DescribeImages, for the name of the root device (`findRootDeviceName`; terraform-provider-aws#43488)."""
+    """Return the error of DescribeImages for the root device (`findRootDeviceName`; terraform-provider-aws#43488)."""
     image_id = wire.unwrap(inputs.get("ami"))
     if not inputs.get("rootBlockDevice") or image_id is None or _IMAGE_ID.fullmatch(str(image_id)):
         return ""

@@ -1,4 +1,4 @@
-"""What a resource of AWS takes and gives, as the Python SDK declares it: read per type, when it is first asked for."""
+"""Inputs and outputs of AWS resources, as the Python SDK declares them: read per type, on first use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Kind(StrEnum):
-    """What a value is on the wire."""
+    """The kind of a value on the wire."""
 
     STRING = "a string"
     INTEGER = "a whole number"
@@ -48,17 +48,17 @@ class Type:
     """One alternative of a property's type."""
 
     kind: Kind
-    #: Of a list or map: what each of its values may be.
+    #: For a list or map: the possible types of its values.
     items: tuple[Type, ...] = ()
-    #: Of an object: where its members are; see `members`.
+    #: For an object: where its members are declared; see `members`.
     declared: Location | None = None
-    #: Of an enum.
+    #: For an enum: its values.
     values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Property:
-    """A property by its name on the wire."""
+    """A property, named as on the wire."""
 
     name: str
     types: tuple[Type, ...]
@@ -66,7 +66,7 @@ class Property:
     documentation: str
 
     def type(self, kind: Kind) -> Type | None:
-        """The alternative of that kind."""
+        """Return the alternative of that kind."""
         return next((alternative for alternative in self.types if alternative.kind is kind), None)
 
 
@@ -76,25 +76,25 @@ class Resource:
 
     token: str
     inputs: Mapping[str, Property]
-    #: Everything that it has once it is there, what was put in included. `required`: it is never absent.
+    #: All properties of an existing resource, including its inputs. `required`: never absent.
     outputs: Mapping[str, Property]
     #: Outputs that the SDK marks as secret.
     secrets: frozenset[str]
-    #: Inputs by path (`ingress[].fromPort`) of which the documentation, or `immutable`, says that a change replaces.
+    #: Inputs by path (`ingress[].fromPort`) that force replacement, according to the documentation or `immutable`.
     replacements: Mapping[str, Replacement]
     import_hint: documentation.ImportHint
 
     def computed(self, name: str) -> bool:
-        """Whether a property comes from AWS alone."""
+        """Return whether the value of a property comes from AWS alone."""
         return name in self.outputs and name not in self.inputs
 
 
 @cache
 def resource(token: str) -> Resource:
-    """The resource type of a token such as `aws:rds/instance:Instance`."""
+    """Return the resource type of a token such as `aws:rds/instance:Instance`."""
     location = sdk_source.locate(token)
     source = sdk_source.module(location.file)
-    # `BucketLoggingArgs` is already what is inside a bucket: then the resource's own are `BucketLoggingInitArgs`.
+    # `BucketLoggingArgs` may be a block inside of a bucket: then the resource's own class is `BucketLoggingInitArgs`.
     arguments = next(name for end in ("Args", "InitArgs") if (name := location.class_name + end) in source)
     inputs = members(Location(file=location.file, class_name=arguments))
     state = f"_{location.class_name}State"
@@ -122,18 +122,18 @@ def resource(token: str) -> Resource:
 
 @cache
 def provider() -> Mapping[str, Property]:
-    """What the provider itself is configured with."""
+    """Return the configuration properties of the provider itself."""
     return members(Location(file=sdk_source.package() / "provider.py", class_name="ProviderArgs"))
 
 
 def replacements(token: str) -> Mapping[str, Replacement]:
-    """What is known about replacement of a type: path -> who says so, in which words. For people to look at."""
+    """Return what is known about replacement of a type: path -> source and wording. For reading, not for programs."""
     return resource(token).replacements
 
 
 @cache
 def members(location: Location) -> Mapping[str, Property]:
-    """The properties of an arguments class, by their names on the wire."""
+    """Return the properties of an arguments class, by their names on the wire."""
     source = sdk_source.module(location.file)
     if location.class_name not in source:
         return {}
@@ -180,7 +180,7 @@ def _subscripted(outer: str, inner: ast.expr, folder: Path) -> tuple[Type, ...]:
 
 
 def _named(name: str, folder: Path) -> tuple[Type, ...]:
-    """A class by name: an object, an enum, or a resource, which travels as its id."""
+    """Return the type of a class by name: an object, an enum, or a resource, which is sent as its id."""
     if "." in name:
         service, _, name = name.partition(".")
         folder = sdk_source.package() / service.removeprefix("_")
@@ -192,7 +192,7 @@ def _named(name: str, folder: Path) -> tuple[Type, ...]:
         return (Type(kind=Kind.ENUM, values=tuple(values)),)
     if name.endswith("Args"):
         imported = sdk_source.module(sdk_source.package() / "iam" / "_inputs.py")
-        # `PolicyDocumentArgs` is used by other services under its bare name.
+        # Other services use `PolicyDocumentArgs` under its bare name.
         is_of_iam = name in imported
         return (Type(kind=Kind.OBJECT, declared=Location(file=imported.path, class_name=name)) if is_of_iam else _ANY,)
     return (Type(kind=Kind.STRING),)
@@ -229,7 +229,7 @@ def _collect(
             by_path[prefix + declared.name] = replacement
         for kind in declared.types:
             inner, brackets = (kind.items[0], "[]") if kind.items else (kind, "")
-            # Statements of a web firewall hold statements.
+            # Web firewall statements contain statements.
             if inner.declared and inner.declared not in above:
                 path = f"{prefix}{declared.name}{brackets}."
                 _collect(members(inner.declared), path, above | {inner.declared}, by_path)

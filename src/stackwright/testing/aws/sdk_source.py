@@ -1,7 +1,7 @@
 """Finds a resource's classes in the source of the installed `pulumi_aws`, and reads only those.
 
-Importing one resource imports its whole service (2 s for EC2); its text is there in milliseconds, and holds more: which
-arguments the documentation says force a replacement, and what an id looks like.
+Importing one resource imports its whole service (2 s for EC2). Reading the source takes milliseconds and gives more:
+which arguments force a replacement according to the documentation, and the form of an id.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-#: Where a top-level statement begins; a class ends at the next one.
+#: Start of a top-level statement; a class ends at the next one.
 _TOP = re.compile(r"^(?:@|class |def |if |__all__)", re.MULTILINE)
 _CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 _PROPERTY = re.compile(
@@ -30,18 +30,18 @@ _PARAMETER = re.compile(r"^\s+(?P<name>\w+): .*?(?P<optional> = None)?(?:,|\):)$
 
 
 class UnknownTypeError(LookupError):
-    """The SDK has no such resource."""
+    """Raised if the SDK does not contain the resource."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
     """A property as a class declares it."""
 
-    #: As in Python.
+    #: Name in Python.
     name: str
-    #: As on the wire.
+    #: Name on the wire.
     wire: str
-    #: The source of its annotation.
+    #: Source text of its annotation.
     annotation: str
     required: bool
     documentation: str
@@ -49,14 +49,14 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Location:
-    """Where a resource is declared."""
+    """The file and class in which a resource is declared."""
 
     file: Path
     class_name: str
 
 
 class Module:
-    """A file of the SDK as text."""
+    """The source text of a file of the SDK."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,13 +70,13 @@ class Module:
         return class_name in self._starts
 
     def source(self, class_name: str) -> str:
-        """The text of a class."""
+        """Return the source text of a class."""
         start = self._starts[class_name]
         end = _TOP.search(self._text, start + 1)
         return self._text[start : end.start() if end else len(self._text)]
 
     def members(self, class_name: str) -> tuple[Member, ...]:
-        """The properties of a class; of arguments also whether they are required."""
+        """Return the properties of a class; for arguments also whether they are required."""
         source = self.source(class_name)
         required = _required(source)
         return tuple(
@@ -102,13 +102,13 @@ def _required(source: str) -> set[str]:
 
 @cache
 def module(path: Path) -> Module:
-    """A file of the SDK, read once."""
+    """Return a file of the SDK, which is read once."""
     return Module(path)
 
 
 @cache
 def package() -> Path:
-    """The folder of `pulumi_aws`; it is not imported."""
+    """Return the directory of `pulumi_aws` without importing it."""
     spec = importlib.util.find_spec("pulumi_aws")
     if spec is None or spec.origin is None:
         raise UnknownTypeError("pulumi_aws is not installed: its classes say what resources there are")
@@ -117,13 +117,13 @@ def package() -> Path:
 
 @cache
 def version() -> str:
-    """The version of the SDK, which is that of the provider that it is for."""
+    """Return the version of the SDK, which is also the version of its provider."""
     return importlib.metadata.version("pulumi-aws")
 
 
 @cache
 def tokens() -> Mapping[str, str]:
-    """Every resource type, and the Python package that it is in."""
+    """Return every resource type and the Python package that contains it."""
     text = (package() / "__init__.py").read_text(encoding="utf-8")
     listed = re.search(r'resource_modules="""(.*?)"""', text, re.DOTALL)
     if listed is None:
@@ -137,7 +137,7 @@ def tokens() -> Mapping[str, str]:
 
 @cache
 def locate(token: str) -> Location:
-    """The file and the class of a resource type such as `aws:rds/instance:Instance`."""
+    """Return the file and the class of a resource type such as `aws:rds/instance:Instance`."""
     if token not in tokens():
         raise UnknownTypeError(f"{token} is not a resource of pulumi-aws {version()}")
     folder = package().joinpath(*tokens()[token].split(".")[1:])

@@ -1,6 +1,7 @@
-"""Property values as they travel, in plain Python: unknowns and secrets are kept where they are, at any depth.
+"""Property values of the wire format in plain Python: unknowns and secrets are kept in place, at any depth.
 
-Not the SDK's `PropertyValue`: it cannot marshal an unknown, and this tool has to give back exactly what it was given.
+This does not use the SDK's `PropertyValue`, which cannot marshal an unknown; the plugin has to return exactly what it
+received.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pulumi.runtime import rpc
 Values = dict[str, Any]
 
 UNKNOWN: str = rpc.UNKNOWN
-#: The engine has a sentinel per type (sdk/go/common/resource/plugin/rpc.go); Python's SDK sends the first alone.
+#: The engine has a sentinel per type (sdk/go/common/resource/plugin/rpc.go); the Python SDK sends only the first.
 _UNKNOWNS = frozenset(
     {
         UNKNOWN,
@@ -33,7 +34,7 @@ _MASK = "[secret]"
 
 
 def values(message: struct_pb2.Struct) -> Values:
-    """A message in Python; nulls are the same as nothing."""
+    """Return a message as Python values; null values are left out."""
     return {name: _value(field) for name, field in message.fields.items() if field.WhichOneof("kind") != "null_value"}
 
 
@@ -55,7 +56,7 @@ def _value(value: struct_pb2.Value) -> Any:
 
 
 def message(plain: Mapping[str, Any]) -> struct_pb2.Struct:
-    """The way back."""
+    """Return Python values as a message."""
     made = struct_pb2.Struct()
     made.update({name: value for name, value in plain.items() if value is not None})
     return made
@@ -70,29 +71,29 @@ def is_secret(value: object) -> bool:
 
 
 def is_special(value: object) -> bool:
-    """An asset, an archive, or another value that is no plain object."""
+    """Return whether the value is an asset, an archive, or another value that is not a plain object."""
     return isinstance(value, Mapping) and _SIGNATURE in value
 
 
 def secret(value: Any) -> Any:
-    """The value, marked."""
+    """Return the value, marked as secret."""
     return value if is_secret(value) else {_SIGNATURE: _SECRET, "value": value}
 
 
 def unwrap(value: Any) -> Any:
-    """The value inside a secret, at this level."""
+    """Return the value inside a secret, at this level."""
     while is_secret(value):
         value = value.get("value")
     return value
 
 
 def plain(value: Any) -> Any:
-    """The value with no secret marked. For looking at, never for passing on."""
+    """Return the value without secret marks. Use it for reading only, never to pass a value on."""
     return _walk(value, plain)
 
 
 def masked(value: Any) -> Any:
-    """The value for people: no secret, no sentinel."""
+    """Return the value for display: without secrets and sentinels."""
     if is_unknown(value):
         return "[unknown]"
     return _walk(value, lambda _: _MASK, masked)
@@ -110,19 +111,19 @@ def _walk(value: Any, on_secret: Callable[[Any], Any], on_inner: Callable[[Any],
 
 
 def holds_unknown(value: Any) -> bool:
-    """Whether anything in it is not known."""
+    """Return whether the value contains an unknown."""
     if isinstance(value, Mapping):
         return any(holds_unknown(member) for member in value.values())
     return any(map(holds_unknown, value)) if isinstance(value, list) else is_unknown(value)
 
 
 def holds_secret(value: Any) -> bool:
-    """Whether anything in it is secret."""
+    """Return whether the value contains a secret."""
     if isinstance(value, Mapping):
         return is_secret(value) or any(holds_secret(member) for member in value.values())
     return isinstance(value, list) and any(map(holds_secret, value))
 
 
 def canonical(value: Any) -> str:
-    """The same text for the same value."""
+    """Return the same text for equal values."""
     return json.dumps(masked(value), sort_keys=True)

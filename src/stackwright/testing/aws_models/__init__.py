@@ -1,1 +1,1 @@
-"""Whether AWS itself would take what a program declares, known without an account: its own models and grammar as checks."""
+"""Checks without an account whether AWS would accept what a program declares, with AWS's own models and grammar."""

@@ -1,9 +1,9 @@
-"""Would AWS take these inputs? Each resource becomes the parameters of the call that creates it, checked by AWS's own model.
+"""Checks inputs against AWS's own service models: each resource becomes the parameters of the call that creates it.
 
     found = check(recording.resources)
     assert not found.findings, found
 
-A type or an input that the tables (`calls_*.py`) do not know is a finding, too.
+A type or an input that is missing in the tables (`calls_*.py`) is a finding, too.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from stackwright.testing.aws_models.models import Walk, operation
 
 #: Type without its package -> the call.
 CALLS: Mapping[str, Call] = {**calls_network.CALLS, **calls_data.CALLS, **calls_edge.CALLS, **calls_operations.CALLS}
-#: Shape of a model -> inputs of a block that are named otherwise in it.
+#: Shape of a model -> inputs of a block that have another name in it.
 NESTED = {**calls_network.NESTED, **calls_data.NESTED, **calls_edge.NESTED, **calls_operations.NESTED}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What AWS would refuse, or what could not be checked."""
+    """Something that AWS would refuse, or that could not be checked."""
 
     type: str
     resource: str
@@ -39,17 +39,17 @@ class Finding:
 
 @dataclass(kw_only=True)
 class Report:
-    """What was looked at, so that an empty list of findings means something."""
+    """The findings and the number of checks, so that an empty list of findings is meaningful."""
 
     findings: list[Finding] = field(default_factory=list)
     resources: int = 0
-    #: Values that were held against a model or a documented limit.
+    #: Values that were checked against a model or a documented limit.
     values: int = 0
-    #: Values that a preview does not know.
+    #: Values that are unknown in a preview.
     unknown: int = 0
-    #: Ids that the recording made up, which have no pattern of AWS's.
+    #: Ids that the recording made up, which do not match AWS's patterns.
     stand_ins: int = 0
-    #: Inputs that no call is given, by `type.input`.
+    #: Inputs that are not sent in any call, by `type.input`.
     not_sent: Counter[str] = field(default_factory=Counter)
     #: Types for which there is no call.
     no_call: Counter[str] = field(default_factory=Counter)
@@ -63,7 +63,7 @@ class Report:
 def check(resources: Iterable[Declared | Resource], *, stand_ins: Iterable[str] = ()) -> Report:
     """Check every resource of AWS.
 
-    Ids that a recording made up (`<name>-id`) are not held against patterns; `stand_ins` names further made-up values.
+    Ids that a recording made up (`<name>-id`) are not checked against patterns; `stand_ins` lists further such values.
     """
     graph = from_declared(resources)
     made_up = frozenset({*stand_ins, *(f"{node.name}-id" for node in graph.resources)})
@@ -100,7 +100,7 @@ def _check(resource: Resource, made_up: frozenset[str], report: Report) -> None:
 
 
 def _name_problems(call: Call, parameters: Mapping[str, Any], made_up: frozenset[str]) -> Iterator[str]:
-    """Names, for which most models of the older services have neither length nor pattern."""
+    """Yield the problems of names, for which most models of the older services have neither length nor pattern."""
     for name, value in parameters.items():
         rule = calls_data.NAMES.get((call.operation, name))
         if rule is None or not isinstance(value, str) or value in made_up:

@@ -1,4 +1,4 @@
-"""Inputs and calls of what holds data: RDS, ElastiCache, S3, KMS, Secrets Manager, SSM, Backup."""
+"""Inputs and calls of data stores: RDS, ElastiCache, S3, KMS, Secrets Manager, SSM, Backup."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ CALLS: Mapping[str, Call] = {
     "s3/bucket": _s3(
         "CreateBucket",
         {
-            # The model has neither pattern nor length of it.
+            # The model has neither a pattern nor a length for it.
             "bucket": "Bucket",
             "bucketPrefix": _PROVIDER,
             "objectLockEnabled": "ObjectLockEnabledForBucket",
@@ -311,7 +311,7 @@ NESTED: Mapping[str, Fields] = {
     },
     "ReplicaRegionType": {"lastAccessedDate": _PROVIDER, "status": _PROVIDER, "statusMessage": _PROVIDER},
     "LogDeliveryConfigurationRequest": {
-        # One field here; the API has one for each kind of destination.
+        # One field here; the API has one field for each kind of destination.
         "destination": NotSent(reason="the name of the log group or stream, by its type"),
     },
     "NodeGroupConfiguration": {"replicaCount": "ReplicaCount"},
@@ -326,7 +326,7 @@ NESTED: Mapping[str, Fields] = {
     "RotationRulesType": {"automaticallyAfterDays": "AutomaticallyAfterDays"},
     "UserAuthConfig": {"authScheme": "AuthScheme"},
 }
-#: (call, parameter) -> the kind of `names.RULES` that says what the model does not: the API reference's "Constraints".
+#: (call, parameter) -> the kind of `names.RULES` with the limits that the model lacks (API reference, "Constraints").
 NAMES: Mapping[tuple[str, str], names.Rule] = {
     ("CreateDBInstance", "DBInstanceIdentifier"): names.RULES["database"],
     ("CreateDBSubnetGroup", "DBSubnetGroupName"): names.RULES["database_subnet_group"],

@@ -1,4 +1,4 @@
-"""Inputs and calls of what the world meets: load balancers, certificates, DNS, web firewall, CDN."""
+"""Inputs and calls of the edge: load balancers, certificates, DNS, web firewall, CDN."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _LATER = NotSent(reason="another call, after the resource exists")
 _LOGS = NotSent(reason="attributes of the load balancer: names of a bucket and a prefix")
 _FROM_PROVIDER = "stackwright"
 
-#: Attributes of load balancers and target groups are pairs of words to the API; their limits are in its documentation
-#: (API reference, LoadBalancerAttribute and TargetGroupAttribute; as remembered in 2026-11).
+#: The API takes attributes of load balancers and target groups as pairs of strings; their limits are in its
+#: documentation (API reference, LoadBalancerAttribute and TargetGroupAttribute; as remembered in 2026-11).
 _LOAD_BALANCER: Fields = {
     "internal": NotSent(reason="the word of Scheme"),
     "loadBalancerType": "Type",
@@ -74,7 +74,7 @@ _LISTENER: Fields = {
     "certificateArn": "Certificates[].CertificateArn",
     "tcpIdleTimeoutSeconds": between(60, 6000),
     "routingHttpResponseServerEnabled": SWITCH,
-    # Names and values of headers: attributes of the listener.
+    # Names and values of headers are attributes of the listener.
     **dict.fromkeys(
         (
             *(

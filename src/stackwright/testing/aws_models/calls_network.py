@@ -1,4 +1,4 @@
-"""Inputs and calls of the network, of hosts and of groups of hosts (EC2, Auto Scaling)."""
+"""Inputs and calls of the network, of hosts and of Auto Scaling groups (EC2, Auto Scaling)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _PERMISSION = "IpPermissions[]"
 _REASON = text(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]*", limit=255)
 _LATER = NotSent(reason="another call, after the resource exists")
 _PROVIDER = NotSent(reason="tells the provider what to do")
-#: One tag resource for all types of EC2; the call wants the type beside the tags.
+#: One tag resource for all types of EC2; the call requires the type in addition to the tags.
 _TAGS = NotSent(reason="a call of its own (CreateTags); the rule `tags` and the walk over tags look at them")
 
 
 def _tagged(type_: str, operation: str, fields: Fields | None = None, **more: Any) -> Call:
-    """A call of EC2 that takes tags as a specification of the type."""
+    """Return a call of EC2 that takes tags as a specification of the type."""
     return Call(
         service="ec2",
         operation=operation,

@@ -1,4 +1,4 @@
-"""Inputs and calls of who may do what and of what is watched: IAM, CloudWatch, logs, SNS, Budgets."""
+"""Inputs and calls of permissions and monitoring: IAM, CloudWatch, logs, SNS, Budgets."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ CALLS: Mapping[str, Call] = {
         service="sns",
         operation="CreateTopic",
         fields={
-            # Attributes are pairs of words to the API.
+            # The API takes attributes as pairs of strings.
             **dict.fromkeys(
                 (
                     "applicationFailureFeedbackRoleArn",

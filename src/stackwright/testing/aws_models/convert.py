@@ -1,7 +1,7 @@
-"""From the inputs of a resource of Pulumi's to the parameters of the call that creates it.
+"""Converts the inputs of a Pulumi resource to the parameters of the call that creates it.
 
-Where the two names are the same but for upper and lower case, nothing has to be said; for all others there is a table.
-An input that neither knows is an error: nothing passes unseen.
+Names that differ only in case are mapped automatically; for all others there is a table. An input that neither covers
+is an error, so that no input is skipped silently.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 from stackwright.policy.resources import UNKNOWN
 from stackwright.testing.aws_models import models
 
-#: Says no when the value is wrong.
+#: Returns the problem of a wrong value.
 Check = Callable[[Any], str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotSent:
-    """An input that the provider keeps for itself, or for which AWS has no check that a model could tell."""
+    """An input that is not sent to AWS, or that AWS does not check in a way that a model describes."""
 
     reason: str
 
@@ -35,14 +35,14 @@ class Checked:
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """A block whose inputs are parameters of the call itself; paths are from the call's input."""
+    """A block whose inputs are parameters of the call itself; paths start at the call's input."""
 
     fields: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Members:
-    """A list of values that is a list of structures to the API, each with more in it."""
+    """A list of values that the API takes as a list of structures, each with further members."""
 
     path: str
     key: str
@@ -54,24 +54,24 @@ Target = str | NotSent | Checked | Spread | Members
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """The call that creates a resource, and which input is which parameter.
+    """The call that creates a resource, and the mapping of inputs to parameters.
 
-    A path (`IpPermissions[].FromPort`) goes down from the call's input; `[]` is a list of one.
+    A path (`IpPermissions[].FromPort`) starts at the call's input; `[]` is a list of one element.
     """
 
     service: str
     operation: str
     fields: Mapping[str, Target] = field(default_factory=dict)
-    #: Where inputs are looked for first, by their own names: `LaunchTemplateData`.
+    #: Where inputs are looked up first, by their own names: `LaunchTemplateData`.
     root: str = ""
-    #: What the provider fills in.
+    #: Parameters that the provider fills in.
     constants: Mapping[str, Any] = field(default_factory=dict)
-    #: Why there is no call; the inputs are not checked then.
+    #: Reason why there is no call; the inputs are then not checked.
     no_call: str = ""
 
 
 def between(low: float, high: float) -> Checked:
-    """A number within bounds."""
+    """Return a check for a number within bounds."""
 
     def check(value: Any) -> str | None:
         return None if low <= float(value) <= high else f"is {value}, accepted: {low:g} to {high:g}"
@@ -80,7 +80,7 @@ def between(low: float, high: float) -> Checked:
 
 
 def one_of(*accepted: str) -> Checked:
-    """A word of a few; numbers and switches are compared as AWS would read them."""
+    """Return a check for one of a few values; numbers and switches are compared as AWS would read them."""
 
     def check(value: Any) -> str | None:
         word = str(value).lower() if isinstance(value, bool) else str(value)
@@ -90,7 +90,7 @@ def one_of(*accepted: str) -> Checked:
 
 
 def text(pattern: str, *, limit: int) -> Checked:
-    """A text of a pattern and a length."""
+    """Return a check for a text by pattern and length."""
 
     def check(value: Any) -> str | None:
         fits = isinstance(value, str) and len(value) <= limit and re.fullmatch(pattern, value)
@@ -100,7 +100,7 @@ def text(pattern: str, *, limit: int) -> Checked:
 
 
 SWITCH = one_of("true", "false")
-#: Inputs of every resource that choose where and how the provider calls.
+#: Inputs of every resource that determine where and how the provider calls.
 _EVERYWHERE: Mapping[str, Target] = {
     "region": text(r"[a-z]{2}(-[a-z]+)+-\d", limit=25),
     "skipDestroy": NotSent(reason="what the provider does at the end"),
@@ -112,7 +112,7 @@ _EVERYWHERE: Mapping[str, Target] = {
 
 
 class Conversion:
-    """The parameters of one resource's call, and what went wrong on the way."""
+    """The parameters of one resource's call, and the problems of the conversion."""
 
     def __init__(self, call: Call, nested: Mapping[str, Mapping[str, Target]]) -> None:
         self._call = call
@@ -122,7 +122,7 @@ class Conversion:
         self.checked = 0
 
     def parameters(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """What the call would be given."""
+        """Return the parameters of the call."""
         shape = models.operation(self._call.service, self._call.operation).input_shape
         parameters: dict[str, Any] = {}
         for name, value in inputs.items():
@@ -136,7 +136,7 @@ class Conversion:
         return parameters
 
     def _take(self, parameters: dict[str, Any], shape: Any, target: Target | None, value: Any, source: str) -> None:
-        """Put an input where it belongs."""
+        """Put an input into its parameter."""
         if target is None:
             below = f"{shape.name} of " if "." in source else ""
             self.problems.append(f"{source} is not mapped to {below}{self._call.service}:{self._call.operation}")
@@ -199,7 +199,7 @@ class Conversion:
                 structure = structure.setdefault(name, {})
         converted = self._value(value, shape.members[last], source)
         before = structure.get(last)
-        # Two inputs may be members of one list: a root disk and further ones.
+        # Two inputs may be members of one list: a root disk and further disks.
         structure[last] = (
             [*before, *converted] if isinstance(before, list) and isinstance(converted, list) else converted
         )
@@ -253,7 +253,7 @@ class Conversion:
     def _scalar(self, value: Any, shape: Any, source: str) -> Any:
         kind = shape.type_name
         if isinstance(value, Mapping) and "Statement" in value:
-            # The SDK takes policies as structures, too.
+            # The SDK also accepts policies as structures.
             return json.dumps(value, default=str)
         if isinstance(value, (Mapping, list)):
             return self._wrong(source, value, f"a value ({kind})")
@@ -278,12 +278,12 @@ class Conversion:
 
     def _wrong(self, source: str, value: Any, expected: str) -> Any:
         self.problems.append(f"{source} is {value!r:.60}, accepted: {expected}")
-        # Told already: nothing more is said about it.
+        # Already reported; do not report it again.
         return UNKNOWN
 
 
 def member(shape: Any, name: str) -> str | None:
-    """The member that an input's name means by itself; a list is often named in the singular on one side."""
+    """Return the member that an input's name stands for; one side often names a list in the singular."""
     if shape is None or shape.type_name != "structure":
         return None
     by_name = {member_name.lower(): member_name for member_name in shape.members}
@@ -299,7 +299,7 @@ def _is_many(shape: Any) -> bool:
 
 
 def _count(value: Any, shape: Any) -> None:
-    """Fill in the number of members, which CloudFront wants beside them."""
+    """Fill in the number of members, which CloudFront requires in addition to the members."""
     if isinstance(value, list) and shape.type_name == "list":
         for inner in value:
             _count(inner, shape.member)
@@ -322,7 +322,7 @@ def _spellings(name: str) -> Iterator[str]:
 
 
 def _pair(shape: Any) -> tuple[str, str] | None:
-    """Names of key and value where a list of structures is a map in truth: tags, dimensions."""
+    """Return the names of key and value if a list of structures is actually a map: tags, dimensions."""
     if shape.type_name != "structure":
         return None
     for key, value in (("Key", "Value"), ("TagKey", "TagValue"), ("Name", "Value")):

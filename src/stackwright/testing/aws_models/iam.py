@@ -1,4 +1,4 @@
-"""Policies checked as IAM would check them, and a little further: a policy that is wrong is refused, or worse, allows nothing.
+"""Checks policies as IAM would, and more strictly: an invalid policy is refused or, worse, allows nothing.
 
 problems = check(document, "identity")
 report = check_resources(recording.resources)
@@ -23,17 +23,17 @@ VERSION = "2012-10-17"
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What a policy may say, by what it is attached to."""
+    """The limits of a policy, by the kind of resource that it is attached to."""
 
     #: Characters without white space (IAM and STS quotas; the services' own guides).
     limit: int
     principal: bool
     resource: bool = True
-    #: Why `Resource: "*"` is exact there; "" where it is not.
+    #: What `Resource: "*"` stands for in such a policy; empty if it is not the required value.
     star: str = ""
-    #: Prefixes of the actions that make sense; any where empty.
+    #: Prefixes of the actions that make sense; empty if any does.
     services: tuple[str, ...] = ()
-    #: Whether everybody may be the principal without a condition.
+    #: Whether the principal may be everyone without a condition.
     public: bool = False
 
 
@@ -48,7 +48,7 @@ KINDS: Mapping[str, Kind] = {
     "queue": Kind(limit=20480, principal=True, services=("sqs",)),
     "vault": Kind(limit=20480, principal=True, star="this vault", services=("backup",)),
     "logs": Kind(limit=5120, principal=True, services=("logs",)),
-    # An endpoint's policy bounds what passes; who may do it is said elsewhere.
+    # The policy of an endpoint limits the traffic; other policies control who may act.
     "endpoint": Kind(limit=20480, principal=True, public=True),
 }
 _INPUTS: Mapping[str, tuple[tuple[str, str], ...]] = {
@@ -81,9 +81,9 @@ _STATEMENT_KEYS = {
     "Sid",
 }
 _SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?")
-#: A session is with a host, though the action is the Systems Manager's.
+#: A session is with a host, although the action belongs to Systems Manager.
 _ALSO: Mapping[str, tuple[str, ...]] = {"ssm": ("ec2",), "sts": ("iam",), "cloudwatch": (), "tag": ()}
-#: Actions on what is in a bucket; all others of S3 are on the bucket.
+#: Actions on objects in a bucket; all other actions of S3 are on the bucket.
 _OBJECT = re.compile(
     r"s3:(\w*Object(?!LockConfiguration)\w*|AbortMultipartUpload|ListMultipartUploadParts|BypassGovernanceRetention|Replicate\w+)"
 )
@@ -91,7 +91,7 @@ _ON_BUCKET = ("s3:GetBucketObjectLockConfiguration", "s3:PutBucketObjectLockConf
 
 
 def check(document: str | Mapping[str, Any], kind: str) -> list[str]:
-    """Every problem of a policy of that kind (`KINDS`)."""
+    """Return every problem of a policy of that kind (`KINDS`)."""
     of = KINDS[kind]
     if isinstance(document, str):
         try:
@@ -111,7 +111,7 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def size(document: str | Mapping[str, Any]) -> int:
-    """Characters as IAM counts them: without white space."""
+    """Return the number of characters as IAM counts them: without white space."""
     parsed = json.loads(document) if isinstance(document, str) else document
     return len(json.dumps(parsed, separators=(",", ":"), ensure_ascii=False, default=str))
 
@@ -134,7 +134,7 @@ def _grammar(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _whole(document: Mapping[str, Any], kind: str, of: Kind) -> Iterator[str]:
-    """What only all statements together can break."""
+    """Yield the problems that depend on all statements together."""
     if kind == "bucket":
         arns = [arn for statement in statements.statements(document) for arn in as_list(statement.get("Resource"))]
         buckets = {iam_arns.resource(str(arn)).partition("/")[0] for arn in arns if arn is not UNKNOWN}
@@ -249,7 +249,7 @@ def _resources(statement: Mapping[str, Any], of: Kind) -> Iterator[str]:
 
 
 def _levels(statement: Mapping[str, Any], _of: Kind) -> Iterator[str]:
-    """Each action finds a resource of its own sort in the statement, and each resource an action."""
+    """Yield each action that has no resource of its type in the statement, and each resource that has no action."""
     resources = as_list(statement.get("Resource"))
     known = [name for name in statements.actions(statement) if "*" not in name]
     if not known or "*" in resources or UNKNOWN in resources or len(known) < len(statements.actions(statement)):
@@ -277,7 +277,7 @@ def _is_object(action: str) -> bool:
 
 
 def _covers(arns: Iterable[str]) -> bool:
-    """A wildcard at the end of a bucket's name means its objects, too."""
+    """Return whether an ARN covers objects, too: a wildcard at the end of a bucket's name does."""
     return any(arn.endswith("*") and "/" not in iam_arns.resource(arn) for arn in arns)
 
 
@@ -313,14 +313,14 @@ def _condition_value(operator: str, key: str, value: Any) -> str | None:
 
 @dataclass(kw_only=True)
 class Report:
-    """What was looked at."""
+    """The findings, and the number of checks."""
 
     #: `resource.input: problem`.
     findings: list[str] = field(default_factory=list)
     documents: int = 0
     statements: int = 0
     actions: Counter[str] = field(default_factory=Counter)
-    #: Policies that a preview does not know.
+    #: Policies that are unknown in a preview.
     unknown: int = 0
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
-"""Which actions and condition keys of IAM there are.
+"""The known actions and condition keys of IAM.
 
-IAM has no model of its own. Most actions are the operations of the services, which botocore knows, and are said here by
-service; where they differ, a table does (service authorization reference, as remembered in 2026-11, unverified).
+IAM has no model of its own. Most actions are operations of the services, which botocore knows, and are listed here by
+service; where they differ, a table has them (service authorization reference, as remembered in 2026-11, unverified).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SERVICES: Mapping[str, tuple[str, ...]] = {
     "ssmmessages": (),
     "tag": ("resourcegroupstaggingapi",),
 }
-#: Actions that are no operation by that name.
+#: Actions that are not operations of that name.
 _MORE: Mapping[str, str] = {
     "budgets": "ModifyBudget ViewBudget TagResource UntagResource ListTagsForResource",
     "ec2messages": "AcknowledgeMessage DeleteMessage FailMessage GetEndpoint GetMessages SendReply",
@@ -61,10 +61,10 @@ _MORE: Mapping[str, str] = {
     "ssmmessages": "CreateControlChannel CreateDataChannel OpenControlChannel OpenDataChannel",
     "sts": "SetSourceIdentity TagSession",
 }
-#: Operations that no policy can allow: they ask for other actions, or for none.
+#: Operations that no policy can allow: they require other actions, or none.
 _NONE: Mapping[str, str] = {"kms": "ReEncrypt", "lambda": "Invoke InvokeAsync"}
 
-#: Keys that every service fills in.
+#: Keys that are available for every service.
 _GLOBAL = (
     "CalledVia CalledViaFirst CalledViaLast CurrentTime Ec2InstanceSourceVpc EpochTime FederatedProvider "
     "MultiFactorAuthAge MultiFactorAuthPresent PrincipalAccount PrincipalArn PrincipalIsAWSService PrincipalOrgID "
@@ -100,14 +100,14 @@ _KEYS: Mapping[str, str] = {
     "ssm": "DocumentCategories DocumentType Overwrite Policies Recursive SessionDocumentAccessCheck SourceInstanceARN",
     "sts": "AWSServiceName DurationSeconds ExternalId RoleSessionName SourceIdentity TransitiveTagKeys",
 }
-#: Keys with a name of one's own at the end.
+#: Keys that end in a user-defined name.
 _OPEN_KEYS = re.compile(
     r"(?i)aws:(RequestTag|ResourceTag|PrincipalTag)/.+|(autoscaling|ec2|ssm|secretsmanager):ResourceTag/.+"
     r"|kms:EncryptionContext:.+|s3:(ExistingObjectTag|RequestObjectTag)/.+"
 )
 _TEXT = ("Equals", "NotEquals", "EqualsIgnoreCase", "NotEqualsIgnoreCase", "Like", "NotLike")
 _ORDER = ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals")
-#: Condition operators, without `IfExists` and the words for sets.
+#: Condition operators, without `IfExists` and the prefixes for sets.
 OPERATORS = frozenset(
     {
         *(f"String{comparison}" for comparison in _TEXT),
@@ -124,7 +124,7 @@ OPERATORS = frozenset(
 
 @cache
 def actions(prefix: str) -> frozenset[str] | None:
-    """Actions of a prefix in lower case, as IAM compares them; None for a prefix that nothing is known of."""
+    """Return the actions of a prefix in lower case, as IAM compares them; None for an unknown prefix."""
     known = _SERVICES.get(prefix)
     if known is None:
         if prefix not in models.services():
@@ -136,7 +136,7 @@ def actions(prefix: str) -> frozenset[str] | None:
 
 
 def problem(action: str) -> str | None:
-    """What is wrong with an action, wildcards aside."""
+    """Return the problem of an action, without regard to wildcards."""
     prefix, colon, name = action.partition(":")
     if not colon:
         return f"{action!r} is no action, accepted: service:Action"
@@ -152,13 +152,13 @@ def problem(action: str) -> str | None:
 
 
 def key_is_known(key: str) -> bool:
-    """Whether there is such a condition key; IAM compares them in lower case."""
+    """Return whether a condition key is known; IAM compares keys in lower case."""
     prefix, _, name = key.partition(":")
     names = {known_name.lower() for known_name in _KEYS.get(prefix.lower(), "").split()}
     return name.lower() in names or bool(_OPEN_KEYS.fullmatch(key))
 
 
 def operator_is_known(operator: str) -> bool:
-    """Whether there is such an operator."""
+    """Return whether a condition operator is known."""
     plain = re.sub(r"^(ForAllValues|ForAnyValue):", "", operator)
     return plain.removesuffix("IfExists") in OPERATORS and plain != "NullIfExists"

@@ -1,6 +1,6 @@
-"""The form of ARNs, by service: a misspelled one allows nothing, and no tool says so before somebody needs it.
+"""The form of ARNs, by service: a misspelled ARN allows nothing, and no tool reports it before it is needed.
 
-Service authorization reference, as remembered in 2026-11, unverified.
+Source: service authorization reference, as remembered in 2026-11, unverified.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ACCOUNT = re.compile(r"\d{12}|\*")
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What ARNs of a service have."""
+    """The parts that ARNs of a service have."""
 
     resource: str
     region: bool = True
@@ -60,24 +60,24 @@ FORMS: Mapping[str, Form] = {
     "sts": Form(resource=rf"(assumed-role|federated-user)/{_ID}", region=False),
     "wafv2": Form(resource=rf"(regional|global)/(webacl|ipset|rulegroup|regexpatternset|managedruleset)/{_ID}"),
 }
-#: Documents and parameters of AWS itself have its name, or nothing, for an account.
+#: Documents and parameters of AWS itself have AWS's name, or nothing, in place of an account.
 _NO_ACCOUNT = {"ssm", "elasticloadbalancing", "iam", "elasticache"}
 
 
 def service(arn: str) -> str:
-    """The service that an ARN is of; "" for what is none."""
+    """Return the service of an ARN; empty for a text that is not an ARN."""
     match = _ARN.fullmatch(arn)
     return match[2] if match else ""
 
 
 def resource(arn: str) -> str:
-    """What stands behind the account."""
+    """Return the part after the account."""
     match = _ARN.fullmatch(arn)
     return match[5] if match else ""
 
 
 def problem(arn: str) -> str | None:
-    """What is wrong with an ARN."""
+    """Return the problem of an ARN."""
     match = _ARN.fullmatch(arn)
     if not match:
         return f"{arn!r} is no ARN, accepted: arn:partition:service:region:account:resource"

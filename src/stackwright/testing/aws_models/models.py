@@ -1,7 +1,7 @@
-"""AWS's own service models, as botocore carries them, and the checks that botocore leaves out.
+"""AWS's own service models, as botocore ships them, and the checks that botocore leaves out.
 
-botocore checks types, required members and minima before a call. Patterns, enumerations, maxima and lengths stand in the
-same models, and only AWS's servers check them: here they are checked as well.
+botocore checks types, required members and minima before a call. The same models contain patterns, enumerations, maxima
+and lengths, which only AWS's servers check; they are checked here, too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stackwright.policy.resources import UNKNOWN
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel, Shape  # type: ignore[import-untyped]
 
-#: Classes of characters that Java knows and Python does not, as ranges that fit into brackets.
+#: Character classes that Java knows and Python does not, as ranges that can be used in brackets.
 _UNICODE_CLASSES = {
     r"\p{L}": "A-Za-z\u00aa-\u1fff\u2c00-\ud7ff",
     r"\p{M}": "\u0300-\u036f",
@@ -27,9 +27,9 @@ _UNICODE_CLASSES = {
     r"\p{Z}": " \u00a0\u2028\u2029",
     r"\p{ASCII}": r"[\x00-\x7f]",
 }
-#: Further differences between the two languages, as they occur in the models.
+#: Further differences between the regular expressions of Java and Python, as they occur in the models.
 _JAVA = (
-    # A pair of surrogates is one character of Python's.
+    # A pair of surrogates is one character in Python.
     (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010ffff"),
     (r"[\w-_", r"[\w_-"),
     (r"[\w-\/", r"[\w\-\/"),
@@ -39,12 +39,12 @@ _JAVA = (
 
 
 class BotocoreMissingError(RuntimeError):
-    """botocore, a tool of tests alone, is not installed."""
+    """Raised if botocore, which only tests need, is not installed."""
 
 
 @cache
 def service(name: str) -> ServiceModel:
-    """The model of a service by botocore's name (`elbv2`)."""
+    """Return the model of a service by botocore's name (`elbv2`)."""
     try:
         from botocore.loaders import Loader  # type: ignore[import-untyped]
         from botocore.model import ServiceModel
@@ -54,7 +54,7 @@ def service(name: str) -> ServiceModel:
 
 
 def services() -> frozenset[str]:
-    """Botocore's names of all services."""
+    """Return botocore's names of all services."""
     try:
         from botocore.loaders import Loader
     except ImportError as error:
@@ -64,12 +64,12 @@ def services() -> frozenset[str]:
 
 @cache
 def operation(name: str, call: str) -> OperationModel:
-    """A call of a service."""
+    """Return an operation of a service."""
     return service(name).operation_model(call)
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern of a model in Python's language. Raises re.error for one that cannot be said in it."""
+    """Return a pattern of a model as a Python expression. Raises re.error if Python cannot express it."""
     for java, python in _JAVA:
         pattern = pattern.replace(java, python)
     for java, python in _UNICODE_CLASSES.items():
@@ -78,14 +78,14 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether AWS would take the text: a pattern means all of it, unless it is tied to the beginning alone."""
+    """Return whether AWS would accept the text: a pattern applies to all of it, unless anchored only at the start."""
     expression = compiled(pattern)
     begins_only = pattern.startswith("^") and not pattern.endswith("$")
     return bool(expression.match(text) if begins_only else expression.fullmatch(text))
 
 
 class Walk:
-    """A walk over the parameters of a call beside its shape, that counts what it looked at."""
+    """Walks over the parameters of a call together with its shape, and counts the checks."""
 
     def __init__(self) -> None:
         self.values = 0
@@ -93,7 +93,7 @@ class Walk:
         self.stand_ins = 0
 
     def problems(self, value: Any, shape: Shape, path: str, stand_ins: frozenset[str]) -> Iterator[str]:
-        """What AWS would refuse; each problem begins with the path in the call."""
+        """Yield what AWS would refuse; each problem begins with the path in the call."""
         if value is UNKNOWN:
             self.unknown += 1
         elif shape.type_name == "structure":

@@ -1,4 +1,4 @@
-"""Which of [[address, port], ...] take a connection from this host."""
+"""Prints which of [[address, port], ...] accept a connection from this host."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def _opens(target: list[object]) -> bool:
 
 
 def open_ports(targets: list[list[object]]) -> list[list[object]]:
-    """Try all at once; those that opened, in the order given."""
+    """Try all targets in parallel; return those that accepted, in the given order."""
     with ThreadPoolExecutor(max_workers=len(targets)) as pool:
         return [target for target, opens in zip(targets, pool.map(_opens, targets), strict=True) if opens]
 
 
 def main() -> None:
-    """Answer for what standard input asks."""
+    """Answer the question on standard input."""
     print(json.dumps(open_ports(json.load(sys.stdin))))
 
 

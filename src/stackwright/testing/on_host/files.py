@@ -1,4 +1,4 @@
-"""What a converge manages, as digests: {path: "mode owner:group digest"}, and the packet filter's rules."""
+"""Prints digests of what a converge manages, {path: "mode owner:group digest"}, and the packet filter's rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 _FOLDERS = ("/etc", "/usr/local")
 _LINKS = ("/srv/*/current", "/srv/*/confirmed", "/var/lib/stackwright/static/*/current")
-# Former generations of nginx's configuration are history; which one is live is in the link.
+# Previous generations of nginx's configuration are history; the link shows which one is active.
 _HISTORY = ("/etc/nginx/trees/",)
 # Written by the system, not by a converge.
 _NOT_MANAGED = {"/etc/ld.so.cache", "/etc/.pwd.lock", "/etc/.updated", "/etc/mtab", "/etc/resolv.conf"}
@@ -40,7 +40,7 @@ def _describe(path: Path) -> str | None:
 
 
 def main() -> None:
-    """Read them all."""
+    """Print the digests of all managed files."""
     descriptions = {str(path): text for path in _paths() if _managed(path) and (text := _describe(path))}
     rules = subprocess.run(
         ["nft", "--stateless", "--terse", "list", "ruleset"], capture_output=True, text=True, check=True

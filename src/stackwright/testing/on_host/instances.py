@@ -1,4 +1,4 @@
-"""What each of [[address, port], ...] answers at /api/instance; null for one that does not answer."""
+"""Prints the answer of each of [[address, port], ...] at /api/instance; null for one that does not answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _ask(address: str, port: int) -> Any:
 
 
 def main() -> None:
-    """Ask one after the other."""
+    """Query the instances one after the other."""
     print(json.dumps([_ask(address, port) for address, port in json.load(sys.stdin)]))
 
 

@@ -1,7 +1,7 @@
-"""Offers installed packages once more under a higher version, from a source on this host; prints the new versions.
+"""Offers installed packages again with a higher version, from a source on this host; prints the new versions.
 
 Standard input: the names, as a JSON list. Standard output: {package: version}. The contents are those of the installed
-packages, so that nothing changes but what an update changes.
+packages, so that the update changes nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def output(*argv: str) -> str:
 
 
 def repack(package: str, versions: dict[str, str]) -> str:
-    """Build the package with its higher version; return its entry in the source's list."""
+    """Build the package with its higher version; return its entry for the package list of the source."""
     output("apt-get", "--quiet", "download", f"{package}={versions[package]}")
     original = next(FOLDER.glob(f"{package}_*.deb"))
     tree, built = FOLDER / "tree", FOLDER / f"{package}.deb"
@@ -31,7 +31,7 @@ def repack(package: str, versions: dict[str, str]) -> str:
     control = tree / "DEBIAN" / "control"
     text = control.read_text()
     for version in set(versions.values()):
-        # Also in what the package depends on.
+        # Dependencies on the other packages change, too.
         text = text.replace(f"Version: {version}\n", f"Version: {version}{SUFFIX}\n")
         text = text.replace(f"(= {version})", f"(= {version}{SUFFIX})")
     control.write_text(text)

@@ -1,4 +1,7 @@
-"""The first words of Redis's answers to {address, port, name, ca_file, logins: [[user, password] or []]}, then PING."""
+"""Prints the first word of Redis's last answer to each login, which is followed by PING.
+
+Standard input: {address, port, name, ca_file, logins: [[user, password] or []]}.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def _attempt(question: dict[str, Any], login: list[str]) -> str:
 
 
 def main() -> None:
-    """Log in with each."""
+    """Log in with each pair of credentials."""
     question = json.load(sys.stdin)
     print(json.dumps([_attempt(question, login) for login in question["logins"]]))
 

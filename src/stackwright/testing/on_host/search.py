@@ -1,6 +1,6 @@
-"""Where {name: [text, ...]} is found: {texts, folders, commands} -> {source: [name, ...]}.
+"""Searches for {name: [text, ...]}: {texts, folders, commands} -> {source: [name, ...]}.
 
-The texts come by standard input alone, so that the search itself does not put them where it looks.
+The texts are passed on standard input only, so that the search itself does not put them where it looks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def _names(content: bytes, texts: dict[str, list[str]]) -> list[str]:
 
 
 def main() -> None:
-    """Look at files and at what commands print."""
+    """Search files and the output of commands."""
     question = json.load(sys.stdin)
     names_by_source = {}
     for folder in question["folders"]:

@@ -1,4 +1,4 @@
-"""Every enabled service and timer: {unit: [state, main process, start of its present run]}."""
+"""Prints every enabled service and timer: {unit: [state, main process, start of its current run]}."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _PROPERTIES = "Id,Type,UnitFileState,ActiveState,MainPID,ActiveEnterTimestampMon
 
 
 def main() -> None:
-    """Ask systemd."""
+    """Query systemd."""
     argv = ["systemctl", "show", "--all", f"--property={_PROPERTIES}", "*.service", "*.timer"]
     blocks = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip().split("\n\n")
     states = {}
     for block in blocks:
         unit = dict(line.split("=", 1) for line in block.splitlines())
-        # Terminals come and go by themselves; a oneshot is between runs most of the time.
+        # Terminals start and stop on their own; a oneshot service is usually between runs.
         ours = unit.get("UnitFileState") == "enabled" and "getty" not in unit["Id"] and unit.get("Type") != "oneshot"
         if ours:
             is_timer = unit["Id"].endswith(".timer")

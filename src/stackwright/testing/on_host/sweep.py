@@ -1,7 +1,7 @@
-"""Alter everything that the last converge recorded of one kind: [[role, task, path or unit, whether it is kept from logs]].
+"""Alter everything that the last converge recorded of one kind, and print [[role, task, path or unit, secret]].
 
-Asked for `mode`, `content` or `enabled`. `undo` makes good what the last one altered, and names what the host had made
-good by itself.
+Standard input is `mode`, `content`, `enabled` or `undo`. `undo` reverts what the last call altered, and prints what the
+host had repaired by itself.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Any
 
 _RECORD = Path("/var/lib/stackwright/recorded-calls.json")
 _ALTERED = Path("/run/stackwright-sweep.json")
-#: sudo refuses a file of another mode: nobody would be let in any more.
+#: sudo refuses a file with another mode, so no user could log in any more.
 _SPARED = ("/etc/sudoers.d/",)
 
 
 def _mode(path: str) -> None:
     file = Path(path)
-    # For others to enter or to run: nothing refuses a file for it.
+    # Only the execute bit for others changes: no service refuses a file because of it.
     file.chmod(file.stat().st_mode ^ 0o001)
 
 
 def _content(path: str) -> None:
-    # An empty line at the end means nothing to any of them, should something read one now.
+    # A trailing empty line has no meaning for any service that might read the file now.
     file = Path(path)
     if file.is_file():
         with file.open("a") as stream:
@@ -45,7 +45,7 @@ def _managed(do: str) -> Iterator[tuple[dict[str, Any], str]]:
             for entry in arguments["files"]:
                 path = Path(entry["path"])
                 if not entry.get("force", True):
-                    # Made once, and then somebody else's.
+                    # Created once, and then managed by someone else.
                     continue
                 usual = path.exists() and not path.is_symlink() and entry.get("state", "file") in ("file", "directory")
                 if usual and (do == "mode" or path.is_file()) and not entry["path"].startswith(_SPARED):
@@ -73,7 +73,7 @@ def _undo(do: str, names: dict[str, list[int] | None]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Alter, or make good."""
+    """Alter the managed items, or undo the last change."""
     do = json.load(sys.stdin)
     if do == "undo":
         altered = json.loads(_ALTERED.read_text())

@@ -1,21 +1,22 @@
 #!/usr/bin/python3
-"""Back up this host, look after the repositories, and say how they are. Managed by stackwright.
+"""Back up this host, maintain the repositories and report their status. Managed by stackwright.
 
 backup_tool.py init                    create the repository of this host's files if there is none
 backup_tool.py files                   back up every set of files; fail if one of them fails, after all were tried
 backup_tool.py prune                   remove old snapshots and check the repositories (on the repository host)
-backup_tool.py rekey                   make the repositories open with the requested keys (on the repository host)
+backup_tool.py rekey                   change to the requested keys of the repositories (on the repository host)
 backup_tool.py init-copy NAME          create the copy NAME if there is none (on the repository host)
 backup_tool.py copy NAME               copy the repositories to the copy NAME (on the repository host)
 backup_tool.py restore-copy NAME SNAPSHOT TARGET PATH  restore PATH of a copy below TARGET
 backup_tool.py status [--recent]       print JSON about every backup; exit code 1 if there is a problem;
-                                       --recent: print the last answer again if it was good, at most 20 minutes ago
-backup_tool.py verify [--all]          read the backups, files a seventh unless --all, and print JSON; exit code 1 likewise
-backup_tool.py restic ...              run restic with the login of this host, which is on no command line
+                                       --recent: print the last result again if it was good, at most 20 minutes ago
+backup_tool.py verify [--all]          read the backups (a seventh of the files unless --all) and print JSON; exit code
+                                       1 if there is a problem
+backup_tool.py restic ...              run restic with the credentials of this host, which appear on no command line
 backup_tool.py restic-copy NAME ...    run restic on a copy
 backup_tool.py test-pgbackrest FILE    fail if pgBackRest refuses this configuration
 
-init, init-copy and rekey take --dry-run: say what would change, and change nothing.
+init, init-copy and rekey accept --dry-run: print what would change, and change nothing.
 """
 
 from __future__ import annotations
@@ -35,22 +36,22 @@ sys.dont_write_bytecode = True
 from stackwright_backup import copies, files, postgresql  # noqa: E402
 from stackwright_backup.shell import STATE, BackupError, check, config, now, report, run  # noqa: E402
 
-# The codes of pgBackRest's errors about options; a key that it does not know is only a warning to it.
+# The codes of pgBackRest's errors about options; pgBackRest only warns about an unknown key.
 OPTION_ERROR = re.compile(r"ERROR: \[03[1-8]\]|WARN: configuration file contains")
 VERIFIED = STATE / "verify.json"
-#: How many problems there are, for the role host_metrics; everybody may read it.
+#: The number of problems, for the role host_metrics; readable by all users.
 COUNTED = STATE / "problems.json"
-#: A verification that is older has not run when it should have.
+#: A verification that is older than this is overdue.
 VERIFY_HOURS = 50
 ANSWERED = STATE / "status.json"
-#: Twice the time between two runs of the timer.
+#: Twice the interval of the timer.
 RECENT_SECONDS = 1200
 
 Collector = Callable[[], list[dict[str, Any]]]
 
 
 def collect(collectors: list[tuple[str, Collector]]) -> list[dict[str, Any]]:
-    """Return the checks of all collectors. One that breaks is a check that failed, never a traceback without JSON."""
+    """Return the checks of all collectors; a collector that raises becomes a failed check, so JSON is still printed."""
     checks = []
     for kind, collector in collectors:
         try:
@@ -79,7 +80,7 @@ def status() -> int:
 
 
 def recent() -> int:
-    """Answer what the timer's last run found, if all was good: to open every repository takes a while."""
+    """Print the result of the timer's last run if all was good, because opening every repository takes a while."""
     try:
         age, document = now() - ANSWERED.stat().st_mtime, json.loads(ANSWERED.read_text())
     except (OSError, ValueError):
@@ -115,7 +116,7 @@ def verify(*, everything: bool) -> int:
 
 
 def keep(path: Path, document: dict[str, Any], *, mode: int = 0o600) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     partial = path.with_suffix(".new")
     partial.write_text(json.dumps(document))
     partial.chmod(mode)
@@ -128,7 +129,7 @@ def answer(document: dict[str, Any]) -> int:
 
 
 def test_pgbackrest(path: Path) -> None:
-    """Let pgBackRest load a copy: the real one is readable by root and postgres alone."""
+    """Let pgBackRest load a copy of the configuration: only root and postgres can read the original."""
     folder = Path(tempfile.mkdtemp(prefix="pgbackrest-test-"))
     copy = folder / "pgbackrest.conf"
     copy.touch(0o600)
@@ -139,7 +140,7 @@ def test_pgbackrest(path: Path) -> None:
         stanza = next(line.strip("[]") for line in reversed(copy.read_text().split()) if line.startswith("["))
         options = [f"--config={copy}", f"--stanza={stanza}", f"--lock-path={folder}"]
         options += ["--log-level-file=off", "--reset-repo1-host", "--repo1-path=/nonexistent"]
-        # Between them they know most options; both end at a repository that does not exist, before anything is done.
+        # Together these commands know most options; both stop at the missing repository before they do anything.
         for command in (["expire", "--dry-run"], ["archive-push", "--no-archive-async", "/nonexistent"]):
             try:
                 output = run("pgbackrest", *options, *command, user="postgres")

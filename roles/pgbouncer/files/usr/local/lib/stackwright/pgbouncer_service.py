@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """Test, compare and reload the PgBouncer of this host. Managed by stackwright.
 
-pgbouncer_service.py test FILE   starts a scratch process with this pgbouncer.ini; fails if PgBouncer refuses it
-pgbouncer_service.py pending     prints none, reload or restart: what the running process owes to its files
-pgbouncer_service.py reload      RELOAD, replaces connections to servers if they would be made otherwise now, notes what is loaded
-pgbouncer_service.py mark        notes what the process is about to load (unit: before start)
+pgbouncer_service.py test FILE   start a scratch process with this pgbouncer.ini; fail if PgBouncer refuses it
+pgbouncer_service.py pending     print what the running process needs to match its files: none, reload or restart
+pgbouncer_service.py reload      run RELOAD, replace server connections whose settings have changed, and record what is
+                                 loaded
+pgbouncer_service.py mark        record what the process is about to load (run by the unit before the start)
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ USER = "pgbouncer"
 
 
 class PgBouncerError(Exception):
-    """An error to show without a traceback."""
+    """An error that is shown without a traceback."""
 
 
 def settings(path: Path, section: str = "pgbouncer") -> dict[str, str]:
@@ -40,7 +41,7 @@ def settings(path: Path, section: str = "pgbouncer") -> dict[str, str]:
 
 
 def server_settings(config: dict[str, str]) -> str:
-    """What open connections to servers were made with, and how many there may be."""
+    """Return the settings with which connections to servers are opened, and the limits of their number."""
     keys = [
         key for key in sorted(config) if key.startswith("server_tls") or "pool_size" in key or "db_connections" in key
     ]
@@ -48,7 +49,7 @@ def server_settings(config: dict[str, str]) -> str:
 
 
 def ask(folder: Path, port: str, query: str) -> list[list[str]]:
-    """Rows of the console, which admits its own system user by the socket."""
+    """Return the rows of a console query; the console admits its own system user through the socket."""
     options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--field-separator=\t"]
     server = [f"--host={folder}", f"--port={port}", f"--username={USER}", "--dbname=pgbouncer"]
     done = subprocess.run(
@@ -86,7 +87,7 @@ def on_disk() -> dict[str, str]:
 
 
 def note(loaded: dict[str, str]) -> None:
-    """The run-time folder goes with the process, and with it what is noted here."""
+    """Record what is loaded, in the runtime directory, which is removed when the process ends."""
     path = RUN / "loaded.json"
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -110,11 +111,11 @@ def same(key: str, configured: str, running: str) -> bool:
 
 
 def runs_replaced_files() -> bool:
-    """Whether the process executes from a file that is no longer on the disk."""
+    """Return whether the process executes code from a file that is no longer on disk."""
     command = ["systemctl", "show", "--property=MainPID", "--value", UNIT.name]
     pid = subprocess.run(command, text=True, stdout=subprocess.PIPE, check=True).stdout.strip()
     lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
-    # The program's own path is `/` by then: its unit has it bound into mounts of its own.
+    # The path of the program itself is `/` then, because its unit bind-mounts it into a private mount namespace.
     return any("x" in line.split()[1] and line.endswith(" (deleted)") for line in lines)
 
 
@@ -126,7 +127,7 @@ def pending() -> None:
     if runs_replaced_files():
         print("restart: an update has replaced the program or a library")
         return
-    # The process may still listen where an earlier file said.
+    # The process may still listen on the port of an earlier configuration.
     port = next(RUN.glob(".s.PGSQL.*[0-9]")).name.rsplit(".", 1)[1]
     running = {row[0]: (row[1], row[3]) for row in ask(RUN, port, "SHOW CONFIG")}
     changed = [key for key, value in settings(CONFIG).items() if not same(key, value, running[key][0])]
@@ -148,7 +149,7 @@ def reload() -> None:
     port = next(RUN.glob(".s.PGSQL.*[0-9]")).name.rsplit(".", 1)[1]
     ask(RUN, port, "RELOAD")
     if before.get("server") != now["server"]:
-        # Each connection is replaced once no client uses it: surplus ones go, and new limits of sessions hold.
+        # Each connection is replaced once no client uses it: surplus ones are closed, and new session limits apply.
         ask(RUN, port, "RECONNECT")
     note({**before, "files": now["files"], "server": now["server"]})
 
@@ -160,7 +161,7 @@ def free_port() -> int:
 
 
 def check_files(config: dict[str, str]) -> None:
-    """PgBouncer opens some of these only when the first client or server comes."""
+    """Check files that PgBouncer may open only for the first client or server."""
     for key, value in config.items():
         if not key.endswith("_file"):
             continue
@@ -174,10 +175,10 @@ def check_files(config: dict[str, str]) -> None:
 
 
 def test(path: Path) -> None:
-    """Start beside the real process, as its user, on a socket alone: no option only checks a file."""
+    """Start a scratch process as the same user, on a socket only, because no option of PgBouncer just checks a file."""
     config = settings(path)
     check_files(config)
-    # The group of the key for clients, as the unit's SupplementaryGroups gives it.
+    # The group of the key for clients, which the unit has through SupplementaryGroups.
     key = config.get("client_tls_key_file")
     groups = [Path(key).stat().st_gid] if key else []
     folder, port = Path(tempfile.mkdtemp(prefix="pgbouncer-test-")), str(free_port())
@@ -217,7 +218,7 @@ def test(path: Path) -> None:
         process.kill()
         output = process.communicate()[0].splitlines()
         shutil.rmtree(folder)
-    # A file of logins that it cannot read is only worth an error line to PgBouncer.
+    # If PgBouncer cannot read the file of logins, it only logs an error.
     errors = [line for line in output if any(f" {level} " in line for level in ("FATAL", "ERROR", "WARNING"))]
     if errors or not answered:
         raise PgBouncerError("PgBouncer refuses this configuration:\n" + "\n".join(errors or output[-8:]))

@@ -1,19 +1,22 @@
 #!/usr/bin/python3
 """Compare, reload, test, snapshot and use the Redis instances of this host. Managed by stackwright.
 
-redis_instance.py pending NAME...  prints name and none, reload or restart: what the running instances owe to their files
-redis_instance.py reload NAME      applies users, certificates and settings while it runs
-redis_instance.py mark NAME        notes what an instance is about to load (unit: before start)
-redis_instance.py test FILE        starts a scratch instance with this redis.conf; fails if Redis refuses it
-redis_instance.py test-acl FILE    the same with this users.acl
-redis_instance.py snapshot         writes a fresh RDB file of every instance that persists
-redis_instance.py reaches HOST PORT          fails if nothing there can be connected to
-redis_instance.py follow NAME HOST PORT      copies what the instance at HOST has, and goes on copying; its operators' password is stdin
-redis_instance.py hand-over NAME HOST PORT   makes the copy at HOST the instance, without losing a write, and stops this one; what
-                                             connects here is forwarded from then on; the copy's operators' password is stdin
-redis_instance.py admit ADDRESS PORT         lets an address through the packet filter of a host that is about to go
-redis_instance.py release                    ends all forwarding
-redis_instance.py cli NAME ARG...  redis-cli as the operators' user, password not on the command line
+redis_instance.py pending NAME...  print for each running instance what it needs to match its files: none, reload or
+                                   restart
+redis_instance.py reload NAME      apply users, certificates and settings while the instance runs
+redis_instance.py mark NAME        record what an instance is about to load (run by the unit before the start)
+redis_instance.py test FILE        start a scratch instance with this redis.conf; fail if Redis refuses it
+redis_instance.py test-acl FILE    do the same with this users.acl
+redis_instance.py snapshot         write a new RDB file for every instance with persistence
+redis_instance.py reaches HOST PORT          fail if a connection to this address is not possible
+redis_instance.py follow NAME HOST PORT      copy the data of the instance at HOST and keep replicating it; read the
+                                             password of its operators from stdin
+redis_instance.py hand-over NAME HOST PORT   promote the copy at HOST without losing a write, stop this instance and
+                                             forward its connections from then on; read the password of the copy's
+                                             operators from stdin
+redis_instance.py admit ADDRESS PORT         admit an address in the packet filter of a host that is being retired
+redis_instance.py release                    end all forwarding
+redis_instance.py cli NAME ARG...  run redis-cli as the operators' user, with no password on the command line
 """
 
 from __future__ import annotations
@@ -36,10 +39,10 @@ FOLDER = Path("/etc/redis/instances")
 UNIT = Path("/etc/systemd/system/redis@.service")
 UNITS = Path("/etc/systemd/system")
 FORWARD = "redis-forward-"
-#: Longer than a hand-over takes; after it, clients go on at the instance that they know.
+#: Longer than a hand-over takes; after this time, clients continue with the instance that they know.
 PAUSE_MS = 30_000
 PROGRAM = Path("/usr/bin/redis-server")
-# What CONFIG SET refuses; anything else is applied while Redis runs.
+# The settings that CONFIG SET refuses; all others are applied while Redis runs.
 STATIC = {
     *("aclfile", "always-show-logo", "daemonize", "databases", "dbfilename", "dir", "enable-debug-command"),
     *("enable-module-command", "enable-protected-configs", "logfile", "supervised", "tcp-backlog", "unixsocket"),
@@ -49,11 +52,11 @@ TLS = ("tls-cert-file", "tls-key-file", "tls-ca-cert-file")
 
 
 class RedisError(Exception):
-    """An error to show without a traceback."""
+    """An error that is shown without a traceback."""
 
 
 def settings(path: Path) -> dict[str, str]:
-    """The keys of a redis.conf as CONFIG GET gives them."""
+    """Return the settings of a redis.conf in the form of CONFIG GET."""
     lines = (shlex.split(line, comments=True) for line in path.read_text().splitlines())
     return {words[0]: " ".join(words[1:]) for words in lines if words}
 
@@ -72,7 +75,7 @@ def loaded_password(name: str) -> Path:
 
 
 def ask(name: str, *command: str) -> list[str]:
-    """The lines of an answer. The password that the running instance knows may be older than the one in the file."""
+    """Return the lines of a response. The running instance may still use an older password than the one in the file."""
     message = ""
     for password in (loaded_password(name), FOLDER / name / "admin.password"):
         if not password.exists():
@@ -107,13 +110,13 @@ def on_disk(name: str) -> dict[str, str]:
 
 
 def note(name: str, loaded: dict[str, str]) -> None:
-    """The run-time folder goes with the process, and with it what is noted here."""
+    """Record what is loaded, in the runtime directory, which is removed when the process ends."""
     keep(Path(f"/run/redis-{name}/loaded.json"), json.dumps(loaded))
     keep(loaded_password(name), (FOLDER / name / "admin.password").read_text())
 
 
 def keep(path: Path, text: str) -> None:
-    """Write a file into a folder of the service's user, who must not lead root elsewhere."""
+    """Write a file into a directory of the service's user, who must not be able to redirect root to another file."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
@@ -123,7 +126,8 @@ def mark(name: str) -> None:
     path, moved = FOLDER / name / "redis.conf", FOLDER / name / "moved"
     release(settings(path)["tls-port"])
     if moved.exists():
-        # Its data is elsewhere and newer, while clients may still come here: nothing is answered until `follow` has copied it.
+        # The data on the other host is newer, but clients may still connect here: serve nothing until `follow` has
+        # copied it.
         host, port = moved.read_text().split()[1].rsplit(":", 1)
         lines = (f"replicaof {host} {port}", "replica-serve-stale-data no")
         path.write_text("\n".join([*without_source(path), *lines, ""]))
@@ -131,7 +135,7 @@ def mark(name: str) -> None:
 
 
 def without_source(path: Path) -> list[str]:
-    """The lines of a redis.conf without those that `mark` adds."""
+    """Return the lines of a redis.conf without those that `mark` adds."""
     return [
         line
         for line in path.read_text().splitlines()
@@ -147,7 +151,7 @@ def noted(name: str) -> dict[str, str]:
 
 
 def differing(name: str) -> dict[str, str]:
-    """Keys of the file whose value in the running instance is another one."""
+    """Return the settings of the file that have another value in the running instance."""
     configured = settings(FOLDER / name / "redis.conf")
     lines = ask(name, "CONFIG", "GET", *configured)
     running = dict(zip(lines[::2], lines[1::2], strict=False))
@@ -155,9 +159,9 @@ def differing(name: str) -> dict[str, str]:
 
 
 def users_differ(name: str) -> bool:
-    """Whether somebody changed a user of the running instance.
+    """Return whether a user of the running instance was changed.
 
-    Redis rewrites rules, so it is asked what it makes of the file: a scratch instance, once for each content.
+    Redis rewrites rules, so a scratch instance is asked for its version of the file, once for each content.
     """
     users = (FOLDER / name / "users.acl").read_text()
     note, content = Path(f"/run/redis-{name}/users.sha256"), hashlib.sha256(users.encode()).hexdigest()
@@ -190,7 +194,7 @@ def reload(name: str) -> None:
     before, now = noted(name), on_disk(name)
     changed = {key: value for key, value in differing(name).items() if key not in STATIC}
     if before.get("certificates") != now["certificates"]:
-        # Setting the same path again is how Redis reads a renewed certificate.
+        # Redis reads a renewed certificate when the same path is set again.
         configured = settings(FOLDER / name / "redis.conf")
         changed |= {key: configured[key] for key in TLS}
     previous_port = ask(name, "CONFIG", "GET", "tls-port")[1]
@@ -201,7 +205,7 @@ def reload(name: str) -> None:
     if "tls-port" in changed:
         bind = settings(FOLDER / name / "redis.conf")["bind"]
         forward(name, f"{bind}:{previous_port}", f"{bind}:{changed['tls-port']}")
-    # Without a look at what differs: clients of users that stay the same keep their connections.
+    # This needs no comparison: clients of unchanged users keep their connections.
     ask(name, "ACL", "LOAD")
     note(name, {**now, "unit": before.get("unit", "")})
 
@@ -218,7 +222,7 @@ def runs(name: str) -> bool:
 
 
 def forward(name: str, listen: str, target: str) -> None:
-    """Pass on what connects to `listen`, until everything that uses it knows the new place."""
+    """Forward connections from `listen` to `target`, until all clients use the new address."""
     unit = f"{FORWARD}{name}"
     (UNITS / f"{unit}.socket").write_text(
         f"[Unit]\nDescription=Previous place of the Redis instance {name}\n"
@@ -239,7 +243,7 @@ def forwarders() -> list[Path]:
 
 
 def release(port: str | None = None) -> bool:
-    """End all forwarding, or that of one port."""
+    """End all forwarding or that of one port; return whether there was any."""
     ended = False
     for socket_unit in forwarders():
         if port is not None and f":{port}\n" not in socket_unit.read_text():
@@ -259,7 +263,7 @@ def info(lines: list[str]) -> dict[str, str]:
 
 
 def remote(name: str, host: str, port: str, password: str, *command: str) -> list[str]:
-    """Ask the instance at `host` as its operators' user."""
+    """Run a command on the instance at `host` as its operators' user, and return the lines of the response."""
     config = settings(FOLDER / name / "redis.conf")
     files = ["--cacert", config["tls-ca-cert-file"], "--cert", config["tls-cert-file"], "--key", config["tls-key-file"]]
     argv = ["redis-cli", "-h", host, "-p", port, "--tls", *files, "--user", "admin", "--no-auth-warning", *command]
@@ -295,7 +299,7 @@ def follow(name: str, host: str, port: str, password: str) -> None:
 
 
 def set_source_password(name: str, password: str) -> None:
-    """By standard input: everybody may read a command line."""
+    """Set the replication password through standard input, because all users can read a command line."""
     quoted = password.replace("\\", "\\\\").replace('"', '\\"')
     done = subprocess.run(
         connection(name),
@@ -315,7 +319,7 @@ def hand_over(name: str, host: str, port: str, password: str) -> None:
     if not moved.exists():
         if not runs(name):
             raise RedisError(f"redis@{name} does not run, so what it holds cannot be moved to {host}; start it first")
-        # From the running instance: its file may name another port already.
+        # Read from the running instance, because the file may already contain another port.
         config["tls-port"] = ask(name, "CONFIG", "GET", "tls-port")[1]
         ask(name, "CLIENT", "PAUSE", str(PAUSE_MS), "WRITE")
         try:
@@ -324,7 +328,7 @@ def hand_over(name: str, host: str, port: str, password: str) -> None:
         except RedisError:
             ask(name, "CLIENT", "UNPAUSE")
             raise
-        # What it would write at its end is on the other host.
+        # The data that it would save on shutdown is already on the other host.
         moved.write_text(f"{config['bind']}:{config['tls-port']} {host}:{port}\n")
         ask(name, "CONFIG", "SET", "save", "", "appendonly", "no")
     systemctl("disable", "--now", "--quiet", f"redis@{name}.service")
@@ -334,7 +338,7 @@ def hand_over(name: str, host: str, port: str, password: str) -> None:
 
 
 def wait_for_copy(name: str, host: str, port: str, password: str) -> None:
-    """Return when the copy has everything; writes wait meanwhile."""
+    """Wait until the copy has all data; writes are paused meanwhile."""
     for _ in range(PAUSE_MS // 200):
         offset = info(ask(name, "INFO", "replication"))["master_repl_offset"]
         there = info(remote(name, host, port, password, "INFO", "replication"))
@@ -360,7 +364,7 @@ def snapshot() -> None:
             continue
         wait_for_save(folder.name)
         before = ask(folder.name, "LASTSAVE")
-        # LASTSAVE counts in seconds: a second save within one would look like none.
+        # LASTSAVE has a resolution of one second: a second save in the same second would not be visible.
         time.sleep(1.1)
         ask(folder.name, "BGSAVE")
         wait_for_save(folder.name)
@@ -399,7 +403,7 @@ def free_port() -> int:
 def try_out(
     folder: Path, config: str, overrides: dict[str, str], groups: list[int], question: tuple[str, ...] = ()
 ) -> list[str]:
-    """Start Redis with this configuration beside the real instances, as the service's user, until it answers."""
+    """Start Redis with this configuration next to the real instances, as the service's user; return its answer."""
     directives = {
         "port": "0",
         "unixsocket": str(folder / "redis.sock"),
@@ -427,7 +431,7 @@ def try_out(
     try:
         for _ in range(400):
             answer = subprocess.run([*client, "PING"], text=True, capture_output=True, check=False)
-            # Without a login the answer of a Redis that accepted its configuration is a refusal.
+            # A Redis that has accepted its configuration answers NOAUTH to a client without a login.
             if answer.stdout.startswith("NOAUTH"):
                 if not question:
                     return []
@@ -443,7 +447,7 @@ def try_out(
 
 
 def test(path: Path) -> None:
-    # The key's group, as the unit's SupplementaryGroups gives it.
+    # The group of the key, which the unit has through SupplementaryGroups.
     groups = [Path(settings(path)["tls-key-file"]).stat().st_gid]
     with scratch("user default reset off\n") as folder:
         try_out(folder, path.read_text(), {"bind": "127.0.0.1", "tls-port": str(free_port())}, groups)
@@ -455,7 +459,7 @@ def test_acl(path: Path) -> None:
 
 
 def ask_scratch(users: str) -> list[str]:
-    """These users as Redis lists them."""
+    """Return these users as Redis lists them."""
     question = ("--user", "question", "--pass", "any", "--no-auth-warning", "ACL", "LIST")
     with scratch(f"{users.rstrip()}\nuser question on nopass +acl\n") as folder:
         lines = try_out(folder, "", {}, [], question)

@@ -1,1 +1,1 @@
-"""Backups of this host: what the units and commands of the role run. Managed by stackwright."""
+"""The backups of this host, as run by the units and commands of the role. Managed by stackwright."""

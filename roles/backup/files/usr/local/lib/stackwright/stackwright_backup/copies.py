@@ -1,6 +1,6 @@
-"""Copies of the repositories, which no host that writes to them can reach: a protected one here, and one elsewhere.
+"""Copies of the repositories, out of reach of the hosts that write to them: a protected one here, and one elsewhere.
 
-Each copy is a restic repository with a key of its own. Root alone reads the key and, of the protected copy, the files.
+Each copy is a restic repository with its own key. Only root can read the key and the files of the protected copy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from stackwright_backup.shell import (
 
 SETTINGS = FOLDER / "copies"
 PASSWORD = SETTINGS / "password"
-#: A copy during which a backup ended is made again, so that its list of backups fits its WAL.
+#: If a backup ends while a copy is made, the copy is repeated, so that its list of backups matches its WAL.
 TRIES = 3
 
 
@@ -64,7 +64,7 @@ def _created(name: str) -> Path:
 
 
 def init(name: str, *, dry_run: bool = False) -> None:
-    """Create the repository of a copy, once: one that vanished is an error, not a reason to begin again."""
+    """Create the repository of a copy once: a repository that has vanished is an error and is not created again."""
     marker, repository = _created(name), str(settings(name)["repository"])
     if marker.exists() and marker.read_text() == repository:
         return
@@ -87,7 +87,7 @@ def copy(name: str) -> None:
         return
     for _ in range(TRIES):
         before = _lists(paths)
-        # 3: a file vanished while it was read, such as WAL that expired. What stayed is in the snapshot.
+        # 3: a file, such as expired WAL, vanished while it was read. The snapshot contains the other files.
         print(
             restic(
                 name, "backup", *config()["copies"]["options"], "--host=copy", "--tag=copy", "--", *paths, accept=(0, 3)
@@ -122,7 +122,7 @@ def prune(name: str) -> None:
 
 
 def rekey(*, dry_run: bool = False) -> None:
-    """Make the copies open with the requested key."""
+    """Change the key of the copies to the requested one."""
     requested = SETTINGS / "requested"
     text = requested.read_text()
     if PASSWORD.exists() and PASSWORD.read_text() == text:

@@ -1,4 +1,4 @@
-"""Backups of files with restic: of this host, and the repositories of all hosts on the repository host."""
+"""Backups of this host's files with restic and, on the repository host, the repositories of all hosts."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from stackwright_backup.shell import (
     space_check,
 )
 
-#: restic reads this share of its data at each daily check, so that a week reads everything.
+#: Each daily check reads one of this many parts of restic's data, so that all data is read in a week.
 PARTS = 7
-#: How far the clocks of two hosts may be apart.
+#: The largest accepted difference between the clocks of two hosts.
 CLOCK_SECONDS = 60
 
 
@@ -45,7 +45,7 @@ def login() -> dict[str, str]:
 
 
 def is_missing(error: BackupError) -> bool:
-    """Return whether restic failed since there is no repository: code 10 since 0.17, before that a message."""
+    """Return whether restic failed because the repository does not exist: code 10 since 0.17, a message before that."""
     return "(10)" in str(error) or "unable to open config file" in str(error)
 
 
@@ -87,13 +87,13 @@ def local(client: str, *command: str) -> str:
 
 
 def clients() -> list[str]:
-    """Return the hosts that have a repository. Whether a host should have one is what its own status says."""
+    """Return the hosts that have a repository. Whether a host should have one is part of the host's own status."""
     repository = config()["repository"]
     return [name for name in repository["clients"] if (Path(repository["directory"]) / name / "config").exists()]
 
 
 def listing(client: str) -> list[snapshots.Snapshot]:
-    """Return the snapshots of a client, with the time at which this host got them."""
+    """Return the snapshots of a client, with the time at which they arrived on this host."""
     folder = Path(config()["repository"]["directory"]) / client / "snapshots"
     arrivals = {path.name: path.stat().st_mtime for path in folder.iterdir()}
     return snapshots.parse(json.loads(local(client, "snapshots", "--json", "--no-lock")), arrivals)
@@ -116,14 +116,14 @@ def prune() -> None:
 
 
 def remove_old_keys(client: str) -> None:
-    """Remove every key of a repository but the one in use: a rotation left them, so that running backups ended well."""
+    """Remove all unused keys of a repository; a rotation leaves the old ones so that running backups can finish."""
     for key in json.loads(local(client, "key", "list", "--json", "--no-lock")):
         if not key["current"]:
             local(client, "key", "remove", key["id"])
 
 
 def rekey(*, dry_run: bool = False) -> None:
-    """Make each repository open with the requested key; what an interrupted run left is done again."""
+    """Change the key of each repository to the requested one; complete what an interrupted run left undone."""
     repository = config()["repository"]
     for client in repository["clients"]:
         requested, current = FOLDER / "requested" / client, FOLDER / "clients" / client
@@ -135,7 +135,7 @@ def rekey(*, dry_run: bool = False) -> None:
             continue
         if current.exists() and (Path(repository["directory"]) / client / "config").exists():
             with tempfile.TemporaryDirectory() as folder:
-                # The user restic has to read it.
+                # The user restic has to be able to read it.
                 Path(folder).chmod(0o700)
                 password = Path(folder) / "password"
                 password.touch(0o600)
@@ -152,7 +152,7 @@ def rekey(*, dry_run: bool = False) -> None:
 
 
 def verify(*, everything: bool) -> list[dict[str, Any]]:
-    """Return a check of each repository, of which all data or today's part is read."""
+    """Return a check of each repository, after reading all of its data or today's part of it."""
     part = int(now() // 86_400) % PARTS + 1
     read = "--read-data" if everything else f"--read-data-subset={part}/{PARTS}"
     checks = []
@@ -203,7 +203,7 @@ def repository_status() -> list[dict[str, Any]]:
 
 
 def clock_status() -> list[dict[str, Any]]:
-    """Return the check of this host's clock against that of the repository host."""
+    """Return the check that compares this host's clock with that of the repository host."""
     settings = config()["clock"]
     context = ssl.create_default_context(cafile=settings["ca"])
     try:

@@ -1,4 +1,4 @@
-"""Backups of the cluster with pgBackRest: their age, the archiver, the chain of WAL, and what a byte that flipped did."""
+"""Checks of the cluster's pgBackRest backups: their age, the archiver, the chain of WAL segments and the checksums."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from stackwright_backup.shell import (
     space_check,
 )
 
-#: WAL that waits longer than this for the repository is a fault.
+#: WAL that waits longer than this to be archived is a problem.
 WAITING_SECONDS = 300
-#: A complete segment in the archive; others are the labels of backups, and parts of segments.
+#: The file name of a complete segment in the archive; other names are those of backups and partial segments.
 ARCHIVED = re.compile(r"([0-9A-F]{24})-[0-9a-f]{40}")
 STATUS_OK = re.compile(r"^\s*status: ok\s*$", re.MULTILINE)
 STATUS_ERROR = re.compile(r"status: (error|invalid)|(missing|invalid|other): [1-9]")
 FAULT = re.compile(r"\b(ERROR|WARN): |INFO: (invalid|missing|unable|no |file |path )")
-#: Segments are pushed side by side, so one may arrive before the one before it.
+#: Segments are pushed in parallel, so they may arrive out of order.
 SETTLE_SECONDS = 20
 
 ARCHIVER = """
@@ -59,9 +59,9 @@ def info() -> dict[str, Any]:
 
 
 def status() -> list[dict[str, Any]]:
-    """Return the checks of the cluster's backups that fit this host."""
+    """Return the checks of the cluster's backups that apply to this host."""
     settings = config()["postgresql"]
-    # A repository that does not answer is one fault, and hides none of what this host knows by itself.
+    # A repository that does not answer is one problem and must not hide what this host knows without it.
     answer: dict[str, Any] | None = None
     times: list[float] = []
     try:
@@ -107,7 +107,7 @@ def archiver_status(settings: dict[str, Any], answer: dict[str, Any] | None) -> 
 
 
 def archiver_problem(values: dict[str, Any], answer: dict[str, Any] | None) -> str:
-    """Return what is wrong with the archiver of the primary; empty if nothing is. `answer`: what the repository says."""
+    """Return the problem of the primary's archiver, or an empty string. `answer` is the answer of the repository."""
     database = max((answer or {}).get("db", []), key=lambda entry: entry["id"], default=None)
     if values["mode"] == "off":
         return "archive_mode is off: nothing is archived"
@@ -137,7 +137,7 @@ def archiver_problem(values: dict[str, Any], answer: dict[str, Any] | None) -> s
 
 
 def chain_status(settings: dict[str, Any], answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the checks that no WAL segment is missing since the oldest backup."""
+    """Return the checks that no WAL segment since the oldest backup is missing."""
     checks = []
     for database in answer.get("db", []):
         name = f"{settings['stanza']}/{database['version']}-{database['id']}"
@@ -159,7 +159,7 @@ def chain_status(settings: dict[str, Any], answer: dict[str, Any]) -> list[dict[
 
 
 def accepted_gaps() -> set[tuple[str, str]]:
-    """Return the gaps that an operator has taken note of: a line with the first and the last segment each."""
+    """Return the gaps that an operator has accepted, read from lines with the first and the last segment of a gap."""
     file = FOLDER / "accepted-gaps"
     lines = [line.split() for line in file.read_text().splitlines()] if file.exists() else []
     return {(fields[0], fields[-1]) for fields in lines if fields}
@@ -177,7 +177,7 @@ def _gaps(settings: dict[str, Any], answer: dict[str, Any], database: dict[str, 
         return set()
     if not folder.is_dir():
         raise BackupError(f"{folder} is missing: there are backups, and no WAL")
-    # As root it reads what belongs to postgres.
+    # This runs as root, so it can read the files of postgres.
     names = (ARCHIVED.match(path.name) for log in folder.iterdir() if log.is_dir() for path in log.iterdir())
     archived = {match[1] for match in names if match}
     histories = sorted(path.name for path in folder.glob("*.history"))
@@ -190,10 +190,10 @@ def repository_file(path: str) -> str:
 
 
 def verify() -> list[dict[str, Any]]:
-    """Return the checks of the checksums of all backups and WAL, of the lists of them, and of the chain."""
+    """Return the checks of the checksums of all backups and WAL, of the lists of backups, and of the WAL chain."""
     settings = config()["postgresql"]
     try:
-        # It ends with 0 whatever it found, and names files at this level alone.
+        # The command exits with 0 regardless of its findings and prints file names only at this log level.
         text = pgbackrest("--output=text", "--verbose", "--log-level-console=info", "verify")
         answer = info()
     except BackupError as error:
@@ -203,7 +203,7 @@ def verify() -> list[dict[str, Any]]:
 
 
 def verify_problem(text: str) -> str:
-    """Return what `pgbackrest verify` says is wrong; empty only if it says that all is well."""
+    """Return the problem that `pgbackrest verify` reports; empty only if it reports that all is well."""
     wrong = [line.split("INFO: ")[-1].strip() for line in text.splitlines() if FAULT.search(line)]
     if STATUS_OK.search(text) and not STATUS_ERROR.search(text) and not wrong:
         return ""
@@ -211,12 +211,12 @@ def verify_problem(text: str) -> str:
 
 
 def _lists_problems(settings: dict[str, Any]) -> Iterator[str]:
-    """Yield the lists of backups that differ from their copies: pgBackRest reads the copy then, and says nothing."""
+    """Yield the lists of backups that differ from their copies; pgBackRest silently reads the copy in that case."""
     root, stanza = Path(settings["directory"]), settings["stanza"]
     lists = [root / "archive" / stanza / "archive.info", root / "backup" / stanza / "backup.info"]
     lists += sorted((root / "backup" / stanza).glob("*/backup.manifest"))
     for file in lists:
-        # A backup that has not ended yet, or that is being removed, has one of the two.
+        # A backup that is still running or being removed has only one of the two files.
         pair = [path for path in (file, file.with_name(f"{file.name}.copy")) if path.exists()]
         try:
             texts = {repository_file(str(path.relative_to(root))) for path in pair}

@@ -1,4 +1,4 @@
-"""Settings, commands and the shape of a check."""
+"""Settings, the running of commands, and the data structure of a check."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path("/etc/stackwright/backup")
-#: What one run has to tell the next.
+#: State that is kept between runs.
 STATE = Path("/var/lib/stackwright-backup")
-#: restic would wait a quarter of an hour for a repository that is away.
+#: Without a limit, restic would wait a quarter of an hour for an unreachable repository.
 ANSWER_SECONDS = 60
-#: Of less free space than this share of the disk, or these bytes, whichever is less, the status is bad.
+#: The status is bad if less free space is left than this share of the disk or these bytes, whichever is less.
 FREE_PERCENT = 10
 FREE_BYTES = 20 * 2**30
 
 
 class BackupError(Exception):
-    """An error to show without a traceback."""
+    """An error that is shown without a traceback."""
 
 
 def config() -> dict[str, Any]:
@@ -45,7 +45,7 @@ def run(
     seconds: int | None = None,
     accept: tuple[int, ...] = (0,),
 ) -> str:
-    """Return the standard output of a command, run as `user` and within `seconds` if given; raise BackupError on failure."""
+    """Return the standard output of a command, run as `user` and within `seconds` if given, or raise BackupError."""
     account: dict[str, Any] = {}
     if user and os.geteuid() == 0:
         account = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
@@ -53,7 +53,7 @@ def run(
         process = subprocess.run(
             command,
             text=True,
-            # What a wrong key makes of a file is quoted in the message, and is no text.
+            # The message may quote a file that was decrypted with a wrong key, which is not valid text.
             errors="replace",
             capture_output=True,
             check=False,
@@ -72,14 +72,14 @@ def run(
 
 
 def _words(line: str) -> str:
-    """Return a line of a program's errors as text; restic writes JSON when it is to answer in JSON."""
+    """Return one line of error output as text; restic writes errors as JSON when JSON output is requested."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
         line = str(json.loads(line)["message"])
     return "".join(char for char in line if char.isprintable())
 
 
 def check(kind: str, name: str, problem: str = "", **values: Any) -> dict[str, Any]:
-    """Return one check of the status; `problem` says what is wrong, and is empty if nothing is."""
+    """Return one check of the status; an empty `problem` means that the check passed."""
     return {"kind": kind, "name": name, "ok": not problem, "detail": problem, **values}
 
 
@@ -96,7 +96,7 @@ def age_check(kind: str, name: str, hours: int, when: float | None, detail: str 
     return check(kind, name, problem, age_seconds=age, max_age_seconds=hours * 3600)
 
 
-#: How far a date may be ahead of this host's clock.
+#: A date may be this far ahead of this host's clock.
 FUTURE_SECONDS = 3600
 
 
@@ -113,7 +113,7 @@ def space_check(path: str) -> dict[str, Any]:
 
 
 def service_check(unit: str) -> dict[str, Any]:
-    """Return the check that a server of this host runs."""
+    """Return the check that a server on this host is running."""
     try:
         run("systemctl", "is-active", "--quiet", unit, seconds=ANSWER_SECONDS)
     except BackupError:

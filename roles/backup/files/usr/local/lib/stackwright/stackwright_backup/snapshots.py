@@ -1,7 +1,7 @@
-"""Which snapshots of files stay, and which look wrong. Nothing here touches a disk.
+"""Select the snapshots of files to keep, and find suspicious ones. Nothing here accesses the disk.
 
-The time of a snapshot is what its host wrote, so a host that was broken into dates snapshots as it likes. What counts is
-when the file of the snapshot arrived on the repository host.
+The time of a snapshot is written by its host, so a compromised host can choose any date. The time at which the file of
+the snapshot arrived on the repository host is used instead.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any
 from stackwright_backup.shell import FUTURE_SECONDS, utc
 
 DAY = 86_400
-#: Between the start of a backup and the arrival of its snapshot: as long as the unit may run, and a night.
+#: The longest time between the start of a backup and the arrival of its snapshot: the unit's time limit plus a night.
 LAG_SECONDS = 2 * DAY
-#: Snapshots of a set in a day, as a multiple of what its timer makes, and what operators may add by hand.
+#: The most snapshots of a set in a day: a multiple of those that its timer creates, plus those added by hand.
 MOST_TIMES, MOST_MORE = 3, 10
-#: Below this size, and by less than this growth, a change of the size is no news.
+#: A change of the size is not reported below this size and below this growth.
 SMALL_BYTES, GROWTH_BYTES = 100 * 2**20, 2**30
 RECENT = 7
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot: as its host dated it, and when it arrived."""
+    """A snapshot, with the date set by its host and the time of its arrival."""
 
     id: str
     tag: str
@@ -35,7 +35,7 @@ class Snapshot:
 
 
 def parse(listing: list[dict[str, Any]], arrivals: dict[str, float] | None = None) -> list[Snapshot]:
-    """Return the snapshots of `restic snapshots --json`; without `arrivals` the date is all there is."""
+    """Return the snapshots of `restic snapshots --json`; without `arrivals`, only the date is known."""
     snapshots = []
     for entry in listing:
         dated = dt.datetime.fromisoformat(_microseconds(entry["time"])).timestamp()
@@ -52,14 +52,14 @@ def parse(listing: list[dict[str, Any]], arrivals: dict[str, float] | None = Non
 
 
 def _microseconds(time: str) -> str:
-    """Return a time without the nanoseconds, which Python does not read."""
+    """Return a time without the nanoseconds, which Python cannot parse."""
     head, dot, tail = time.partition(".")
     digits = len(tail) - len(tail.lstrip("0123456789"))
     return f"{head}{dot}{tail[: min(digits, 6)]}{tail[digits:]}"
 
 
 def misdated(snapshot: Snapshot) -> bool:
-    """Return whether a snapshot bears another date than its arrival explains."""
+    """Return whether the date of a snapshot does not match its arrival."""
     lag = snapshot.arrived - snapshot.dated
     return lag < -FUTURE_SECONDS or lag > LAG_SECONDS
 
@@ -67,8 +67,9 @@ def misdated(snapshot: Snapshot) -> bool:
 def to_remove(snapshots: list[Snapshot], keep: dict[str, int], now: float) -> list[Snapshot]:
     """Return the snapshots to remove.
 
-    Whatever arrived within `keep["within_days"]` stays, and the last of as many days, weeks and months as `keep` says,
-    without those whose date is wrong. A clock that is ahead makes all look old; then the counts hold.
+    Snapshots that arrived within `keep["within_days"]` stay. For as many days, weeks and months as `keep` says, the
+    last snapshot of each stays, not counting those with a wrong date. If a clock that is ahead makes all snapshots
+    look old, these counts still apply.
     """
     stays: set[str] = set()
     for tag in {snapshot.tag for snapshot in snapshots}:
@@ -82,13 +83,13 @@ def to_remove(snapshots: list[Snapshot], keep: dict[str, int], now: float) -> li
             for entry in genuine:
                 last.setdefault(dt.datetime.fromtimestamp(entry.arrived, dt.UTC).strftime(form), entry.id)
             stays |= set(list(last.values())[: keep[period]])
-        # A set that is no longer backed up keeps its last state.
+        # A set that is no longer backed up keeps its last snapshot.
         stays |= {entry.id for entry in genuine[:1]}
     return [snapshot for snapshot in snapshots if snapshot.id not in stays]
 
 
 def problems(snapshots: list[Snapshot], every_hours: int, now: float) -> str:
-    """Return what looks wrong with the snapshots of one set; empty if nothing does."""
+    """Return the problems of the snapshots of one set, or an empty string."""
     return "; ".join(filter(None, (_dates(snapshots, now), _count(snapshots, every_hours, now), _sizes(snapshots))))
 
 
@@ -96,7 +97,7 @@ def _dates(snapshots: list[Snapshot], now: float) -> str:
     wrong = [
         entry
         for entry in snapshots
-        # An old one that is misdated is noticed as long as it stays.
+        # An old snapshot with a wrong date is reported until it is removed.
         if misdated(entry) or entry.dated > now + FUTURE_SECONDS
     ]
     if not wrong:

@@ -1,4 +1,4 @@
-"""The chain of WAL segments in the archive: which are missing. Nothing here touches a disk."""
+"""Find missing WAL segments in the archive. Nothing here accesses the disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 SEGMENT = re.compile(r"[0-9A-F]{24}")
-#: Of 16 MiB each, which is what every cluster here is made with.
+#: For segments of 16 MiB, the size with which every cluster here is created.
 SEGMENTS_PER_LOG = 256
 SEGMENT_BYTES = 16 * 2**20
 
@@ -16,7 +16,7 @@ def timeline(segment: str) -> int:
 
 
 def number(segment: str) -> int:
-    """Return the position of a segment, which grows by one from each to the next."""
+    """Return the position of a segment; consecutive segments have consecutive positions."""
     return int(segment[8:16], 16) * SEGMENTS_PER_LOG + int(segment[16:24], 16)
 
 
@@ -25,7 +25,7 @@ def name(line: int, position: int) -> str:
 
 
 def parse_history(text: str) -> list[tuple[int, int]]:
-    """Return (timeline, segment at which the next one took over) of a history file, the oldest first."""
+    """Return (timeline, segment at which the next timeline begins) for each line of a history file, oldest first."""
     ancestors = []
     for line in text.splitlines():
         fields = line.split()
@@ -36,7 +36,7 @@ def parse_history(text: str) -> list[tuple[int, int]]:
 
 
 def holes(positions: set[int], first: int, end: int) -> list[tuple[int, int]]:
-    """Return the ranges within [first, end) that `positions` lacks, as (first, last)."""
+    """Return the ranges within [first, end) that are missing from `positions`, as (first, last)."""
     present = sorted(position for position in positions if first <= position < end)
     missing, expected = [], first
     for position in [*present, end]:
@@ -52,7 +52,7 @@ def missing_segments(
     """Return the ranges of missing segments, as (first, last) names.
 
     `backups` are the first and last segment of each backup; `ancestors` are those of the newest timeline. Every backup
-    needs its own segments; from the oldest one on, the way to now has to be whole.
+    needs its own segments; from the oldest backup until now, no segment may be missing.
     """
     lines: dict[int, set[int]] = {}
     for segment in archived:
@@ -79,7 +79,7 @@ def missing_segments(
 
 
 def _outer(gaps: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Drop ranges that lie within another one."""
+    """Return the ranges without those that lie within another range."""
     return [
         gap
         for gap in gaps

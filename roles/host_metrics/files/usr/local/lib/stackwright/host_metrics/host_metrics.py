@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Send to CloudWatch what AWS cannot see from outside a host. Managed by stackwright.
+"""Send metrics to CloudWatch that AWS cannot measure from outside a host. Managed by stackwright.
 
-Names, dimensions and namespace are those of CloudWatch's agent where it has the metric. A value that cannot be read is
-not sent: the alarms on it take silence for a failure.
+Names, dimensions and namespace are those of the CloudWatch agent where it has the metric. A value that cannot be read
+is not sent: its alarms treat missing data as a failure.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import calls  # noqa: E402
 NAMESPACE = "CWAgent"
 MEMORY = Path("/proc/meminfo")
 BACKUP_STATUS = Path("/var/lib/stackwright-backup/problems.json")
-#: The status of the backups is checked every ten minutes.
+#: The largest age of the status of the backups, which is checked every ten minutes.
 BACKUP_STATUS_SECONDS = 1800
-#: States of a member that follows or leads.
+#: The states of a member that follows or leads.
 RUNNING = ("running", "streaming", "in archive recovery")
-#: A unit that fails again and again is between two starts most of the time, and never `failed`.
+#: A unit that fails repeatedly is waiting for its next start most of the time, and never `failed`.
 FAILED = "--state=failed,auto-restart,auto-restart-queued"
 
 Values = list[tuple[str, str, float, dict[str, str]]]
@@ -42,7 +42,7 @@ def memory(_: dict[str, Any]) -> Values:
 
 
 def disks(settings: dict[str, Any]) -> Values:
-    """Return of each file system the share that is used of what users may have: of its bytes or its inodes."""
+    """Return the used share of each file system: bytes or inodes, whichever is higher, of those available to users."""
     values = []
     for path in settings["paths"]:
         file_system = os.statvfs(path)
@@ -60,7 +60,7 @@ def units(_: dict[str, Any]) -> Values:
 
 
 def backups(settings: dict[str, Any]) -> Values:
-    """Return how many problems the last check of the backups found; nothing where the checks have stopped."""
+    """Return the number of problems that the last check of the backups found; raise if the checks have stopped."""
     if not settings["backups"]:
         return []
     age = time.time() - BACKUP_STATUS.stat().st_mtime
@@ -70,7 +70,7 @@ def backups(settings: dict[str, Any]) -> Values:
 
 
 def replication(settings: dict[str, Any]) -> Values:
-    """Return how far this member is behind the leader; nothing where it does not run, or there is no leader."""
+    """Return how far this member is behind the leader; raise if it does not run or there is no leader."""
     patroni = settings["patroni"]
     if patroni is None:
         return []
@@ -84,7 +84,7 @@ def replication(settings: dict[str, Any]) -> Values:
 
 
 def collect(settings: dict[str, Any]) -> Values:
-    """Return the values of all collectors. One that breaks takes no other with it."""
+    """Return the values of all collectors; one that fails does not affect the others."""
     values: Values = []
     for collector in (memory, disks, units, backups, replication):
         try:
@@ -95,7 +95,7 @@ def collect(settings: dict[str, Any]) -> Values:
 
 
 def body(values: Values, sender: dict[str, str]) -> bytes:
-    """Return the request PutMetricData, in CloudWatch's query protocol; `sender` are the dimensions of all values."""
+    """Return the PutMetricData request in CloudWatch's query protocol; `sender` holds the dimensions of all values."""
     request = {"Action": "PutMetricData", "Version": "2010-08-01", "Namespace": NAMESPACE}
     for number, (name, unit, value, dimensions) in enumerate(values, 1):
         datum = f"MetricData.member.{number}"
