@@ -13,7 +13,7 @@ the start of Ansible and the playbooks.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench import environments
@@ -170,30 +170,22 @@ class _Size:
 
     def _drift(self, rounds: int) -> Comparison:
         """Measure the drift check; the last converge has changed nothing, so there is a record."""
-        pairs = in_turn(rounds, lambda: self._playbook("drift"), lambda: self._playbook("site", "--list-tasks"))
-        return Comparison(
-            section=DRIFT,
-            name=self.label,
-            peer="ansible-playbook --list-tasks of the site",
-            unit="s",
-            better="lower",
-            ours=tuple(mine for mine, _ in pairs),
-            peers=tuple(listing for _, listing in pairs),
-        )
+        return self._against_listing(DRIFT, rounds, lambda: self._playbook("drift"))
 
     def _quick(self, rounds: int) -> Comparison:
         """Measure `stackwright converge --quick`, after a first call that may have to run in full."""
-        self._converge_quickly()
-        pairs = in_turn(rounds, self._converge_quickly, lambda: self._playbook("site", "--list-tasks"))
-        if any(full for (_, full), _ in pairs):
-            raise BenchError(f"{self.label}: a quick converge ran in full; see {self.project.log}")
+        self._converge_quickly(may_run_in_full=True)
+        return self._against_listing(QUICK, rounds, self._converge_quickly)
+
+    def _against_listing(self, section: str, rounds: int, measure: Callable[[], float]) -> Comparison:
+        pairs = in_turn(rounds, measure, lambda: self._playbook("site", "--list-tasks"))
         return Comparison(
-            section=QUICK,
+            section=section,
             name=self.label,
             peer="ansible-playbook --list-tasks of the site",
             unit="s",
             better="lower",
-            ours=tuple(seconds for (seconds, _), _ in pairs),
+            ours=tuple(seconds for seconds, _ in pairs),
             peers=tuple(listing for _, listing in pairs),
         )
 
@@ -243,12 +235,13 @@ class _Size:
         say(f"converge: {self.label}, {name}{' '.join(('', *options))} {seconds:.1f} s")
         return seconds
 
-    def _converge_quickly(self) -> tuple[float, bool]:
-        """Return the seconds, and whether it ran in full."""
+    def _converge_quickly(self, *, may_run_in_full: bool = False) -> float:
         finished = self.project.run("stackwright", "converge", self.name, "--quick")
         full = "full run:" in finished.output
+        if full and not may_run_in_full:
+            raise BenchError(f"{self.label}: a quick converge ran in full; see {self.project.log}")
         say(f"converge: {self.label}, quick{' (in full)' if full else ''} {finished.seconds:.1f} s")
-        return finished.seconds, full
+        return finished.seconds
 
     def _ping(self) -> float:
         argv = ("ansible", "all", "-i", f"inventories/{self.name}/stack.yml", "-m", "ansible.builtin.ping")

@@ -171,6 +171,7 @@ def main() -> int:
     called = [module_of(task) for task in tasks()]
     assigned = sum(1 for _, tree in modules() for _ in assigned_names(tree))
     forbidden = names_among(FORBIDDEN)
+    lines = lines_by_part()
     measures = {
         "forbidden names": f"{len(forbidden)} of {assigned} names of variables and parameters",
         "empty names": len(names_among(EMPTY)),
@@ -179,8 +180,8 @@ def main() -> int:
         f"functions over {FUNCTION_LINES} lines": len(long_functions()),
         f"folders of more than {FILES_PER_FOLDER} files": len(crowded_folders()),
         f"lines of Markdown over {MARKDOWN_COLUMNS} columns": len(wide_markdown()),
-        "tracked lines": sum(lines_by_part().values()),
-        "  by part": ", ".join(f"{part} {count}" for part, count in lines_by_part().most_common(9)),
+        "tracked lines": sum(lines.values()),
+        "  by part": ", ".join(f"{part} {count}" for part, count in lines.most_common(9)),
     }
     print("\n".join(f"{name:<34} {measure}" for name, measure in measures.items()))
     if "--names" in sys.argv[1:]:

@@ -129,6 +129,9 @@ def test_a_host_that_cannot_be_asked_is_not_known(environment, results: tuple, c
 def test_a_host_of_which_the_run_says_nothing_is_not_known(environment: SimpleNamespace) -> None:
     report = plan.ask(FakeRunner(ok("db1")), environment, {"hosts": {"db1": {}, "edge1": {}}})
     assert [bool(host.problem) for host in report.hosts] == [False, True]
+    output = io.StringIO()
+    plan.show(Console(file=output, width=200), report)
+    assert output.getvalue().splitlines()[-1] == "  nothing to change; 1 of 2 hosts not known"
 
 
 def test_keys_that_changed_since_the_last_converge_are_named(environment: SimpleNamespace) -> None:
@@ -168,6 +171,7 @@ def test_the_report_fits_its_schema_and_a_line(environment: SimpleNamespace) -> 
     plan.show(Console(file=output, width=200), report)
     lines = output.getvalue().splitlines()
     assert lines[1] == "    systems/emr.yml: sites.web.port: 443 -> 8443"
+    assert lines[-1] == "  1 change"
     names = ", ".join(f"/etc/nginx/staging/{name}" for name in "abc")
     assert lines[2] == f"  edge1  nginx  reload (nginx); Write the sites: {names} and 1 more"
 

@@ -132,6 +132,7 @@ def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         ({}, {"changed": True, "answer": {"changed": ["-"]}}),
         ({"check_mode": True}, {"changed": True, "answer": {"changed": ["--dry-run"]}}),
         ({"check_mode": True, "read_only": True}, {"answer": {"changed": ["-"]}}),
+        ({"path": "/nowhere"}, {"failed": True, "rc": 127, "stdout": "", "answer": {}}),
         ({"removes": "/nowhere"}, {"changed": False, "rc": 0, "stdout": "", "answer": {}}),
         ({"argv": "print('words')"}, {"changed": False, "stdout": "words", "answer": {}}),
         ({"argv": "print(json.dumps({'changed': []}))"}, {"changed": False}),
@@ -139,7 +140,8 @@ def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     ],
 )
 def test_the_module_reports_what_the_program_printed(write, monkeypatch, params: dict, expected: dict) -> None:
-    program = write(params.pop("argv", "print(json.dumps({'changed': sys.argv[1:] or ['-']}))"))
+    written = write(params.pop("argv", "print(json.dumps({'changed': sys.argv[1:] or ['-']}))"))
+    program = params.pop("path", written)
     monkeypatch.setattr(stackwright_program, "AnsibleModule", lambda **_: Module(argv=[program], **params))
     with pytest.raises(Ended) as ended:
         stackwright_program.main()

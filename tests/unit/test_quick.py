@@ -227,7 +227,7 @@ def test_python_itself_writes_the_log(root: Path) -> None:
         (root / name).write_text("")
     argv = [sys.executable, "-c", textwrap.dedent(script)]
     done = subprocess.run(argv, cwd=root, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["['one', 'two'] ['roles'] None", "it also asked true"]
+    assert done.stdout.splitlines() == ["['one', 'two'] ['roles'] None", "it also started or contacted true"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"key": "x"}', "{"])

@@ -137,7 +137,8 @@ class Recorder:
         self._index: Path | None = None
         self._environment = ""
         self._whole = self._extra_variables = False
-        self._inputs: list[str | None] = []
+        #: Digest of the run's inputs, empty where they cannot be compared; None until the first host is recorded.
+        self._inputs: str | None = None
 
     def begin(self, environment: str | None, *, whole: bool, extra_variables: bool = False) -> None:
         """Record the start of a play; `whole` says that the run leaves out nothing of its playbook."""
@@ -208,10 +209,10 @@ class Recorder:
         """Add the record that a host has stored to the controller's index."""
         with self._lock:
             # The inputs of the whole run: its last play is the one that records.
-            if not self._inputs:
-                self._inputs.append(run_inputs.record(self._environment, extra_variables=self._extra_variables))
+            if self._inputs is None:
+                self._inputs = run_inputs.record(self._environment, extra_variables=self._extra_variables) or ""
         entry = {"sha256": checksum(content), "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-        self._write(host, entry | {"inputs": self._inputs[0] or ""})
+        self._write(host, entry | {"inputs": self._inputs})
 
     def _write(self, host: str, entry: dict[str, str] | None) -> None:
         if self._index is None:

@@ -120,7 +120,7 @@ class ReadLog:
         if not self._started:
             return "what it read is not known"
         if self._other - _PROGRAMS:
-            return f"it also asked {', '.join(sorted(self._other - _PROGRAMS))}"
+            return f"it also started or contacted {', '.join(sorted(self._other - _PROGRAMS))}"
         changed = [name for name in self.files() if self._files[name] != _state(name)]
         return f"{changed[0]} changed meanwhile" if changed else None
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stackwright.artifact.runtime import cache_home
+from stackwright.model.errors import listed
 
 RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 CHECKSUM = re.compile(r"[0-9a-f]{64}")
@@ -84,9 +85,8 @@ def _check_entry(archive: str, url: str, served: set[str], packed: Iterable[str]
         )
     expected = {f"{prefix}/{PurePosixPath(name).relative_to(folder.strip('/'))}" for name in packed}
     if missing := sorted(expected - served):
-        more = f" and {len(missing) - NAMED_FILES} more" if len(missing) > NAMED_FILES else ""
         raise DescriptionError(
-            f"{archive}: {', '.join(missing[:NAMED_FILES])}{more} not found, though the application has"
+            f"{archive}: {listed(missing, NAMED_FILES)} not found, though the application has"
             f" {'it' if len(missing) == 1 else 'them'} in {folder}; pack both archives from one build"
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -22,6 +22,7 @@ from stackwright.cli.progress import CommandFailedError, Runner
 from stackwright.host_status.answers import problem
 from stackwright.model import postgresql_parameters
 from stackwright.model.environment import Environment
+from stackwright.model.errors import listed
 from stackwright.model.plan_report import Effect, HostPlan, KeyChange, PlannedChange, PlanReport
 
 #: Time limit for all hosts together; a full converge of seven local hosts takes one minute.
@@ -110,14 +111,8 @@ def _effect(role: str, item: str, task: str, environment: Environment) -> tuple[
 def _rules(role: str) -> tuple[_Rule, ...]:
     path = project.root() / "roles" / role / "meta/effects.yml"
     entries = yaml.safe_load(path.read_text()) if role and path.is_file() else []
-    return tuple(
-        _Rule(re.compile(entry["match"]), _known(entry["effect"]), entry.get("service", "")) for entry in entries
-    )
-
-
-def _known(effect: str) -> Effect:
-    (known,) = (word for word in get_args(Effect) if word == effect)
-    return known  # type: ignore[no-any-return]
+    # The report checks that an effect is a known one.
+    return tuple(_Rule(re.compile(entry["match"]), entry["effect"], entry.get("service", "")) for entry in entries)
 
 
 # --- keys -----------------------------------------------------------------------------------------------------------
@@ -190,12 +185,13 @@ def show(console: Console, plan: PlanReport) -> None:
         for change in host.changes:
             line = f"  {host.name:<{hosts}}  {change.role:<{roles}}  {_line(change)}"
             console.print(Text(line, style=_STYLES.get(change.effect, "")), soft_wrap=True)
-    changes = sum(len(host.changes) for host in plan.hosts)
-    console.print(f"  {changes or 'nothing'} to change" if not changes else f"  {changes} changes")
+    changes, unknown = sum(len(host.changes) for host in plan.hosts), sum(bool(host.problem) for host in plan.hosts)
+    words = f"{changes} change{'' if changes == 1 else 's'}" if changes else "nothing to change"
+    missing = f"; {unknown} of {len(plan.hosts)} hosts not known" if unknown else ""
+    console.print(f"  {words}{missing}")
 
 
 def _line(change: PlannedChange) -> str:
-    more = f" and {len(change.items) - _SHOWN} more" if len(change.items) > _SHOWN else ""
-    items = ": " + ", ".join(change.items[:_SHOWN]) + more if change.items else ""
+    items = f": {listed(change.items, _SHOWN)}" if change.items else ""
     service = f" ({change.service})" if change.service else ""
     return f"{_WORDS[change.effect]}{service}; {change.task.rpartition(' | ')[2]}{items}"

@@ -19,6 +19,7 @@ from stackwright.cli.progress import Runner
 from stackwright.infra import engine
 from stackwright.model.drift_report import DriftReport
 from stackwright.model.environment import Environment
+from stackwright.model.errors import listed
 
 #: Age after which a full run is due.
 FULL_RUN_DAYS = 7
@@ -80,7 +81,7 @@ def changed_inputs(
         if not timedelta() <= age < timedelta(days=FULL_RUN_DAYS):
             return f"one is due every {FULL_RUN_DAYS} days, and the last one of {host} was at {entry['at']}"
     changes = before.changes(run_inputs.now(name, before, output))
-    return f"{_listed(changes)} changed since the last one" if changes else None
+    return f"{listed(changes, _NAMED)} changed since the last one" if changes else None
 
 
 def unverified(report: DriftReport) -> str | None:
@@ -90,13 +91,8 @@ def unverified(report: DriftReport) -> str | None:
             return f"{host.name} was not compared: {host.problem}"
         if host.differences:
             tasks = [f"{entry.role}: {entry.task}" for entry in host.differences]
-            return f"{host.name} differs from the last one ({_listed(tasks)})"
+            return f"{host.name} differs from the last one ({listed(tasks, _NAMED)})"
         unasked = [f"{entry.role}: {entry.task}" for entry in host.not_asked if (entry.role, entry.task) not in UNASKED]
         if unasked or not host.compared:
-            return f"not every task can be verified on {host.name} ({_listed(unasked) or 'none was recorded'})"
+            return f"not every task can be verified on {host.name} ({listed(unasked, _NAMED) or 'none was recorded'})"
     return None
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

@@ -52,7 +52,7 @@ def run(argv: list[str], stdin: str, timeout_seconds: float) -> tuple[int, str, 
 def _is_for_this_interpreter(program: Path) -> bool:
     with program.open("rb") as stream:
         words = stream.readline().removeprefix(b"#!").decode(errors="replace").split()
-    return bool(words) and len(words) == 1 and Path(words[0]).resolve() == Path(sys.executable).resolve()
+    return len(words) == 1 and Path(words[0]).resolve() == Path(sys.executable).resolve()
 
 
 def _start(argv: list[str], stdin: str, timeout_seconds: float) -> tuple[int, str, str]:

@@ -22,7 +22,7 @@ options:
   stdin: {description: What the program reads from standard input., type: str}
   removes: {description: Do nothing unless this path exists., type: path}
   read_only: {description: Whether the program changes nothing with these arguments., type: bool, default: false}
-  timeout_seconds: {description: The program is ended after this many seconds. 0 waits for ever., type: int, default: 0}
+  timeout_seconds: {description: The program is ended after this many seconds. 0 waits forever., type: int, default: 0}
 author: [stackwright]
 """
 EXAMPLES = r"""
@@ -64,7 +64,11 @@ def main() -> None:
             changed=False, rc=0, stdout="", stderr="", answer={}, msg=f"{params['removes']} does not exist"
         )
     argv = [*params["argv"], *(["--dry-run"] if module.check_mode and not params["read_only"] else [])]
-    rc, stdout, stderr = run(argv, params["stdin"] or "", params["timeout_seconds"])
+    try:
+        rc, stdout, stderr = run(argv, params["stdin"] or "", params["timeout_seconds"])
+    except OSError as error:
+        # As a shell has it.
+        rc, stdout, stderr = 127, "", str(error)
     answer = _answer(stdout)
     outcome = {"rc": rc, "stdout": stdout.rstrip("\n"), "stderr": stderr.rstrip("\n"), "answer": answer}
     if rc:
